@@ -1,0 +1,48 @@
+//! Gantry, an infrastructure-as-code deployment engine.
+//!
+//! An environment written in HCL is planned into one graph of resources, migrations and checks, compared with what
+//! the ledger recorded and with what is really there, and carried out step by step; a run whose checks fail goes
+//! back to where it started. `ARCHITECTURE.md` tells the way of one command through the modules below; `tests/tidy.rs`
+//! checks that no module uses one it may not know.
+//!
+//! The modules stand in layers; each uses only what stands above it:
+//!
+//! * words, no I/O: [`addr`], [`diag`], [`value`], [`graph`], [`eval`], [`event`]
+//! * the real world, narrow: [`ports`]
+//! * what is written, what is recorded: [`config`], [`ledger`]
+//! * deciding, pure: [`plan`], [`review`]
+//! * doing: [`provider`], [`migrate`], [`probe`], [`exec`]
+//! * use cases and faces: [`ops`], [`view`], [`cli`]
+//!
+//! Files on disk and who owns them:
+//!
+//! | file | owner |
+//! | --- | --- |
+//! | `environments/NAME/*.hcl`, `modules/` | [`config`] |
+//! | `state/NAME/marker.json`, `ledger/`, `blobs/`, `key` | [`ledger`] |
+//! | `state/NAME/run/`, `logs/` | [`provider::local`] |
+//! | plan files (`--out`) | [`plan::file`] |
+
+pub mod addr;
+pub mod diag;
+pub mod value;
+pub mod graph;
+pub mod eval;
+pub mod event;
+
+pub mod ports;
+
+pub mod config;
+pub mod ledger;
+
+pub mod plan;
+pub mod review;
+
+pub mod provider;
+pub mod migrate;
+pub mod probe;
+pub mod exec;
+
+pub mod ops;
+pub mod view;
+pub mod cli;

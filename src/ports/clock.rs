@@ -1,0 +1,33 @@
+//! Time of day and elapsed time.
+
+use std::time::Duration;
+
+/// Where time is read. Order in the ledger never rests on it: a time is for people and for deadlines.
+pub trait Clock: Send + Sync {
+    /// The time of day, UTC.
+    fn now(&self) -> jiff::Timestamp;
+    /// Time since some fixed moment of this boot, never going back, counted through suspends.
+    fn elapsed(&self) -> Duration;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        // CLOCK_BOOTTIME where there is one: a lease must run out while a laptop sleeps.
+        #[cfg(target_os = "linux")]
+        let id = rustix::time::ClockId::Boottime;
+        #[cfg(not(target_os = "linux"))]
+        let id = rustix::time::ClockId::Monotonic;
+        let now = rustix::time::clock_gettime(id);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+        let nanos = u32::try_from(now.tv_nsec).unwrap_or(0);
+        Duration::new(seconds, nanos)
+    }
+}

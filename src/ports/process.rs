@@ -1,0 +1,1 @@
+//! Child processes. (Owned by the local provider work; see its branch.)
