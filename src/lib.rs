@@ -7,7 +7,7 @@
 //!
 //! The modules stand in layers; each uses only what stands above it:
 //!
-//! * words, no I/O: [`addr`], [`diag`], [`value`], [`graph`], [`eval`], [`event`]
+//! * words, no I/O: [`addr`], [`value`], [`diag`], [`graph`], [`eval`], [`event`]
 //! * the real world, narrow: [`ports`]
 //! * what is written, what is recorded: [`config`], [`ledger`]
 //! * deciding, pure: [`plan`], [`review`]
@@ -24,8 +24,8 @@
 //! | plan files (`--out`) | [`plan::file`] |
 
 pub mod addr;
-pub mod diag;
 pub mod value;
+pub mod diag;
 pub mod graph;
 pub mod eval;
 pub mod event;

@@ -1,1 +1,25 @@
-//! Stub.
+//! Providers: what Gantry knows of its targets.
+//!
+//! A provider is data plus a few calls. The data is a [`ResourceSchema`] for each type: attributes, what forces
+//! replacement, what is computed, and pure functions that the planner calls. The calls are the methods of
+//! [`Provider`]: *observe* and *read* look, *act* changes, and *find* answers after a crash what became of an act.
+//!
+//! The protocol that keeps a run safe is the caller's (`exec`): it records an intent durably before [`Provider::act`] and the
+//! outcome after it, never sends an act again whose outcome was [`Outcome::Unknown`] before [`Provider::find`] looked for it,
+//! and every act carries an identity ([`Act::op`]) that a provider puts on the object itself wherever there is a place for it.
+//! A new provider gets recovery from any crash by implementing `find` and `observe` honestly; `conformance` is the
+//! suite that says whether it does.
+
+mod act;
+mod schema;
+
+pub mod catalog;
+pub mod local;
+
+pub use act::{
+    Act, Action, Context, Evidence, Found, Observation, ObserveRequest, Outcome, Prior, Problem, ProblemClass,
+    Progress, Provider, ReadRequest, Readiness, Silent,
+};
+pub use schema::{
+    AttributeSchema, BlockSchema, Compute, Lowering, Mode, Nesting, ProposedChange, ResourceSchema, Role,
+};

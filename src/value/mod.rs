@@ -1,1 +1,28 @@
-//! Stub.
+//! Values of the language: what an expression gives and what a resource has.
+//!
+//! A [`Value`] is cheap to clone; collections are shared. Beside what Terraform's types hold, a value may be *known
+//! after apply* ([`Kind::Unknown`]), and it carries [`Marks`] (sensitive, ephemeral) that travel with it through every
+//! operation. An unknown value knows how it will be computed: its [`Residual`] is a closed term over the results of
+//! named nodes, built by the evaluator as it goes, so that a plan's steps carry no source text and apply has nothing
+//! to look up.
+
+mod convert;
+mod encode;
+mod marks;
+mod number;
+mod path;
+mod residual;
+mod show;
+mod types;
+#[expect(clippy::module_inception, reason = "the module's main noun")]
+mod value;
+
+pub use convert::{ConvertError, convert, unify, unify_values};
+pub use encode::{DecodeError, HMAC, Seal, UNKNOWN, decode, encode, encode_shape, encode_type, parse_type};
+pub use marks::Marks;
+pub use number::{ArithmeticError, NotANumber, Number};
+pub use path::{Path, PathStep};
+pub use residual::{Deferred, Residual, Results, Unfinished};
+pub use show::show;
+pub use types::{Attribute, Type};
+pub use value::{Kind, Map, Unknown, Value};

@@ -1,0 +1,115 @@
+//! Diagnostics as plain text, with the line and a caret. Colour, where wanted, is the view's.
+
+use std::fmt::Write as _;
+
+use super::{Diagnostic, Severity, SourceMap};
+
+/// How wide details are wrapped, in characters: a terminal's usual width less the frame.
+const WIDTH: usize = 100;
+
+/// Renders a diagnostic as a block of lines ending in a newline.
+#[must_use]
+pub fn render(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
+    let mut out = String::new();
+    let label = match diagnostic.severity {
+        Severity::Error => "Error",
+        Severity::Warning => "Warning",
+    };
+    let _ = writeln!(out, "{label}: {}", escape_controls(&diagnostic.summary));
+    if let Some(place) = diagnostic.span.and_then(|s| sources.place(s)) {
+        let _ = writeln!(out, "  at {}:{}:{}", escape_controls(place.name), place.line, place.column);
+        let number = place.line.to_string();
+        let pad = " ".repeat(number.len());
+        let lead: String = place.text[..place.start].chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        let carets = place.text[place.start..place.end].chars().count().max(1);
+        let _ = writeln!(out, "  {pad} |");
+        let _ = writeln!(out, "  {number} | {}", escape_controls(place.text));
+        let _ = writeln!(out, "  {pad} | {lead}{}", "^".repeat(carets));
+    }
+    if let Some(address) = &diagnostic.address {
+        let _ = writeln!(out, "  on {}", escape_controls(address));
+    }
+    if !diagnostic.detail.is_empty() {
+        out.push('\n');
+        for line in diagnostic.detail.lines() {
+            wrap(&mut out, &escape_controls(line), "  ");
+        }
+    }
+    for hint in &diagnostic.hints {
+        out.push('\n');
+        wrap(&mut out, &format!("hint: {}", escape_controls(hint)), "  ");
+    }
+    out
+}
+
+/// Appends `line` wrapped at words; a line that starts with a space (a command, an excerpt) is left as it is.
+fn wrap(out: &mut String, line: &str, indent: &str) {
+    if line.starts_with(' ') {
+        let _ = writeln!(out, "{indent}{line}");
+        return;
+    }
+    let mut width = 0;
+    for word in line.split(' ') {
+        let length = word.chars().count();
+        if width > 0 && width + 1 + length > WIDTH {
+            out.push('\n');
+            width = 0;
+        }
+        if width == 0 {
+            out.push_str(indent);
+        } else {
+            out.push(' ');
+            width += 1;
+        }
+        out.push_str(word);
+        width += length;
+    }
+    out.push('\n');
+}
+
+/// The text with control characters, terminal escapes and bidirectional overrides made visible, so that a name or an
+/// answer from outside can neither move the cursor nor reorder what is read (Trojan Source, CVE-2021-42574). Tabs stay.
+#[must_use]
+pub fn escape_controls(text: &str) -> std::borrow::Cow<'_, str> {
+    let hostile = |c: char| {
+        (c.is_control() && c != '\t')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    if !text.chars().any(hostile) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if hostile(c) {
+            let _ = write!(out, "\\u{{{:x}}}", c as u32);
+        } else {
+            out.push(c);
+        }
+    }
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Span;
+
+    #[test]
+    fn shows_the_line_and_a_caret() {
+        let mut sources = SourceMap::default();
+        let file = sources.add("environments/local/main.hcl", "a = 1\nport = vra.port\n");
+        let diagnostic = Diagnostic::error("Unknown reference", "There is no \"vra\" here.")
+            .at(Span::new(file, 13..16))
+            .hint("Did you mean \"var\"?");
+        assert_eq!(
+            render(&diagnostic, &sources),
+            "Error: Unknown reference\n  at environments/local/main.hcl:2:8\n    |\n  2 | port = vra.port\n    |        ^^^\n\n  \
+             There is no \"vra\" here.\n\n  hint: Did you mean \"var\"?\n"
+        );
+    }
+
+    #[test]
+    fn hostile_text_stays_on_its_line() {
+        assert_eq!(escape_controls("a\u{1b}[2Jb\u{202e}c\n"), "a\\u{1b}[2Jb\\u{202e}c\\u{a}");
+    }
+}

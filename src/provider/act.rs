@@ -1,0 +1,268 @@
+//! The calls that look at a target and change it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::ResourceSchema;
+use crate::addr::Address;
+use crate::value::Value;
+
+/// Where a provider works: handed to it once, when it is made.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The directory that holds `environments/`, absolute.
+    pub project: PathBuf,
+    /// The environment's directory, absolute: relative names in attributes start here.
+    pub environment: PathBuf,
+    /// The environment's state directory, absolute (`state/NAME`): `run/` and `logs/` in it are the local provider's.
+    pub state: PathBuf,
+    /// The ledger's lineage.
+    pub lineage: String,
+    /// The environment's name, for logs.
+    pub name: String,
+    /// The program to start helper processes from: this very build of Gantry.
+    pub program: PathBuf,
+}
+
+/// What is done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Make it.
+    Create,
+    /// Change it in place.
+    Update,
+    /// Take it away.
+    Delete,
+    /// Bring up the new version beside the old, without traffic.
+    Stage,
+    /// Move the traffic to the version that was staged.
+    Switch,
+    /// Take away a version that has no traffic.
+    Retire,
+}
+
+impl Action {
+    /// The action's name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Stage => "stage",
+            Self::Switch => "switch",
+            Self::Retire => "retire",
+        }
+    }
+}
+
+/// An object as it was last known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prior {
+    /// All attributes. Sensitive parts that are recorded as a digest only are unknown.
+    pub attributes: Value,
+    /// What the provider needs to find it again; whatever it answered in [`Outcome::Applied`].
+    pub identity: Json,
+}
+
+/// One call that changes something.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// What is done.
+    pub action: Action,
+    /// The type.
+    pub ty: String,
+    /// The node.
+    pub address: Address,
+    /// The act's identity: the same for every attempt at the same act, also after a crash; never used for another.
+    pub op: String,
+    /// The generation in which the object is made or changed.
+    pub generation: u64,
+    /// What is asked for, all known, computed attributes null where nothing was planned: for create, update and stage. For
+    /// switch what was staged; null for delete and retire.
+    pub planned: Value,
+    /// The object that is changed, switched away from or deleted; for retire the version that goes. `None` for create.
+    pub prior: Option<Prior>,
+    /// For switch: the identity that stage answered.
+    pub staged: Option<Json>,
+    /// How long the act may take. A provider may give up earlier, never later.
+    pub deadline: Duration,
+}
+
+/// A piece of what was seen when something failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// A name for people: "last lines of replica 0's log".
+    pub name: String,
+    /// The bytes, bounded by whoever collects them (64 KiB each).
+    pub bytes: Vec<u8>,
+}
+
+/// Why an act failed, by what can be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemClass {
+    /// The target asks to go slower: try again, fewer at a time.
+    Throttled,
+    /// A passing fault: try again.
+    Transient,
+    /// Somebody else changed or owns the object.
+    Conflict,
+    /// The credentials do not allow it.
+    Denied,
+    /// The request is wrong, or cannot succeed however often it is tried.
+    Invalid,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What can be done about it.
+    pub class: ProblemClass,
+    /// One sentence for people, without secrets: what, why, and what to do if that is known.
+    pub sentence: String,
+    /// What was seen.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Problem {
+    /// A problem without evidence.
+    #[must_use]
+    pub fn new(class: ProblemClass, sentence: impl Into<String>) -> Self {
+        Self { class, sentence: sentence.into(), evidence: Vec::new() }
+    }
+}
+
+/// What a call came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It never reached the target.
+    NotSent(Problem),
+    /// It reached the target and is known to have had no effect, or its effect was taken back.
+    Rejected(Problem),
+    /// It was done.
+    Applied {
+        /// The object as it is now; null after delete and retire.
+        attributes: Value,
+        /// What the provider needs to find it again.
+        identity: Json,
+    },
+    /// It may or may not have been done.
+    Unknown(Problem),
+}
+
+/// What became of an act whose outcome was not recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// It was done.
+    Done {
+        /// The object as it is now.
+        attributes: Value,
+        /// What the provider needs to find it again.
+        identity: Json,
+    },
+    /// It was not done, and cannot take effect any more.
+    NotDone,
+    /// It failed, and the target knows how.
+    Failed(Problem),
+    /// The target cannot tell. The sentence says exactly what a person should look at.
+    CannotTell(String),
+    /// It cannot tell, but doing it again is declared harmless (`on_unknown = "rerun"`).
+    Repeat(String),
+}
+
+/// A question about a recorded object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObserveRequest {
+    /// The node.
+    pub address: Address,
+    /// The type.
+    pub ty: String,
+    /// The object as recorded.
+    pub prior: Prior,
+}
+
+/// Whether an object does what it is there for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is", content = "why")]
+pub enum Readiness {
+    /// Yes.
+    Ready,
+    /// Not yet. The sentence says what is missing.
+    Pending(String),
+    /// Not, and it will not by waiting. The sentence says why.
+    Failed(String),
+}
+
+/// What the target answered when it was asked for an object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    /// It is there.
+    Present {
+        /// All attributes as they are.
+        attributes: Value,
+        /// Whether it does what it is there for.
+        readiness: Readiness,
+    },
+    /// It is not there.
+    Absent,
+    /// The target did not say. Never to be taken for absent.
+    Unreadable(String),
+}
+
+/// A data source's question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadRequest {
+    /// The node.
+    pub address: Address,
+    /// The type.
+    pub ty: String,
+    /// The arguments, all known.
+    pub arguments: Value,
+}
+
+/// Where a long act tells how it is getting on.
+pub trait Progress: Send + Sync {
+    /// One sentence; may be dropped.
+    fn say(&self, sentence: &str);
+}
+
+/// Progress that nobody hears.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn say(&self, _: &str) {}
+}
+
+/// A target.
+#[async_trait::async_trait]
+pub trait Provider: Send + Sync {
+    /// Its name in `provider` blocks.
+    fn name(&self) -> &'static str;
+
+    /// Its types.
+    fn schemas(&self) -> &[ResourceSchema];
+
+    /// Looks at recorded objects; one answer for each question, in their order. Changes nothing.
+    async fn observe(&self, batch: &[ObserveRequest]) -> Vec<Observation>;
+
+    /// Reads a data source. Changes nothing.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    async fn read(&self, request: &ReadRequest) -> Result<Value, Problem>;
+
+    /// Says what became of an act whose intent is recorded and whose outcome is not. Changes nothing, except that it may wait
+    /// for something that is still under way.
+    async fn find(&self, act: &Act) -> Found;
+
+    /// Changes something.
+    async fn act(&self, act: &Act, progress: &dyn Progress) -> Outcome;
+
+    /// What can be seen of an object now, for a failed run: logs, stop reasons.
+    async fn evidence(&self, ty: &str, identity: &Json) -> Vec<Evidence>;
+}

@@ -1,0 +1,62 @@
+//! The types that this build knows, by name.
+
+use std::collections::BTreeMap;
+
+use super::{ResourceSchema, Role};
+
+/// Every type with the provider that it belongs to. Plain data: the planner and `validate` need no live provider.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    managed: BTreeMap<&'static str, (&'static str, ResourceSchema)>,
+    data: BTreeMap<&'static str, (&'static str, ResourceSchema)>,
+}
+
+impl Catalog {
+    /// All built-in types.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let mut catalog = Self::default();
+        catalog.add("local", super::local::schemas());
+        catalog
+    }
+
+    /// Adds a provider's types.
+    pub fn add(&mut self, provider: &'static str, schemas: Vec<ResourceSchema>) {
+        for schema in schemas {
+            let table = match schema.role {
+                Role::Managed => &mut self.managed,
+                Role::Data => &mut self.data,
+            };
+            table.insert(schema.ty, (provider, schema));
+        }
+    }
+
+    /// The schema of a type.
+    #[must_use]
+    pub fn get(&self, role: Role, ty: &str) -> Option<&ResourceSchema> {
+        self.table(role).get(ty).map(|(_, schema)| schema)
+    }
+
+    /// The provider of a type.
+    #[must_use]
+    pub fn provider(&self, role: Role, ty: &str) -> Option<&'static str> {
+        self.table(role).get(ty).map(|(provider, _)| *provider)
+    }
+
+    /// The names of all types of a role.
+    pub fn names(&self, role: Role) -> impl Iterator<Item = &'static str> + '_ {
+        self.table(role).keys().copied()
+    }
+
+    /// All schemas of a role.
+    pub fn all(&self, role: Role) -> impl Iterator<Item = &ResourceSchema> {
+        self.table(role).values().map(|(_, schema)| schema)
+    }
+
+    fn table(&self, role: Role) -> &BTreeMap<&'static str, (&'static str, ResourceSchema)> {
+        match role {
+            Role::Managed => &self.managed,
+            Role::Data => &self.data,
+        }
+    }
+}

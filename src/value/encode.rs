@@ -1,0 +1,225 @@
+//! Values as JSON for records, plan files and digests: exact, and with secrets as keyed digests.
+//!
+//! A number is `{"$number": "1.5"}`, a sensitive part `{"$hmac": "…"}`, a part known after apply `{"$unknown": "TERM"}`;
+//! names that start with `$` get another one, so that no user's map can be taken for one of these. Types are not in it:
+//! whoever decodes knows them from a schema or a variable's declaration.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::{Attribute, Kind, Map, Number, Type, Unknown, Value};
+
+/// The name under which a keyed digest stands for a sensitive part.
+pub const HMAC: &str = "$hmac";
+/// The name under which the canonical term of a part stands that is known after apply.
+pub const UNKNOWN: &str = "$unknown";
+const NUMBER: &str = "$number";
+
+/// Digests what is sensitive under a ledger's key.
+pub type Seal<'a> = &'a dyn Fn(&[u8]) -> String;
+
+/// A value as JSON. Sensitive parts become keyed digests of their own encoding, ephemeral ones null.
+#[must_use]
+pub fn encode(value: &Value, seal: Seal<'_>) -> Json {
+    if value.marks.has(super::Marks::EPHEMERAL) {
+        return Json::Null;
+    }
+    if value.marks.is_sensitive() && !value.is_null() {
+        if !value.is_wholly_known() {
+            return json!({ UNKNOWN: "(sensitive)" });
+        }
+        let (plain, _) = value.unmark_deep();
+        return json!({ HMAC: seal(encode(&plain, seal).to_string().as_bytes()) });
+    }
+    match &value.kind {
+        Kind::Null(_) => Json::Null,
+        Kind::Bool(b) => Json::Bool(*b),
+        Kind::Number(n) => json!({ NUMBER: n.to_string() }),
+        Kind::String(s) => Json::String((**s).to_owned()),
+        Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
+            items.iter().map(|v| encode(v, seal)).collect()
+        }
+        Kind::Map(_, m) | Kind::Object(m) => {
+            Json::Object(m.iter().map(|(k, v)| (escape(k), encode(v, seal))).collect())
+        }
+        Kind::Unknown(Unknown { residual, .. }) => {
+            json!({ UNKNOWN: residual.as_ref().map_or_else(String::new, super::Residual::text) })
+        }
+    }
+}
+
+/// A value as plain JSON with the marks dropped and unknown parts as null: the shape in which targets and people's tools
+/// want it. Numbers that fit a double or an integer become JSON numbers.
+#[must_use]
+pub fn encode_shape(value: &Value) -> Json {
+    match &value.kind {
+        Kind::Null(_) | Kind::Unknown(_) => Json::Null,
+        Kind::Bool(b) => Json::Bool(*b),
+        Kind::Number(n) => n
+            .to_i64()
+            .map_or_else(|| n.to_string().parse::<serde_json::Number>().map_or(Json::Null, Json::Number), |n| json!(n)),
+        Kind::String(s) => Json::String((**s).to_owned()),
+        Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => items.iter().map(encode_shape).collect(),
+        Kind::Map(_, m) | Kind::Object(m) => {
+            Json::Object(m.iter().map(|(k, v)| ((**k).to_owned(), encode_shape(v))).collect())
+        }
+    }
+}
+
+fn escape(name: &str) -> String {
+    if name.starts_with('$') { format!("${name}") } else { name.to_owned() }
+}
+
+/// Why JSON is not a value of the expected type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a recorded value does not fit: {0}")]
+pub struct DecodeError(String);
+
+/// A value back from its JSON. What was sealed comes back sensitive and not known.
+///
+/// # Errors
+/// When the JSON is not one that [`encode`] gives for a value of this type.
+pub fn decode(json: &Json, ty: &Type) -> Result<Value, DecodeError> {
+    if let Json::Object(o) = json
+        && o.len() == 1
+    {
+        if o.contains_key(HMAC) {
+            return Ok(Value::opaque(ty.clone()).sensitive());
+        }
+        if o.contains_key(UNKNOWN) {
+            return Ok(Value::opaque(ty.clone()));
+        }
+    }
+    let plain = match json {
+        Json::Null => return Ok(Value::null(ty.clone())),
+        Json::Bool(b) => Value::bool(*b),
+        Json::String(s) => Value::string(s.as_str()),
+        Json::Number(n) => number(&n.to_string())?,
+        Json::Array(items) => {
+            let element = |i: usize| match ty {
+                Type::List(t) | Type::Set(t) => (**t).clone(),
+                Type::Tuple(all) => all.get(i).cloned().unwrap_or(Type::Any),
+                _ => Type::Any,
+            };
+            let items: Result<Vec<Value>, DecodeError> =
+                items.iter().enumerate().map(|(i, j)| decode(j, &element(i))).collect();
+            Value::tuple(items?)
+        }
+        Json::Object(o) => match o.get(NUMBER) {
+            Some(Json::String(text)) if o.len() == 1 => number(text)?,
+            _ => decode_object(o, ty)?,
+        },
+    };
+    super::convert(&plain, &open(ty)).map_err(|e| DecodeError(e.to_string()))
+}
+
+fn number(text: &str) -> Result<Value, DecodeError> {
+    text.parse::<Number>().map(Value::number).map_err(|e| DecodeError(e.to_string()))
+}
+
+fn decode_object(o: &serde_json::Map<String, Json>, ty: &Type) -> Result<Value, DecodeError> {
+    let mut out = Map::new();
+    for (k, j) in o {
+        let name = k.strip_prefix('$').unwrap_or(k);
+        let t = match ty {
+            Type::Map(t) => (**t).clone(),
+            Type::Object(all) => all.get(name).map_or(Type::Any, |a| a.ty.clone()),
+            _ => Type::Any,
+        };
+        out.insert(name.into(), decode(j, &t)?);
+    }
+    Ok(Value::object(out))
+}
+
+/// The type with every attribute optional: a record of an older schema lacks newer attributes.
+fn open(ty: &Type) -> Type {
+    match ty {
+        Type::Object(all) => Type::Object(Arc::new(
+            all.iter()
+                .map(|(n, a)| (n.clone(), Attribute { ty: open(&a.ty), optional: true, default: None }))
+                .collect(),
+        )),
+        other => other.clone(),
+    }
+}
+
+/// A type as JSON in Terraform's notation: `"string"`, `["list","string"]`, `["object",{"a":"bool"}]`.
+#[must_use]
+pub fn encode_type(ty: &Type) -> Json {
+    match ty {
+        Type::Any => json!("dynamic"),
+        Type::Bool => json!("bool"),
+        Type::Number => json!("number"),
+        Type::String => json!("string"),
+        Type::List(t) => json!(["list", encode_type(t)]),
+        Type::Set(t) => json!(["set", encode_type(t)]),
+        Type::Map(t) => json!(["map", encode_type(t)]),
+        Type::Tuple(all) => json!(["tuple", all.iter().map(encode_type).collect::<Vec<_>>()]),
+        Type::Object(all) => {
+            let attributes: serde_json::Map<String, Json> =
+                all.iter().map(|(n, a)| ((**n).to_owned(), encode_type(&a.ty))).collect();
+            json!(["object", attributes])
+        }
+    }
+}
+
+/// A type back from [`encode_type`]'s notation; `None` for anything else.
+#[must_use]
+pub fn parse_type(json: &Json) -> Option<Type> {
+    match json {
+        Json::String(s) => match s.as_str() {
+            "dynamic" => Some(Type::Any),
+            "bool" => Some(Type::Bool),
+            "number" => Some(Type::Number),
+            "string" => Some(Type::String),
+            _ => None,
+        },
+        Json::Array(pair) => match (pair.first()?.as_str()?, pair.get(1)?) {
+            ("list", t) => Some(Type::list(parse_type(t)?)),
+            ("set", t) => Some(Type::set(parse_type(t)?)),
+            ("map", t) => Some(Type::map(parse_type(t)?)),
+            ("tuple", Json::Array(all)) => {
+                Some(Type::Tuple(all.iter().map(parse_type).collect::<Option<Vec<_>>>()?.into()))
+            }
+            ("object", Json::Object(all)) => {
+                let all: Option<Vec<(&str, Type)>> =
+                    all.iter().map(|(n, t)| Some((n.as_str(), parse_type(t)?))).collect();
+                Some(Type::object(all?))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_seal(bytes: &[u8]) -> String {
+        format!("digest of {} bytes", bytes.len())
+    }
+
+    #[test]
+    fn encodes_exactly_and_back() {
+        let value = Value::object_of([
+            ("$number", Value::string("mine")),
+            ("big", Value::number("123456789012345678901234567890".parse::<Number>().unwrap())),
+            ("list", Value::strings(["a", "b"])),
+            ("none", Value::null(Type::String)),
+        ]);
+        let json = encode(&value, &no_seal);
+        assert_eq!(json["$$number"], "mine");
+        assert_eq!(decode(&json, &value.ty()).unwrap(), value);
+    }
+
+    #[test]
+    fn what_is_sensitive_leaves_no_trace() {
+        let value = Value::object_of([("password", Value::string("hunter2").sensitive())]);
+        let json = encode(&value, &no_seal);
+        assert!(!json.to_string().contains("hunter2"));
+        assert!(decode(&json, &value.ty()).unwrap().get("password").unwrap().marks.is_sensitive());
+        assert!(!format!("{value:?}").contains("hunter2"));
+    }
+}

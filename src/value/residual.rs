@@ -1,0 +1,100 @@
+//! How a value that is known after apply will be computed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use super::Value;
+use crate::addr::Address;
+
+/// The results that finished steps have answered, by node.
+pub trait Results {
+    /// The object of a node, or `None` while its step has not finished.
+    fn result(&self, node: &Address) -> Option<Value>;
+
+    /// The value of a function that is drawn once at apply (`timestamp()`, `uuid()`): the same `what` in the same run
+    /// always gives the same value, also after a crash.
+    fn draw(&self, what: &str) -> Option<Value>;
+}
+
+/// Why a value cannot be computed, for a diagnostic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Short and recognisable.
+    pub summary: String,
+    /// Full sentences.
+    pub detail: String,
+}
+
+/// An operation whose operands are not all known. It is closed: nothing but results of named nodes is looked up.
+pub trait Deferred: fmt::Debug + Send + Sync {
+    /// Computes the value.
+    ///
+    /// # Errors
+    /// When the operation fails on the operands that came.
+    fn finish(&self, results: &dyn Results) -> Result<Value, Unfinished>;
+
+    /// Adds the nodes whose results it needs.
+    fn needs(&self, nodes: &mut BTreeSet<Address>);
+
+    /// A canonical text: equal for equal terms, different for different ones.
+    fn text(&self) -> String;
+}
+
+/// The closed term of an unknown value.
+#[derive(Clone)]
+pub enum Residual {
+    /// The whole object that a node's step answers.
+    Result(Address),
+    /// A value drawn once at apply, filed under this text.
+    Draw(Arc<str>),
+    /// An operation over such.
+    Deferred(Arc<dyn Deferred>),
+}
+
+impl Residual {
+    /// Computes the value.
+    ///
+    /// # Errors
+    /// When a needed result is missing or an operation fails.
+    pub fn finish(&self, results: &dyn Results) -> Result<Value, Unfinished> {
+        match self {
+            Self::Result(node) => results.result(node).ok_or_else(|| Unfinished {
+                summary: "Value not available".into(),
+                detail: format!("The result of {node} is needed here, but that step has not finished."),
+            }),
+            Self::Draw(what) => results.draw(what).ok_or_else(|| Unfinished {
+                summary: "Value not available".into(),
+                detail: format!("The value of {what} is drawn at apply only."),
+            }),
+            Self::Deferred(deferred) => deferred.finish(results),
+        }
+    }
+
+    /// Adds the nodes whose results it needs.
+    pub fn needs(&self, nodes: &mut BTreeSet<Address>) {
+        match self {
+            Self::Result(node) => {
+                nodes.insert(node.clone());
+            }
+            Self::Draw(_) => {}
+            Self::Deferred(deferred) => deferred.needs(nodes),
+        }
+    }
+
+    /// A canonical text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::Result(node) => node.to_string(),
+            Self::Draw(what) => format!("draw({what})"),
+            Self::Deferred(deferred) => deferred.text(),
+        }
+    }
+}
+
+impl fmt::Debug for Residual {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
