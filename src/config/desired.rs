@@ -1,0 +1,272 @@
+//! What the configuration asks for: blocks with their terms, module by module, before anything is evaluated.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::addr::NodeKind;
+use crate::diag::{SourceMap, Span};
+use crate::eval::{Reference, Term};
+
+/// A whole environment, loaded.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// The environment's own directory as a module.
+    pub root: Arc<Module>,
+    /// The `environment` block, if there is one.
+    pub environment: Option<BlockBody>,
+    /// The files, for places in messages.
+    pub sources: Arc<SourceMap>,
+}
+
+/// One module: a directory.
+#[derive(Debug, Clone, Default)]
+pub struct Module {
+    /// Its directory relative to the environment's, `"."` for the root: the value of `path.module`.
+    pub directory: String,
+    /// `variable` blocks.
+    pub variables: BTreeMap<Arc<str>, Variable>,
+    /// The names of all `locals` blocks together.
+    pub locals: BTreeMap<Arc<str>, Local>,
+    /// `output` blocks.
+    pub outputs: BTreeMap<Arc<str>, Output>,
+    /// Resources, data sources, artifacts, migrations and checks, in the order of their files.
+    pub nodes: Vec<Arc<NodeBlock>>,
+    /// `module` blocks.
+    pub calls: BTreeMap<Arc<str>, ModuleCall>,
+    /// `provider` blocks.
+    pub providers: Vec<ProviderBlock>,
+    /// `moved` blocks.
+    pub moved: Vec<Moved>,
+    /// `removed` blocks.
+    pub removed: Vec<Removed>,
+    /// `import` blocks.
+    pub imports: Vec<Import>,
+}
+
+/// A `variable` block.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// Its type constraint.
+    pub ty: crate::value::Type,
+    /// What it is if nobody gives a value; a constant.
+    pub default: Option<crate::value::Value>,
+    /// For people.
+    pub description: Option<String>,
+    /// Whether it is never shown.
+    pub sensitive: bool,
+    /// Whether it is never recorded.
+    pub ephemeral: bool,
+    /// Whether it may be null; otherwise null means the default.
+    pub nullable: bool,
+    /// What must hold.
+    pub validations: Vec<Condition>,
+    /// Where the block's header stands.
+    pub span: Span,
+}
+
+/// A condition with a message: `validation`, `precondition`, `postcondition`, `assert`.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// What must hold.
+    pub condition: Arc<Term>,
+    /// What is said if it does not.
+    pub message: Arc<Term>,
+    /// Where the block's header stands.
+    pub span: Span,
+}
+
+/// A name of a `locals` block.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// Its value.
+    pub term: Arc<Term>,
+    /// Where the name stands.
+    pub span: Span,
+}
+
+/// An `output` block.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Its value.
+    pub term: Arc<Term>,
+    /// For people.
+    pub description: Option<String>,
+    /// Whether it is never shown.
+    pub sensitive: bool,
+    /// Whether it is never recorded.
+    pub ephemeral: bool,
+    /// What must hold.
+    pub preconditions: Vec<Condition>,
+    /// What must be there before it has its value.
+    pub depends_on: Vec<Reference>,
+    /// Where the block's header stands.
+    pub span: Span,
+}
+
+/// The contents of a block.
+#[derive(Debug, Clone)]
+pub struct Body {
+    /// Attributes by name.
+    pub attributes: BTreeMap<Arc<str>, AttributeTerm>,
+    /// Nested blocks in their order.
+    pub blocks: Vec<BlockBody>,
+    /// Where the block's header stands, for messages about what is missing.
+    pub span: Span,
+}
+
+/// An attribute as written.
+#[derive(Debug, Clone)]
+pub struct AttributeTerm {
+    /// Its value.
+    pub term: Arc<Term>,
+    /// Where the name stands.
+    pub name_span: Span,
+}
+
+/// A nested block.
+#[derive(Debug, Clone)]
+pub struct BlockBody {
+    /// Its type: `readiness`, `http`, `expect`.
+    pub ty: Arc<str>,
+    /// Its labels.
+    pub labels: Vec<Arc<str>>,
+    /// What is in it.
+    pub body: Body,
+    /// Set for a `dynamic` block: one block for each element.
+    pub dynamic: Option<Dynamic>,
+    /// Where its header stands.
+    pub span: Span,
+}
+
+/// How a `dynamic` block is repeated. [`BlockBody::ty`] is the type of the blocks made, the body that of `content`.
+#[derive(Debug, Clone)]
+pub struct Dynamic {
+    /// What is walked over.
+    pub for_each: Arc<Term>,
+    /// The name of the iterator in the content.
+    pub iterator: Arc<str>,
+    /// The labels of each block, where given.
+    pub labels: Option<Arc<Term>>,
+}
+
+/// How a block is repeated.
+#[derive(Debug, Clone)]
+pub enum Repetition {
+    /// Not.
+    Single,
+    /// `count`
+    Count(Arc<Term>),
+    /// `for_each`
+    ForEach(Arc<Term>),
+}
+
+/// A resource, data source, artifact, migration or check.
+#[derive(Debug, Clone)]
+pub struct NodeBlock {
+    /// What it is.
+    pub kind: NodeKind,
+    /// The resource type, for resources and data sources; empty otherwise.
+    pub ty: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// How it is repeated.
+    pub repetition: Repetition,
+    /// What must be there first, besides what it refers to.
+    pub depends_on: Vec<Reference>,
+    /// `lifecycle`
+    pub lifecycle: Lifecycle,
+    /// `provider`, where given: its name and alias.
+    pub provider: Option<Reference>,
+    /// Everything else in it.
+    pub body: Body,
+    /// Where its header stands.
+    pub span: Span,
+}
+
+/// A `lifecycle` block.
+#[derive(Debug, Clone, Default)]
+pub struct Lifecycle {
+    /// Whether a replacement is made before the old one goes.
+    pub create_before_destroy: bool,
+    /// Whether a plan that would delete it is refused.
+    pub prevent_destroy: bool,
+    /// The attributes whose changes are left alone, each as names from the object inwards.
+    pub ignore_changes: Vec<Vec<Step>>,
+    /// Whether all changes are left alone.
+    pub ignore_all_changes: bool,
+    /// What makes it be replaced when it changes.
+    pub replace_triggered_by: Vec<Reference>,
+    /// What must hold before it is changed.
+    pub preconditions: Vec<Condition>,
+    /// What must hold after it was changed.
+    pub postconditions: Vec<Condition>,
+}
+
+pub use crate::eval::Step;
+
+/// A `module` block.
+#[derive(Debug, Clone)]
+pub struct ModuleCall {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The module that it calls.
+    pub module: Arc<Module>,
+    /// The values of the module's variables.
+    pub arguments: BTreeMap<Arc<str>, AttributeTerm>,
+    /// How it is repeated.
+    pub repetition: Repetition,
+    /// What must be there before anything in it.
+    pub depends_on: Vec<Reference>,
+    /// `providers`: the module's name for each and ours.
+    pub providers: BTreeMap<Arc<str>, Reference>,
+    /// Where its header stands.
+    pub span: Span,
+}
+
+/// A `provider` block.
+#[derive(Debug, Clone)]
+pub struct ProviderBlock {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its alias.
+    pub alias: Option<Arc<str>>,
+    /// Its arguments.
+    pub body: Body,
+    /// Where its header stands.
+    pub span: Span,
+}
+
+/// A `moved` block.
+#[derive(Debug, Clone)]
+pub struct Moved {
+    /// The old address, within the module.
+    pub from: Reference,
+    /// The new one.
+    pub to: Reference,
+    /// Where its header stands.
+    pub span: Span,
+}
+
+/// A `removed` block.
+#[derive(Debug, Clone)]
+pub struct Removed {
+    /// The address, within the module.
+    pub from: Reference,
+    /// Whether the object goes too (`lifecycle { destroy }`), or is only forgotten.
+    pub destroy: bool,
+    /// Where its header stands.
+    pub span: Span,
+}
+
+/// An `import` block.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// The address that it becomes.
+    pub to: Reference,
+    /// What the target calls it.
+    pub id: Arc<Term>,
+    /// For each of these.
+    pub for_each: Option<Arc<Term>>,
+    /// Where its header stands.
+    pub span: Span,
+}
