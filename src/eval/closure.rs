@@ -1,1 +1,195 @@
-//! Stub.
+//! Closures: how what is known after apply will be computed.
+//!
+//! When a whole expression has been evaluated, every part of its value that is unknown and has no residual of its own gets
+//! one: the term, the values of everything that it refers to, and the way to the part. Computing it is evaluating the same
+//! term again, with the captured values finished, and going that way. Since captured values may themselves be unknown,
+//! closures nest as definitions do; nothing is copied, for terms and values are shared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use super::{Answer, Budget, Evaluator, Host, Reference, Scope, Term, references};
+use crate::addr::Address;
+use crate::diag::Diagnostic;
+use crate::value::{Deferred, Kind, Path, PathStep, Residual, Results, Unfinished, Unknown, Value};
+
+/// A reference's text, its value while planning, and how many steps the value consumed.
+type Captured = BTreeMap<String, Result<(Value, usize), Box<Diagnostic>>>;
+
+struct Closure {
+    term: Arc<Term>,
+    captured: Captured,
+    site: String,
+    directory: String,
+}
+
+/// The part of a closure's value that an unknown stands for.
+struct PartOf {
+    closure: Arc<Closure>,
+    path: Path,
+}
+
+/// Gives every unknown part of `value`, the result of `term`, a way to be computed.
+pub(super) fn close(value: Value, term: &Arc<Term>, evaluator: &Evaluator<'_>) -> Value {
+    if !lacks_residual(&value) {
+        return value;
+    }
+    let mut found = Vec::new();
+    references(term, &mut found);
+    let captured = found.into_iter().map(|r| (r.to_string(), evaluator.scope.resolve(r))).collect();
+    let closure = Arc::new(Closure {
+        term: term.clone(),
+        captured,
+        site: evaluator.site.to_owned(),
+        directory: evaluator.host.directory(),
+    });
+    attach(value, &closure, &Path::default())
+}
+
+fn lacks_residual(value: &Value) -> bool {
+    match &value.kind {
+        Kind::Unknown(unknown) => unknown.residual.is_none(),
+        _ => value.children().any(lacks_residual),
+    }
+}
+
+fn attach(value: Value, closure: &Arc<Closure>, path: &Path) -> Value {
+    let marks = value.marks;
+    let list = |items: &[Value]| -> Arc<[Value]> {
+        items.iter().enumerate().map(|(i, v)| attach(v.clone(), closure, &path.then(PathStep::Index(i)))).collect()
+    };
+    let map = |m: &crate::value::Map, step: fn(Arc<str>) -> PathStep| {
+        Arc::new(m.iter().map(|(k, v)| (k.clone(), attach(v.clone(), closure, &path.then(step(k.clone()))))).collect())
+    };
+    let kind = match value.kind {
+        Kind::Unknown(Unknown { ty, residual: None }) => {
+            let part = PartOf { closure: closure.clone(), path: path.clone() };
+            Kind::Unknown(Unknown { ty, residual: Some(Residual::Deferred(Arc::new(part))) })
+        }
+        Kind::List(t, items) => Kind::List(t, list(&items)),
+        Kind::Tuple(items) => Kind::Tuple(list(&items)),
+        Kind::Map(t, m) => Kind::Map(t, map(&m, PathStep::Key)),
+        Kind::Object(m) => Kind::Object(map(&m, PathStep::Attribute)),
+        other => other,
+    };
+    Value { kind, marks }
+}
+
+impl Deferred for PartOf {
+    fn finish(&self, results: &dyn Results) -> Result<Value, Unfinished> {
+        let whole = self.closure.finish(results)?;
+        self.path.0.iter().try_fold(whole, |value, step| {
+            let part = match step {
+                PathStep::Attribute(name) | PathStep::Key(name) => value.get(name).cloned(),
+                PathStep::Index(n) => value.as_items().and_then(|items| items.get(*n)).cloned(),
+                PathStep::Element => None,
+            };
+            part.map(|p| p.mark(value.marks)).ok_or_else(|| Unfinished {
+                summary: "Provider produced another shape".into(),
+                detail: format!("The value at {} is missing from what came back at apply.", self.path),
+            })
+        })
+    }
+
+    fn needs(&self, nodes: &mut BTreeSet<Address>) {
+        for (value, _) in self.closure.captured.values().flatten() {
+            value.needs(nodes);
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("({})", super::text::of(&self.closure.term));
+        for (name, captured) in &self.closure.captured {
+            if let Ok((value, _)) = captured {
+                let _ = write!(text, " {name}={}", shown(value));
+            }
+        }
+        if !self.path.0.is_empty() {
+            let _ = write!(text, " at {}", self.path);
+        }
+        text
+    }
+}
+
+/// A captured value in a term's canonical text: what is known as itself, what is unknown as its own term.
+fn shown(value: &Value) -> String {
+    crate::value::encode(value, &|_| "sensitive".to_owned()).to_string()
+}
+
+impl fmt::Debug for PartOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
+    }
+}
+
+impl Closure {
+    fn finish(&self, results: &dyn Results) -> Result<Value, Unfinished> {
+        let scope = Finished { captured: &self.captured, results };
+        let host = AtApply { results, directory: &self.directory };
+        let budget = Budget::new(Budget::PLAN);
+        let evaluator = Evaluator { scope: &scope, host: &host, budget: &budget, site: &self.site };
+        evaluator.eval(&self.term, None).map_err(|d| Unfinished { summary: d.summary, detail: d.detail })
+    }
+}
+
+struct Finished<'a> {
+    captured: &'a Captured,
+    results: &'a dyn Results,
+}
+
+impl Scope for Finished<'_> {
+    fn resolve(&self, reference: &Reference) -> Result<(Value, usize), Box<Diagnostic>> {
+        match self.captured.get(&reference.to_string()) {
+            Some(Ok((value, consumed))) => {
+                let value = value.finish(self.results).map_err(|e| Box::new(Diagnostic::error(e.summary, e.detail)))?;
+                Ok((value, *consumed))
+            }
+            Some(Err(e)) => Err(e.clone()),
+            None => Err(super::evaluate::bug(&format!("{reference} was not captured"), reference.span)),
+        }
+    }
+}
+
+/// At apply nothing outside is asked: whatever the term needed was a fact of the plan, and a fact that depends on a step's
+/// result is a step of its own.
+struct AtApply<'a> {
+    results: &'a dyn Results,
+    directory: &'a str,
+}
+
+impl Host for AtApply<'_> {
+    fn file(&self, path: &str) -> Answer<Arc<[u8]>> {
+        Answer::Missing(format!(
+            "the name of the file {path:?} is known after apply only, and plans read files when they are made"
+        ))
+    }
+
+    fn file_kind(&self, path: &str) -> Answer<&'static str> {
+        Answer::Missing(format!(
+            "the name of the file {path:?} is known after apply only, and plans read files when they are made"
+        ))
+    }
+
+    fn file_tree(&self, path: &str) -> Answer<Arc<[String]>> {
+        Answer::Missing(format!(
+            "the directory {path:?} is known after apply only, and plans read files when they are made"
+        ))
+    }
+
+    fn variable(&self, name: &str) -> Answer<String> {
+        Answer::Missing(format!("the environment variable {name:?} is read when a plan is made, not at apply"))
+    }
+
+    fn plan_time(&self) -> Answer<String> {
+        Answer::Missing("the time of the plan is known when it is made, not at apply".into())
+    }
+
+    fn draw(&self, what: &str) -> Option<Value> {
+        self.results.draw(what)
+    }
+
+    fn directory(&self) -> String {
+        self.directory.to_owned()
+    }
+}

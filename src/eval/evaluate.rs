@@ -1,1 +1,510 @@
-//! Stub.
+//! The evaluator's heart: a term and its scope give a value.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use super::functions::{self, CallContext, FunctionError};
+use super::{ForTerm, Host, ObjectItem, Reference, Scope, SplatKind, Term, TermKind};
+use crate::diag::{Diagnostic, Span};
+use crate::value::{Kind, Map, Marks, Type, Value, convert, show, unify};
+
+/// What an evaluation gives.
+pub(super) type Evaluated = Result<Value, Box<Diagnostic>>;
+
+/// The work that all evaluation of one plan may do, in units of one term, element or 64 bytes. Without it, 875 bytes of
+/// doubling locals keep a machine busy for minutes.
+#[derive(Debug)]
+pub struct Budget {
+    left: Cell<u64>,
+}
+
+impl Budget {
+    /// Enough for 100,000 resources of a hundred attributes each, reached by runaway definitions within a second or two.
+    pub const PLAN: u64 = 50_000_000;
+
+    /// A budget of so many units.
+    #[must_use]
+    pub fn new(units: u64) -> Self {
+        Self { left: Cell::new(units) }
+    }
+
+    /// Spends some; false when it is used up.
+    #[must_use]
+    pub fn spend(&self, units: u64) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(units));
+        left >= units
+    }
+}
+
+/// The variables that `for` expressions have bound, innermost first.
+#[derive(Debug, Clone, Copy)]
+pub struct Locals<'p> {
+    parent: Option<&'p Locals<'p>>,
+    name: &'p str,
+    value: &'p Value,
+}
+
+impl<'p> Locals<'p> {
+    pub(super) fn bind(parent: Option<&'p Self>, name: &'p str, value: &'p Value) -> Self {
+        Self { parent, name, value }
+    }
+
+    fn find(&self, name: &str) -> Option<&'p Value> {
+        if self.name == name { Some(self.value) } else { self.parent.and_then(|p| p.find(name)) }
+    }
+}
+
+/// The name under which the element of the innermost splat is bound; no identifier, so that nothing else can mean it.
+const SPLAT_ITEM: &str = "[*]";
+
+/// Evaluates terms.
+#[derive(Clone, Copy)]
+pub struct Evaluator<'a> {
+    /// Who answers references.
+    pub scope: &'a dyn Scope,
+    /// Who answers questions about the outside.
+    pub host: &'a dyn Host,
+    /// What may be spent.
+    pub budget: &'a Budget,
+    /// A text that tells this evaluation from every other in the plan, for functions that are drawn at apply.
+    pub site: &'a str,
+}
+
+impl Evaluator<'_> {
+    /// The value of a term. Parts that are known after apply carry the term that computes them.
+    ///
+    /// # Errors
+    /// When something in it has no value; the first such place is named.
+    pub fn evaluate(&self, term: &Arc<Term>) -> Evaluated {
+        let value = self.eval(term, None)?;
+        Ok(super::closure::close(value, term, self))
+    }
+
+    /// The value of a term, converted to a type.
+    ///
+    /// # Errors
+    /// When it has no value or none of that type.
+    pub fn evaluate_as(&self, term: &Arc<Term>, ty: &Type, what: &str) -> Evaluated {
+        let value = self.evaluate(term)?;
+        convert(&value, ty).map_err(|e| {
+            Box::new(
+                Diagnostic::error("Incorrect value type", format!("Invalid value for {what}: {e}."))
+                    .at(term.span)
+                    .hint_opt(shown(&value)),
+            )
+        })
+    }
+
+    pub(super) fn eval(&self, term: &Arc<Term>, locals: Option<&Locals<'_>>) -> Evaluated {
+        self.spend(1, term.span)?;
+        match &term.kind {
+            TermKind::Literal(value) => Ok(value.clone()),
+            TermKind::Template(parts) => self.template(parts, term.span, locals),
+            TermKind::Reference(reference) => self.reference(reference, locals),
+            TermKind::Attribute(of, name) => {
+                let value = self.eval(of, locals)?;
+                super::traverse::attribute(&value, name, term.span)
+            }
+            TermKind::Index(of, key) => {
+                let value = self.eval(of, locals)?;
+                let key = self.eval(key, locals)?;
+                super::traverse::index(&value, &key, term.span)
+            }
+            TermKind::Splat { source, each, kind } => self.splat(source, each, *kind, locals),
+            TermKind::SplatItem => locals
+                .and_then(|l| l.find(SPLAT_ITEM))
+                .cloned()
+                .ok_or_else(|| bug("an element outside of a splat", term.span)),
+            TermKind::Unary(operator, of) => {
+                let value = self.eval(of, locals)?;
+                super::operator::unary(*operator, &value, of.span)
+            }
+            TermKind::Binary(operator, a, b) => super::operator::binary(self, *operator, a, b, locals),
+            TermKind::Conditional(condition, then, otherwise) => {
+                self.conditional(condition, then, otherwise, term.span, locals)
+            }
+            TermKind::Call { name, name_span, arguments, expand } => {
+                self.call(name, *name_span, arguments, *expand, term.span, locals)
+            }
+            TermKind::Tuple(items) => {
+                let items: Result<Vec<Value>, _> = items.iter().map(|t| self.eval(t, locals)).collect();
+                Ok(Value::tuple(items?))
+            }
+            TermKind::Object(items) => self.object(items, locals),
+            TermKind::For(f) => self.for_expression(f, term.span, locals),
+        }
+    }
+
+    pub(super) fn spend(&self, units: u64, span: Span) -> Result<(), Box<Diagnostic>> {
+        if self.budget.spend(units) { Ok(()) } else { Err(Box::new(over_budget().at(span))) }
+    }
+
+    fn reference(&self, reference: &Reference, locals: Option<&Locals<'_>>) -> Evaluated {
+        let (value, consumed) = match locals.and_then(|l| l.find(&reference.root)) {
+            Some(value) => (value.clone(), 0),
+            None => self.scope.resolve(reference)?,
+        };
+        super::traverse::steps(value, &reference.steps[consumed..], reference.span)
+    }
+
+    fn object(&self, items: &[ObjectItem], locals: Option<&Locals<'_>>) -> Evaluated {
+        let mut map = Map::new();
+        let mut marks = Marks::NONE;
+        let mut unknown_key = false;
+        for item in items {
+            let key = self.eval(&item.key, locals)?;
+            let value = self.eval(&item.value, locals)?;
+            marks = marks.union(key.marks);
+            match convert(&key, &Type::String).map(|k| k.kind) {
+                Ok(Kind::String(name)) => {
+                    map.insert(name, value);
+                }
+                Ok(Kind::Unknown(_)) => unknown_key = true,
+                Ok(_) | Err(_) => {
+                    let detail = "An object's key must be a string that is not null.";
+                    return Err(Box::new(Diagnostic::error("Invalid object key", detail).at(item.key.span)));
+                }
+            }
+        }
+        let value = if unknown_key { Value::opaque(Type::Any) } else { Value::object(map) };
+        Ok(value.mark(marks))
+    }
+
+    fn conditional(
+        &self,
+        condition: &Arc<Term>,
+        then: &Arc<Term>,
+        otherwise: &Arc<Term>,
+        span: Span,
+        locals: Option<&Locals<'_>>,
+    ) -> Evaluated {
+        let decided = self.condition(condition, locals)?;
+        // Both sides are evaluated, for the result has one type whichever is taken; an error counts only on the side that is.
+        let (a, b) = (self.eval(then, locals), self.eval(otherwise, locals));
+        let marks = decided.marks;
+        let (Ok(x), Ok(y)) = (&a, &b) else {
+            return match decided.as_bool() {
+                Some(true) => a.map(|v| v.mark(marks)),
+                Some(false) => b.map(|v| v.mark(marks)),
+                None => a.and(b),
+            };
+        };
+        let Some(ty) = unify(&[x.ty(), y.ty()]) else {
+            let detail = format!(
+                "The two sides of a conditional must have one type in common, but here they are {} and {}.",
+                x.ty().friendly(),
+                y.ty().friendly()
+            );
+            return Err(Box::new(Diagnostic::error("Inconsistent conditional result types", detail).at(span)));
+        };
+        let picked = match decided.as_bool() {
+            Some(true) => x,
+            Some(false) => y,
+            None => return Ok(Value::opaque(ty).mark(marks.union(x.marks).union(y.marks))),
+        };
+        let converted = convert(picked, &ty).map_err(|e| {
+            let detail = format!("The result cannot have the type that both sides share: {e}.");
+            Box::new(Diagnostic::error("Inconsistent conditional result types", detail).at(span))
+        })?;
+        Ok(converted.mark(marks))
+    }
+
+    /// A condition's value: a known or unknown bool, never null.
+    pub(super) fn condition(&self, term: &Arc<Term>, locals: Option<&Locals<'_>>) -> Evaluated {
+        let value = self.eval(term, locals)?;
+        match convert(&value, &Type::Bool) {
+            Ok(value) if !value.is_null() => Ok(value),
+            _ => {
+                let what = if value.is_null() { "null".into() } else { value.ty().friendly() };
+                let detail = format!("A condition must be true or false, but this is {what}.");
+                Err(Box::new(
+                    Diagnostic::error("Incorrect condition type", detail).at(term.span).hint_opt(shown(&value)),
+                ))
+            }
+        }
+    }
+
+    fn splat(&self, source: &Arc<Term>, each: &Arc<Term>, _: SplatKind, locals: Option<&Locals<'_>>) -> Evaluated {
+        let value = self.eval(source, locals)?;
+        let marks = value.marks;
+        let items: Vec<Value> = match &value.kind {
+            Kind::Null(_) => Vec::new(),
+            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => items.to_vec(),
+            Kind::Unknown(u) if !u.ty.is_primitive() && !matches!(u.ty, Type::Object(_) | Type::Map(_)) => {
+                return Ok(Value::opaque(Type::Any).mark(marks));
+            }
+            _ => vec![Value { kind: value.kind.clone(), marks: Marks::NONE }],
+        };
+        let mut results = Vec::with_capacity(items.len());
+        for item in &items {
+            results.push(self.eval(each, Some(&Locals::bind(locals, SPLAT_ITEM, item)))?);
+        }
+        let list = match &value.kind {
+            Kind::List(..) | Kind::Set(..) => crate::value::unify_values(&results)
+                .map_or_else(|_| Value::tuple(results.clone()), |(t, items)| Value::list(t, items)),
+            _ => Value::tuple(results),
+        };
+        Ok(list.mark(marks))
+    }
+
+    fn for_expression(&self, f: &ForTerm, span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
+        let collection = self.eval(&f.collection, locals)?;
+        let mut marks = collection.marks;
+        let Some(pairs) = pairs(&collection, f.collection.span)? else {
+            return Ok(Value::opaque(Type::Any).mark(marks));
+        };
+        let mut results = ForResults::default();
+        for (key, value) in &pairs {
+            let with_key = f.key_name.as_deref().map(|name| Locals::bind(locals, name, key));
+            let with_value = Locals::bind(with_key.as_ref().or(locals), &f.value_name, value);
+            let here = Some(&with_value);
+            if let Some(condition) = &f.condition {
+                let taken = self.condition(condition, here)?;
+                marks = marks.union(taken.marks);
+                match taken.as_bool() {
+                    Some(true) => {}
+                    Some(false) => continue,
+                    None => results.unknown = true,
+                }
+            }
+            let value = self.eval(&f.value, here)?;
+            match &f.key {
+                None => results.items.push(value),
+                Some(key) => marks = marks.union(self.for_key(f, key, value, here, &mut results)?),
+            }
+        }
+        let _ = span;
+        Ok(results.into_value(f).mark(marks))
+    }
+
+    fn for_key(
+        &self,
+        f: &ForTerm,
+        key: &Arc<Term>,
+        value: Value,
+        here: Option<&Locals<'_>>,
+        results: &mut ForResults,
+    ) -> Result<Marks, Box<Diagnostic>> {
+        let name = self.eval(key, here)?;
+        let text = match convert(&name, &Type::String).map(|v| v.kind) {
+            Ok(Kind::String(text)) => text,
+            Ok(Kind::Unknown(_)) => {
+                results.unknown = true;
+                return Ok(name.marks);
+            }
+            _ => {
+                let detail = "The key of a \"for\" expression for an object must be a string that is not null.";
+                return Err(Box::new(Diagnostic::error("Invalid object key", detail).at(key.span)));
+            }
+        };
+        if f.group {
+            results.groups.entry(text).or_default().push(value);
+        } else if results.map.insert(text.clone(), value).is_some() {
+            let detail = format!(
+                "Two different items produced the key {text:?} in this \"for\" expression. If that is meant, put the values of \
+                 one key together with an ellipsis (...) behind the value."
+            );
+            return Err(Box::new(Diagnostic::error("Duplicate object key", detail).at(key.span)));
+        }
+        Ok(name.marks)
+    }
+
+    fn call(
+        &self,
+        name: &Arc<str>,
+        name_span: Span,
+        arguments: &[Arc<Term>],
+        expand: bool,
+        span: Span,
+        locals: Option<&Locals<'_>>,
+    ) -> Evaluated {
+        match &**name {
+            "try" => return self.call_try(arguments, span, locals),
+            "can" => return self.call_can(arguments, span, locals),
+            _ => {}
+        }
+        let Some(function) = functions::find(name) else {
+            let known = functions::names().chain(["try", "can"]);
+            let detail = format!("There is no function named \"{name}\".");
+            let hint = crate::diag::did_you_mean(name, known);
+            return Err(Box::new(Diagnostic::error("Call to unknown function", detail).at(name_span).hint_opt(hint)));
+        };
+        let mut values = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            values.push((self.eval(argument, locals)?, argument.span));
+        }
+        if expand && let Some((last, at)) = values.pop() {
+            let Some(items) = expanded(&last, at)? else {
+                return Ok(Value::opaque(Type::Any).mark(last.marks));
+            };
+            values.extend(items.into_iter().map(|v| (v.mark(last.marks), at)));
+        }
+        self.apply(function, &values, span)
+    }
+
+    fn apply(&self, function: &functions::Function, values: &[(Value, Span)], span: Span) -> Evaluated {
+        let failed = |argument: Option<usize>, message: &str| {
+            let at = argument.and_then(|i| values.get(i)).map_or(span, |(_, s)| *s);
+            let detail = format!("Call to function \"{}\" failed: {message}.", function.name);
+            Box::new(Diagnostic::error("Error in function call", detail).at(at))
+        };
+        let wanted = function.parameters.len();
+        if values.len() < wanted || (values.len() > wanted && function.variadic.is_none()) {
+            let needs = function.variadic.as_ref().map_or("", |_| "at least ");
+            let detail = format!(
+                "Function \"{}\" expects {needs}{wanted} argument{}, but {} {} given.",
+                function.name,
+                if wanted == 1 { "" } else { "s" },
+                values.len(),
+                if values.len() == 1 { "was" } else { "were" },
+            );
+            let summary =
+                if values.len() < wanted { "Not enough function arguments" } else { "Too many function arguments" };
+            return Err(Box::new(Diagnostic::error(summary, detail).at(span)));
+        }
+        let mut marks = Marks::NONE;
+        let mut unknown = false;
+        let mut prepared = Vec::with_capacity(values.len());
+        for (i, (value, _)) in values.iter().enumerate() {
+            let Some(parameter) = function.parameters.get(i).or(function.variadic.as_ref()) else { break };
+            let invalid = |why: &str| {
+                let at = values.get(i).map_or(span, |(_, s)| *s);
+                let detail = format!("Invalid value for \"{}\" parameter: {why}.", parameter.name);
+                Box::new(Diagnostic::error("Invalid function argument", detail).at(at).hint_opt(shown(value)))
+            };
+            let mut value = convert(value, &parameter.ty).map_err(|e| invalid(&e.to_string()))?;
+            if value.is_null() && !parameter.null {
+                return Err(invalid("argument must not be null"));
+            }
+            if !parameter.marked {
+                let (plain, m) = value.unmark_deep();
+                marks = marks.union(m);
+                value = plain;
+            }
+            unknown |= !parameter.unknown && !value.is_wholly_known();
+            prepared.push(value);
+        }
+        if unknown {
+            let types: Vec<Type> = prepared.iter().map(Value::ty).collect();
+            return Ok(Value::opaque((function.result)(&types)).mark(marks));
+        }
+        let spend = |units: u64| {
+            let used_up = || FunctionError { argument: None, message: over_budget().detail };
+            if self.budget.spend(units) { Ok(()) } else { Err(used_up()) }
+        };
+        let context = CallContext { host: self.host, spend: &spend, site: self.site };
+        let value = (function.call)(&context, &prepared).map_err(|e| failed(e.argument, &e.message))?;
+        Ok(value.mark(marks))
+    }
+
+    fn call_try(&self, arguments: &[Arc<Term>], span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
+        let mut last = None;
+        for argument in arguments {
+            match self.eval(argument, locals) {
+                // An expression that is not wholly known may still fail at apply, so its successors stay in play.
+                Ok(value) if value.is_wholly_known() => return Ok(value),
+                Ok(value) => return Ok(Value::opaque(Type::Any).mark(value.marks_deep())),
+                Err(e) => last = Some(e),
+            }
+        }
+        let detail = match last {
+            Some(e) => format!("No argument of \"try\" has a value; the last one failed: {}", e.detail),
+            None => "Function \"try\" needs at least one argument.".into(),
+        };
+        Err(Box::new(Diagnostic::error("Error in function call", detail).at(span)))
+    }
+
+    fn call_can(&self, arguments: &[Arc<Term>], span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
+        let [argument] = arguments else {
+            let detail = "Function \"can\" expects exactly 1 argument.";
+            return Err(Box::new(Diagnostic::error("Error in function call", detail).at(span)));
+        };
+        match self.eval(argument, locals) {
+            Ok(value) if value.is_wholly_known() => Ok(Value::bool(true)),
+            Ok(_) => Ok(Value::opaque(Type::Bool)),
+            Err(_) => Ok(Value::bool(false)),
+        }
+    }
+}
+
+#[derive(Default)]
+struct ForResults {
+    items: Vec<Value>,
+    map: Map,
+    groups: std::collections::BTreeMap<Arc<str>, Vec<Value>>,
+    unknown: bool,
+}
+
+impl ForResults {
+    fn into_value(self, f: &ForTerm) -> Value {
+        if self.unknown {
+            return Value::opaque(Type::Any);
+        }
+        if f.key.is_none() {
+            return Value::tuple(self.items);
+        }
+        if f.group {
+            return Value::object(self.groups.into_iter().map(|(k, v)| (k, Value::tuple(v))).collect());
+        }
+        Value::object(self.map)
+    }
+}
+
+/// The keys and values that a `for` walks over; `None` while the collection is not known.
+pub(super) fn pairs(collection: &Value, span: Span) -> Result<Option<Vec<(Value, Value)>>, Box<Diagnostic>> {
+    let numbered = |items: &[Value]| items.iter().enumerate().map(|(i, v)| (Value::number(i), v.clone())).collect();
+    Ok(Some(match &collection.kind {
+        Kind::Unknown(_) => return Ok(None),
+        Kind::List(_, items) | Kind::Tuple(items) => numbered(items),
+        Kind::Set(_, items) => items.iter().map(|v| (v.clone(), v.clone())).collect(),
+        Kind::Map(_, m) | Kind::Object(m) => m.iter().map(|(k, v)| (Value::string(k.clone()), v.clone())).collect(),
+        Kind::Null(_) => {
+            let detail = "A null value cannot be used as the collection in a \"for\" expression.";
+            return Err(Box::new(Diagnostic::error("Iteration over null value", detail).at(span)));
+        }
+        _ => {
+            let detail = format!(
+                "A {} cannot be used as the collection in a \"for\" expression: it has no elements.",
+                collection.ty().friendly()
+            );
+            return Err(Box::new(Diagnostic::error("Iteration over non-iterable value", detail).at(span)));
+        }
+    }))
+}
+
+fn expanded(value: &Value, span: Span) -> Result<Option<Vec<Value>>, Box<Diagnostic>> {
+    match &value.kind {
+        Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => Ok(Some(items.to_vec())),
+        Kind::Unknown(_) => Ok(None),
+        _ => {
+            let detail = "The value in front of \"...\" must be a list, set or tuple.";
+            Err(Box::new(Diagnostic::error("Invalid expanding argument value", detail).at(span)))
+        }
+    }
+}
+
+/// "The value is …", unless it is sensitive or large.
+pub(super) fn shown(value: &Value) -> Option<String> {
+    const LONGEST: usize = 120;
+    if value.marks_deep().is_sensitive() || value.is_unknown() {
+        return None;
+    }
+    let text = show(value);
+    (text.len() <= LONGEST && !text.contains('\n')).then(|| format!("The value is {text}."))
+}
+
+fn over_budget() -> Diagnostic {
+    Diagnostic::error(
+        "Evaluation limit reached",
+        format!(
+            "Evaluating this configuration takes more work than the limit of {} steps. A definition that doubles itself again \
+             and again is the usual cause.",
+            Budget::PLAN
+        ),
+    )
+}
+
+pub(super) fn bug(what: &str, span: Span) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("Internal error", format!("{what}. This is a bug in Gantry.")).at(span))
+}

@@ -18,9 +18,10 @@ mod operator;
 mod reference;
 mod template;
 mod term;
+mod text;
 mod traverse;
 
-// pub use evaluate::{Budget, Evaluator, Locals};
+pub use evaluate::{Budget, Evaluator, Locals};
 pub use host::{Answer, Host, NoHost};
 pub use reference::{Reference, Scope, Step, references};
 pub use term::{Binary, ForTerm, ObjectItem, Part, SplatKind, Term, TermKind, Unary};

@@ -1,1 +1,97 @@
-//! Stub.
+//! Templates.
+
+use super::evaluate::{Evaluated, Evaluator, Locals, pairs};
+use super::{Part, Term};
+use crate::diag::{Diagnostic, Span};
+use crate::value::{Kind, Marks, Type, Value, convert};
+use std::sync::Arc;
+
+/// A template being filled in.
+struct Filling {
+    text: String,
+    marks: Marks,
+    unknown: bool,
+}
+
+impl Evaluator<'_> {
+    pub(super) fn template(&self, parts: &[Part], span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
+        let mut filling = Filling { text: String::new(), marks: Marks::NONE, unknown: false };
+        self.fill(parts, &mut filling, span, locals)?;
+        let value = if filling.unknown { Value::opaque(Type::String) } else { Value::string(filling.text) };
+        Ok(value.mark(filling.marks))
+    }
+
+    fn fill(
+        &self,
+        parts: &[Part],
+        filling: &mut Filling,
+        span: Span,
+        locals: Option<&Locals<'_>>,
+    ) -> Result<(), Box<Diagnostic>> {
+        for part in parts {
+            match part {
+                Part::Literal(text) => {
+                    self.spend(1 + text.len() as u64 / 64, span)?;
+                    filling.text.push_str(text);
+                }
+                Part::Interpolation(term) => self.interpolate(term, filling, locals)?,
+                Part::If { condition, then, otherwise } => {
+                    let taken = self.condition(condition, locals)?;
+                    filling.marks = filling.marks.union(taken.marks);
+                    match taken.as_bool() {
+                        Some(true) => self.fill(then, filling, span, locals)?,
+                        Some(false) => self.fill(otherwise, filling, span, locals)?,
+                        None => filling.unknown = true,
+                    }
+                }
+                Part::For { key_name, value_name, collection, body } => {
+                    let value = self.eval(collection, locals)?;
+                    filling.marks = filling.marks.union(value.marks);
+                    let Some(pairs) = pairs(&value, collection.span)? else {
+                        filling.unknown = true;
+                        continue;
+                    };
+                    for (key, value) in &pairs {
+                        let with_key = key_name.as_deref().map(|name| Locals::bind(locals, name, key));
+                        let with_value = Locals::bind(with_key.as_ref().or(locals), value_name, value);
+                        self.fill(body, filling, span, Some(&with_value))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn interpolate(
+        &self,
+        term: &Arc<Term>,
+        filling: &mut Filling,
+        locals: Option<&Locals<'_>>,
+    ) -> Result<(), Box<Diagnostic>> {
+        let value = self.eval(term, locals)?;
+        filling.marks = filling.marks.union(value.marks_deep());
+        let invalid =
+            |detail: String| Box::new(Diagnostic::error("Invalid template interpolation value", detail).at(term.span));
+        if value.is_null() {
+            return Err(invalid(
+                "The expression result is null. Cannot include a null value in a string template.".into(),
+            ));
+        }
+        match convert(&value, &Type::String).map(|v| v.kind) {
+            Ok(Kind::String(text)) => {
+                self.spend(1 + (filling.text.len() as u64 + text.len() as u64) / 4096, term.span)?;
+                filling.text.push_str(&text);
+                Ok(())
+            }
+            Ok(_) => {
+                filling.unknown = true;
+                Ok(())
+            }
+            Err(_) => Err(invalid(format!(
+                "Cannot include the given value in a string template: string required, but this is {}. To write a collection \
+                 out, use jsonencode() or join().",
+                value.ty().friendly()
+            ))),
+        }
+    }
+}

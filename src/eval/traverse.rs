@@ -1,1 +1,150 @@
-//! Stub.
+//! Going into values: attributes, indexes, steps of a reference.
+
+use super::Step;
+use super::evaluate::{Evaluated, shown};
+use crate::addr::Key;
+use crate::diag::{Diagnostic, Span, did_you_mean};
+use crate::value::{Kind, Type, Value, convert};
+
+/// What a value gives behind the steps of a reference.
+pub(super) fn steps(value: Value, steps: &[Step], span: Span) -> Evaluated {
+    steps.iter().try_fold(value, |value, step| match step {
+        Step::Attribute(name) => attribute(&value, name, span),
+        Step::Index(Key::Index(n)) => index(&value, &number(*n), span),
+        Step::Index(Key::Name(name)) => index(&value, &Value::string(name.clone()), span),
+    })
+}
+
+fn number(n: u64) -> Value {
+    i64::try_from(n).map_or_else(|_| Value::number(crate::value::Number::ZERO), Value::number)
+}
+
+/// `value.name`
+pub(super) fn attribute(value: &Value, name: &str, span: Span) -> Evaluated {
+    let found = match &value.kind {
+        Kind::Object(m) | Kind::Map(_, m) => match m.get(name) {
+            Some(found) => found.clone(),
+            None => {
+                let what =
+                    if matches!(value.kind, Kind::Map(..)) { "map has no element" } else { "object has no attribute" };
+                let names = m.keys().map(|k| &**k);
+                return Err(unsupported(format!("This {what} named \"{name}\"."), span)
+                    .map_hint(did_you_mean(name, names).or_else(|| listing(m.keys()))));
+            }
+        },
+        Kind::Unknown(u) => match &u.ty {
+            Type::Any => Value::opaque(Type::Any),
+            Type::Map(t) => Value::opaque((**t).clone()),
+            Type::Object(all) => match all.get(name) {
+                Some(a) => Value::opaque(a.ty.clone()),
+                None => {
+                    let names = all.keys().map(|k| &**k);
+                    return Err(unsupported(format!("This object has no attribute named \"{name}\"."), span)
+                        .map_hint(did_you_mean(name, names)));
+                }
+            },
+            other => return Err(unsupported(format!("A {} has no attributes.", other.friendly()), span)),
+        },
+        Kind::Null(_) => {
+            let detail = "This value is null, so it has no attributes.";
+            return Err(Box::new(Diagnostic::error("Attempt to get attribute from null value", detail).at(span)));
+        }
+        Kind::Tuple(_) | Kind::List(..) => {
+            // `a.0` is the legacy index; with a name, people mostly forgot which element they mean.
+            let detail = format!(
+                "A {} has no attributes. To take \"{name}\" of one element, name it: [0].{name}; of each: [*].{name}.",
+                value.ty().friendly()
+            );
+            return Err(unsupported(detail, span));
+        }
+        _ => return Err(unsupported(format!("A {} has no attributes.", value.ty().friendly()), span)),
+    };
+    Ok(found.mark(value.marks))
+}
+
+trait MapHint {
+    fn map_hint(self, hint: Option<String>) -> Self;
+}
+
+impl MapHint for Box<Diagnostic> {
+    fn map_hint(mut self, hint: Option<String>) -> Self {
+        self.hints.extend(hint);
+        self
+    }
+}
+
+fn unsupported(detail: String, span: Span) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("Unsupported attribute", detail).at(span))
+}
+
+/// "It has: a, b, c." for objects small enough to list.
+fn listing<'a>(names: impl ExactSizeIterator<Item = &'a std::sync::Arc<str>>) -> Option<String> {
+    const MOST: usize = 12;
+    if names.len() == 0 || names.len() > MOST {
+        return None;
+    }
+    Some(format!("It has: {}.", names.map(|n| &**n).collect::<Vec<_>>().join(", ")))
+}
+
+/// `value[key]`
+pub(super) fn index(value: &Value, key: &Value, span: Span) -> Evaluated {
+    let marks = value.marks.union(key.marks);
+    let invalid = |detail: String| Box::new(Diagnostic::error("Invalid index", detail).at(span).hint_opt(shown(key)));
+    if value.is_null() {
+        let detail = "This value is null, so it has no elements.";
+        return Err(Box::new(Diagnostic::error("Attempt to index null value", detail).at(span)));
+    }
+    if key.is_null() {
+        return Err(invalid("The key of an index must not be null.".into()));
+    }
+    if key.is_unknown() {
+        return Ok(Value::opaque(element_type(&value.ty())).mark(marks));
+    }
+    let found = match &value.kind {
+        Kind::List(_, items) | Kind::Tuple(items) => {
+            let position = convert(key, &Type::Number).ok().and_then(|n| n.as_number().cloned());
+            let Some(position) = position else {
+                return Err(invalid(format!("A {} is indexed by a whole number.", value.ty().friendly())));
+            };
+            match position.to_u64().and_then(|n| usize::try_from(n).ok()).and_then(|n| items.get(n)) {
+                Some(item) => item.clone(),
+                None => {
+                    let have = match items.len() {
+                        0 => "it has no elements".to_owned(),
+                        1 => "it has one element, number 0".to_owned(),
+                        n => format!("it has {n} elements, numbers 0 to {}", n - 1),
+                    };
+                    return Err(invalid(format!("There is no element {position} in this collection: {have}.")));
+                }
+            }
+        }
+        Kind::Map(_, m) | Kind::Object(m) => {
+            let name = convert(key, &Type::String).ok().and_then(|v| v.as_str().map(str::to_owned));
+            let Some(name) = name else {
+                return Err(invalid(format!("A {} is indexed by a string.", value.ty().friendly())));
+            };
+            match m.get(&*name) {
+                Some(item) => item.clone(),
+                None => {
+                    let hint = did_you_mean(&name, m.keys().map(|k| &**k)).or_else(|| listing(m.keys()));
+                    let detail = format!("There is no element with the key {name:?} in this collection.");
+                    return Err(Box::new(Diagnostic::error("Invalid index", detail).at(span).hint_opt(hint)));
+                }
+            }
+        }
+        Kind::Unknown(u) => Value::opaque(element_type(&u.ty)),
+        Kind::Set(..) => {
+            let detail = "The elements of a set have neither keys nor an order. Make it a list with tolist() first.";
+            return Err(Box::new(Diagnostic::error("Invalid index", detail).at(span)));
+        }
+        _ => return Err(invalid(format!("A {} has no elements.", value.ty().friendly()))),
+    };
+    Ok(found.mark(marks))
+}
+
+fn element_type(ty: &Type) -> Type {
+    match ty {
+        Type::List(t) | Type::Map(t) | Type::Set(t) => (**t).clone(),
+        _ => Type::Any,
+    }
+}
