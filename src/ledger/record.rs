@@ -1,0 +1,90 @@
+//! What is recorded of a resource, an artifact, a generation.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::event::{AppliedMigration, CheckJudged, RunKind, RunOutcome};
+use crate::addr::Address;
+
+/// A resource as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its type.
+    pub ty: String,
+    /// The provider of the type.
+    pub provider: String,
+    /// What finds it in its target.
+    pub identity: Json,
+    /// What the configuration asked for, encoded; secrets as keyed digests.
+    pub inputs: Json,
+    /// What the target answered, encoded; secrets as keyed digests.
+    pub attributes: Json,
+    /// The nodes that it depends on, for the order in which things go.
+    pub dependencies: Vec<Address>,
+    /// The version of the type's schema.
+    pub schema: u32,
+    /// The generation that made or last changed it.
+    pub generation: u64,
+    /// Whether a replacement is made before this one goes.
+    pub create_before_destroy: bool,
+}
+
+/// What an artifact is fixed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// `file` or `image`.
+    pub kind: String,
+    /// `sha256:` and 64 digits.
+    pub digest: String,
+    /// For an image: the repository; for a file: its name as configured.
+    pub source: String,
+    /// For an image: the tag that was resolved.
+    pub tag: Option<String>,
+    /// For a file: its size in bytes.
+    pub size: Option<u64>,
+}
+
+/// A generation as the ledger knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Generation {
+    /// Its number.
+    pub number: u64,
+    /// The run that made it.
+    pub run: String,
+    /// What kind of run that was.
+    pub kind: RunKind,
+    /// The generation that it started from.
+    pub base: Option<u64>,
+    /// How it ended; `None` while it is under way.
+    pub outcome: Option<RunOutcome>,
+    /// One sentence on how.
+    pub sentence: String,
+    /// The blob with the plan's inputs.
+    pub inputs: String,
+    /// The digest of configuration and variables.
+    pub asked: String,
+    /// The plan's effect.
+    pub effect: String,
+    /// The digest of the plan file that it carried out.
+    pub plan: Option<String>,
+    /// Whether it was limited to some targets.
+    pub partial: bool,
+    /// When it started.
+    pub started: String,
+    /// When it ended.
+    pub finished: Option<String>,
+    /// Who started it.
+    pub actor: String,
+    /// The pins at its end.
+    pub pins: BTreeMap<Address, Pin>,
+    /// The outputs at its end, encoded.
+    pub outputs: BTreeMap<String, Json>,
+    /// The verdicts of its checks, in their order.
+    pub checks: Vec<CheckJudged>,
+    /// The migrations that stood applied at its end, by node.
+    pub migrations: BTreeMap<Address, Vec<AppliedMigration>>,
+    /// What failed in it, in order: step and sentence.
+    pub failures: Vec<(String, String)>,
+}

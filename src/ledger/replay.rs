@@ -1,0 +1,362 @@
+//! Replay: the entries of a ledger give the state of its environment.
+//!
+//! One total function takes an event to the next state; an event that is illegal where it stands is an error that names it,
+//! never ignored. Nothing else in Gantry knows what is true of an environment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::event::{
+    AppliedMigration, CheckJudged, Event, RunOutcome, RunStarted, StepFailed, StepIntended, StepResult, StepSucceeded,
+};
+use super::record::{Generation, Pin, Record};
+use crate::addr::Address;
+
+/// What stands around an event in its entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meta {
+    /// The entry's number.
+    pub seq: u64,
+    /// When it was written, RFC 3339.
+    pub time: String,
+    /// The run that it belongs to.
+    pub run: String,
+    /// Who.
+    pub actor: String,
+}
+
+/// How far a step of the open run is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepStatus {
+    /// Its intent is recorded and no outcome is.
+    Intended(StepIntended),
+    /// It was looked for after a crash and had not been done: it may be intended again.
+    NotDone,
+    /// It succeeded.
+    Succeeded,
+    /// It failed.
+    Failed(StepFailed),
+}
+
+/// A run that has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenRun {
+    /// Its identity.
+    pub run: String,
+    /// How it began.
+    pub started: RunStarted,
+    /// When it began.
+    pub time: String,
+    /// Who began it.
+    pub actor: String,
+    /// Its steps' statuses.
+    pub steps: BTreeMap<String, StepStatus>,
+    /// The same for the steps of its unwinding.
+    pub unwinding_steps: BTreeMap<String, StepStatus>,
+    /// Whether it only goes forward.
+    pub committed: bool,
+    /// Set when it goes back, with the reason.
+    pub unwinding: Option<String>,
+    /// Migrations that it applied, by node, in their order: what an unwinding may take back.
+    pub migrated: Vec<(Address, AppliedMigration)>,
+    /// Results of steps that are no records: data that was read, by node, encoded.
+    pub read: BTreeMap<Address, Json>,
+    /// The nodes that it touched.
+    pub touched: std::collections::BTreeSet<Address>,
+    /// Whether traffic has moved to a new version of anything.
+    pub switched: bool,
+}
+
+/// A version of a workload that stands without traffic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// What finds it.
+    pub identity: Json,
+    /// Its own attributes, encoded.
+    pub attributes: Json,
+}
+
+/// The state of an environment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State {
+    /// The number of the last entry; 0 for an empty ledger.
+    pub seq: u64,
+    /// The records, by address.
+    pub records: BTreeMap<Address, Arc<Record>>,
+    /// Versions without traffic beside them, by workload: staged, or left over from a switch.
+    pub versions: BTreeMap<Address, Vec<Version>>,
+    /// What artifacts are fixed to.
+    pub pins: BTreeMap<Address, Pin>,
+    /// Migrations that stand applied, by node, in their order.
+    pub migrations: BTreeMap<Address, Vec<AppliedMigration>>,
+    /// The last verdict of each check.
+    pub checks: BTreeMap<Address, (CheckJudged, String)>,
+    /// All generations.
+    pub generations: Vec<Generation>,
+    /// The outputs of the newest verified generation, encoded.
+    pub outputs: BTreeMap<String, Json>,
+    /// The run that has not ended, if there is one.
+    pub open: Option<OpenRun>,
+}
+
+/// An event that is illegal where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("entry {seq} of the ledger does not follow from the ones before it: {why}")]
+pub struct IllegalEvent {
+    /// The entry's number.
+    pub seq: u64,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl State {
+    /// The highest number that a generation has.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generations.last().map_or(0, |g| g.number)
+    }
+
+    /// The newest generation that is what the environment is: the last that ended verified, unless one was held after it.
+    #[must_use]
+    pub fn current(&self) -> Option<&Generation> {
+        self.generations.iter().rev().find(|g| g.outcome == Some(RunOutcome::Verified))
+    }
+
+    /// A generation by its number.
+    #[must_use]
+    pub fn find_generation(&self, number: u64) -> Option<&Generation> {
+        self.generations.iter().find(|g| g.number == number)
+    }
+
+    /// Whether nothing is recorded: no object, no migration.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.records.is_empty() && self.migrations.values().all(Vec::is_empty)
+    }
+
+    /// Takes one more entry in.
+    ///
+    /// # Errors
+    /// When the event cannot follow here.
+    pub fn apply(&mut self, meta: &Meta, event: &Event) -> Result<(), IllegalEvent> {
+        let illegal = |why: &str| IllegalEvent { seq: meta.seq, why: why.to_owned() };
+        self.seq = meta.seq;
+        match event {
+            Event::RunStarted(started) => return self.run_started(meta, started),
+            Event::Unknown => return Ok(()),
+            Event::Moved { from, to, .. } => {
+                if self.records.contains_key(to) {
+                    return Err(illegal("a record is moved to an address that has one"));
+                }
+                let record = self.records.remove(from).ok_or_else(|| illegal("a record is moved that is not there"))?;
+                self.records.insert(to.clone(), record);
+                if let Some(versions) = self.versions.remove(from) {
+                    self.versions.insert(to.clone(), versions);
+                }
+                return Ok(());
+            }
+            Event::Removed { address, .. } => {
+                self.versions.remove(address);
+                return self
+                    .records
+                    .remove(address)
+                    .map(drop)
+                    .ok_or_else(|| illegal("a record is dropped that is not there"));
+            }
+            _ => {}
+        }
+        let open = self.open.as_mut().ok_or_else(|| illegal("a run's event without a run"))?;
+        if open.run != meta.run {
+            return Err(illegal("an event of a run that is not the open one"));
+        }
+        match event {
+            Event::StepIntended(intent) => {
+                let steps = if intent.unwinding { &mut open.unwinding_steps } else { &mut open.steps };
+                if matches!(steps.get(&intent.step), Some(StepStatus::Succeeded)) {
+                    return Err(illegal("a step that succeeded is intended again"));
+                }
+                steps.insert(intent.step.clone(), StepStatus::Intended(intent.clone()));
+                open.touched.insert(intent.address.clone());
+            }
+            Event::StepFailed(failed) => {
+                let steps = if failed.unwinding { &mut open.unwinding_steps } else { &mut open.steps };
+                steps.insert(failed.step.clone(), StepStatus::Failed(failed.clone()));
+                let pair = (failed.step.clone(), failed.sentence.clone());
+                self.generations.last_mut().map(|g| g.failures.push(pair)).unwrap_or_default();
+            }
+            Event::StepSucceeded(succeeded) => self.step_succeeded(succeeded),
+            Event::CheckJudged(judged) => self.check_judged(meta, judged),
+            Event::ArtifactPinned { step, address, pin } => {
+                open.finish(step);
+                self.pins.insert(address.clone(), pin.clone());
+            }
+            Event::MigrationApplied { step, address, migration } => {
+                open.finish(step);
+                open.migrated.push((address.clone(), migration.clone()));
+                self.migrations.entry(address.clone()).or_default().push(migration.clone());
+            }
+            Event::MigrationReverted { step, address, version } => {
+                open.finish(step);
+                open.migrated.retain(|(a, m)| !(a == address && m.version == *version));
+                if let Some(applied) = self.migrations.get_mut(address) {
+                    applied.retain(|m| m.version != *version);
+                }
+            }
+            Event::Committed => {
+                if open.unwinding.is_some() {
+                    return Err(illegal("a run commits that goes back"));
+                }
+                open.committed = true;
+            }
+            Event::UnwindingStarted { sentence } => {
+                if open.committed {
+                    return Err(illegal("a run goes back that was committed"));
+                }
+                open.unwinding = Some(sentence.clone());
+            }
+            Event::Reconciled { step, found, .. } => {
+                let steps = if open.unwinding.is_some() { &mut open.unwinding_steps } else { &mut open.steps };
+                if found == "not done" {
+                    steps.insert(step.clone(), StepStatus::NotDone);
+                }
+            }
+            Event::RunFinished { outcome, sentence, outputs } => self.run_finished(meta, *outcome, sentence, outputs),
+            Event::RunStarted(_) | Event::Moved { .. } | Event::Removed { .. } | Event::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn run_started(&mut self, meta: &Meta, started: &RunStarted) -> Result<(), IllegalEvent> {
+        let illegal = |why: String| Err(IllegalEvent { seq: meta.seq, why });
+        if let Some(open) = &self.open {
+            return illegal(format!("run {} starts while run {} has not ended", meta.run, open.run));
+        }
+        if let Some(number) = started.generation {
+            if number <= self.generation() {
+                return illegal(format!("generation {number} was used before"));
+            }
+            self.generations.push(Generation {
+                number,
+                run: meta.run.clone(),
+                kind: started.kind,
+                base: started.base,
+                outcome: None,
+                sentence: String::new(),
+                inputs: started.inputs.clone(),
+                asked: started.asked.clone(),
+                effect: started.effect.clone(),
+                plan: started.plan.clone(),
+                partial: started.partial,
+                started: meta.time.clone(),
+                finished: None,
+                actor: meta.actor.clone(),
+                pins: BTreeMap::new(),
+                outputs: BTreeMap::new(),
+                checks: Vec::new(),
+                migrations: BTreeMap::new(),
+                failures: Vec::new(),
+            });
+        }
+        self.open = Some(OpenRun {
+            run: meta.run.clone(),
+            started: started.clone(),
+            time: meta.time.clone(),
+            actor: meta.actor.clone(),
+            steps: BTreeMap::new(),
+            unwinding_steps: BTreeMap::new(),
+            committed: false,
+            unwinding: None,
+            migrated: Vec::new(),
+            read: BTreeMap::new(),
+            touched: std::collections::BTreeSet::new(),
+            switched: false,
+        });
+        Ok(())
+    }
+
+    fn step_succeeded(&mut self, succeeded: &StepSucceeded) {
+        let Some(open) = self.open.as_mut() else { return };
+        open.touched.insert(succeeded.address.clone());
+        let steps = if succeeded.unwinding { &mut open.unwinding_steps } else { &mut open.steps };
+        steps.insert(succeeded.step.clone(), StepStatus::Succeeded);
+        let address = &succeeded.address;
+        match &succeeded.result {
+            StepResult::Recorded { record } => {
+                self.records.insert(address.clone(), Arc::new((**record).clone()));
+            }
+            StepResult::Staged { identity, attributes } => {
+                let versions = self.versions.entry(address.clone()).or_default();
+                versions.retain(|v| v.identity != *identity);
+                versions.push(Version { identity: identity.clone(), attributes: attributes.clone() });
+            }
+            StepResult::Switched { record, leftover } => {
+                open.switched = true;
+                let versions = self.versions.entry(address.clone()).or_default();
+                versions.retain(|v| v.identity != record.identity);
+                if let Some(identity) = leftover {
+                    let attributes = self.records.get(address).map_or(Json::Null, |r| r.attributes.clone());
+                    versions.push(Version { identity: identity.clone(), attributes });
+                }
+                self.records.insert(address.clone(), Arc::new((**record).clone()));
+            }
+            StepResult::Retired { identity } => {
+                if let Some(versions) = self.versions.get_mut(address) {
+                    versions.retain(|v| v.identity != *identity);
+                    if versions.is_empty() {
+                        self.versions.remove(address);
+                    }
+                }
+            }
+            StepResult::Removed => {
+                self.records.remove(address);
+                self.versions.remove(address);
+            }
+            StepResult::Read { attributes } => {
+                open.read.insert(address.clone(), attributes.clone());
+            }
+            StepResult::Nothing => {}
+        }
+    }
+
+    fn check_judged(&mut self, meta: &Meta, judged: &CheckJudged) {
+        if let Some(open) = self.open.as_mut() {
+            let steps = if judged.unwinding { &mut open.unwinding_steps } else { &mut open.steps };
+            // A check may be judged again (after a crash, in an unwinding), so a bad verdict is no bar to a later good one.
+            let status = if judged.passed { StepStatus::Succeeded } else { StepStatus::NotDone };
+            steps.insert(judged.step.clone(), status);
+            if open.started.generation.is_some()
+                && let Some(generation) = self.generations.last_mut()
+            {
+                generation.checks.push(judged.clone());
+            }
+        }
+        self.checks.insert(judged.address.clone(), (judged.clone(), meta.time.clone()));
+    }
+
+    fn run_finished(&mut self, meta: &Meta, outcome: RunOutcome, sentence: &str, outputs: &BTreeMap<String, Json>) {
+        let Some(open) = self.open.take() else { return };
+        if outcome == RunOutcome::Verified && open.started.generation.is_some() {
+            self.outputs.clone_from(outputs);
+        }
+        let (pins, migrations) = (self.pins.clone(), self.migrations.clone());
+        if open.started.generation.is_some()
+            && let Some(generation) = self.generations.last_mut()
+        {
+            generation.outcome = Some(outcome);
+            sentence.clone_into(&mut generation.sentence);
+            generation.finished = Some(meta.time.clone());
+            generation.pins = pins;
+            generation.migrations = migrations;
+            generation.outputs.clone_from(outputs);
+        }
+    }
+}
+
+impl OpenRun {
+    fn finish(&mut self, step: &str) {
+        let steps = if self.unwinding.is_some() { &mut self.unwinding_steps } else { &mut self.steps };
+        steps.insert(step.to_owned(), StepStatus::Succeeded);
+    }
+}

@@ -1,0 +1,123 @@
+//! Steps: the units that a plan is carried out in.
+
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::change::PlannedMigration;
+use crate::addr::Address;
+use crate::diag::Span;
+use crate::ledger::event::Phase;
+use crate::provider::{Action, Prior};
+use crate::value::Value;
+
+/// One step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its name, unique in the plan and the same whenever the same plan is made: `local_service.shop stage`.
+    pub name: String,
+    /// The node.
+    pub address: Address,
+    /// What is done.
+    pub work: Work,
+    /// The steps, by their position in [`super::Plan::steps`], that must have succeeded before it starts.
+    pub after: Vec<usize>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Nothing: stands for all steps that it comes after, so that edges stay few.
+    Barrier,
+    /// A provider's act.
+    Act(Box<ActStep>),
+    /// A data source is read, because its arguments are known only now.
+    Read {
+        /// The provider.
+        provider: String,
+        /// Its arguments.
+        arguments: Value,
+    },
+    /// An artifact is fixed to its content and, if it is a file, copied into the ledger.
+    Pin(PinStep),
+    /// A migration is applied.
+    Migrate {
+        /// The database's URL.
+        url: Value,
+        /// What is applied.
+        migration: PlannedMigration,
+    },
+    /// A migration is taken back with the text that was stored when it was applied.
+    Revert {
+        /// The database's URL.
+        url: Value,
+        /// What is taken back.
+        migration: PlannedMigration,
+    },
+    /// A check.
+    Check(CheckStep),
+    /// A record is dropped and its object stays.
+    Forget,
+    /// A record moves to this step's address.
+    Move {
+        /// The old address.
+        from: Address,
+    },
+    /// From here on the run only goes forward: the entry *committed*.
+    Commit,
+}
+
+/// A provider's act.
+#[derive(Debug, Clone)]
+pub struct ActStep {
+    /// The provider.
+    pub provider: String,
+    /// What is done.
+    pub action: Action,
+    /// What is asked for; parts may still be unknown. Null for delete and retire.
+    pub planned: Value,
+    /// The configured attributes only, for the record.
+    pub inputs: Value,
+    /// The object as it was. `None` for create.
+    pub prior: Option<Prior>,
+    /// For retire: the version that goes. `None` in a retire step means: the version that the switch of this run left.
+    pub version: Option<Json>,
+    /// For switch and retire: the position of the stage or switch step whose result it needs.
+    pub follows: Option<usize>,
+    /// The nodes that it depends on, for the record.
+    pub dependencies: Vec<Address>,
+    /// The version of the type's schema, for the record.
+    pub schema: u32,
+    /// For the record.
+    pub create_before_destroy: bool,
+    /// How long it may take; `None` while what is asked for is not known.
+    pub deadline: Duration,
+    /// How long after an unknown outcome a negative answer does not count.
+    pub settle: Duration,
+    /// Whether it stays in this process, so that `--parallelism` does not bound it.
+    pub in_process: bool,
+    /// What must hold of the result: condition, message, place. Evaluated when the step has its result.
+    pub postconditions: Vec<(Value, Value, Span)>,
+}
+
+/// A pin.
+#[derive(Debug, Clone)]
+pub struct PinStep {
+    /// `file` or `image`.
+    pub kind: String,
+    /// The file's name, relative to the environment's directory; or the image's reference.
+    pub source: Value,
+    /// The digest, where it was known when planning: anything else at apply is an error.
+    pub digest: Option<String>,
+}
+
+/// A check.
+#[derive(Debug, Clone)]
+pub struct CheckStep {
+    /// On a staged version, or on what serves.
+    pub phase: Phase,
+    /// In a prove step: the workload.
+    pub workload: Option<Address>,
+    /// The check's configuration as an object: `http`, `tcp`, `grpc` or `command`, `interval`, `timeout`, ….
+    pub configuration: Value,
+}
