@@ -21,5 +21,5 @@ pub use act::{
     Progress, Provider, ReadRequest, Readiness, Silent,
 };
 pub use schema::{
-    AttributeSchema, BlockSchema, Compute, Lowering, Mode, Nesting, ProposedChange, ResourceSchema, Role,
+    AttributeSchema, BlockSchema, Compute, Lowering, Mode, Nesting, ProposedChange, ResourceSchema, Role, Undo,
 };

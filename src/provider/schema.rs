@@ -235,8 +235,20 @@ pub struct ResourceSchema {
     /// Whether a change of the object can only be made by a new object, beyond the attributes' own `replaces`; the sentence
     /// says why (a `local_command` without `update`).
     pub must_replace: Option<fn(prior: &Value, proposed: &Value) -> Option<String>>,
+    /// Whether a way back carries out the change, or only sets the record back because acting again would undo nothing (a
+    /// command that was run).
+    pub undo: Undo,
     /// One line for the reference.
     pub doc: &'static str,
+}
+
+/// What a way back does about a change of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// It acts: the object gets its old values back.
+    Acts,
+    /// It only sets the record back; the effects of what was done stay.
+    RecordOnly,
 }
 
 impl ResourceSchema {

@@ -25,6 +25,9 @@ pub fn encode(value: &Value, seal: Seal<'_>) -> Json {
     if value.marks.has(super::Marks::EPHEMERAL) {
         return Json::Null;
     }
+    if let Some(digest) = value.sealed_digest() {
+        return json!({ HMAC: &**digest });
+    }
     if value.marks.is_sensitive() && !value.is_null() {
         if !value.is_wholly_known() {
             return json!({ UNKNOWN: "(sensitive)" });
@@ -84,8 +87,8 @@ pub fn decode(json: &Json, ty: &Type) -> Result<Value, DecodeError> {
     if let Json::Object(o) = json
         && o.len() == 1
     {
-        if o.contains_key(HMAC) {
-            return Ok(Value::opaque(ty.clone()).sensitive());
+        if let Some(Json::String(digest)) = o.get(HMAC) {
+            return Ok(Value::sealed(ty.clone(), digest.as_str()));
         }
         if o.contains_key(UNKNOWN) {
             return Ok(Value::opaque(ty.clone()));

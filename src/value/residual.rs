@@ -46,8 +46,8 @@ pub trait Deferred: fmt::Debug + Send + Sync {
 pub enum Residual {
     /// The whole object that a node's step answers.
     Result(Address),
-    /// A value drawn once at apply, filed under this text.
-    Draw(Arc<str>),
+    /// A secret of which only its keyed digest is recorded; its source has to supply it again.
+    Sealed(Arc<str>),
     /// An operation over such.
     Deferred(Arc<dyn Deferred>),
 }
@@ -63,9 +63,9 @@ impl Residual {
                 summary: "Value not available".into(),
                 detail: format!("The result of {node} is needed here, but that step has not finished."),
             }),
-            Self::Draw(what) => results.draw(what).ok_or_else(|| Unfinished {
+            Self::Sealed(_) => Err(Unfinished {
                 summary: "Value not available".into(),
-                detail: format!("The value of {what} is drawn at apply only."),
+                detail: "This secret is recorded as a digest only; its source has to supply it again.".into(),
             }),
             Self::Deferred(deferred) => deferred.finish(results),
         }
@@ -77,7 +77,7 @@ impl Residual {
             Self::Result(node) => {
                 nodes.insert(node.clone());
             }
-            Self::Draw(_) => {}
+            Self::Sealed(_) => {}
             Self::Deferred(deferred) => deferred.needs(nodes),
         }
     }
@@ -87,7 +87,7 @@ impl Residual {
     pub fn text(&self) -> String {
         match self {
             Self::Result(node) => node.to_string(),
-            Self::Draw(what) => format!("draw({what})"),
+            Self::Sealed(digest) => format!("sealed({digest})"),
             Self::Deferred(deferred) => deferred.text(),
         }
     }

@@ -150,6 +150,21 @@ impl Value {
         Kind::Unknown(Unknown { ty, residual: None }).into()
     }
 
+    /// A secret of which only the keyed digest is at hand.
+    #[must_use]
+    pub fn sealed(ty: Type, digest: impl Into<Arc<str>>) -> Self {
+        Self::unknown(ty, Residual::Sealed(digest.into())).sensitive()
+    }
+
+    /// The keyed digest, if only that of it is at hand.
+    #[must_use]
+    pub fn sealed_digest(&self) -> Option<&Arc<str>> {
+        match &self.kind {
+            Kind::Unknown(Unknown { residual: Some(Residual::Sealed(digest)), .. }) => Some(digest),
+            _ => None,
+        }
+    }
+
     /// With these marks as well.
     #[must_use]
     pub fn mark(mut self, marks: Marks) -> Self {
