@@ -1,10 +1,48 @@
 //! Planning: a synchronous pure function from configuration, records and facts to a decided plan.
+//!
+//! [`plan`] is called in a loop: it answers with a [`Plan`], or with [`Question`]s about the outside that its caller answers
+//! before it calls again. Nothing in here reads a file, a clock or a network, and the same inputs give the same bytes.
+//!
+//! One round goes like this:
+//!
+//! 1. `outline` draws which named thing needs which and orders them; a cycle ends here.
+//! 2. `walk` evaluates them in that order, in every instance of their module. A resource is decided in `resource`, an
+//!    artifact or data source in `data`, migrations and checks in files of their names.
+//! 3. `orphans` decides about what the ledger has and the configuration does not ask for.
+//! 4. `lower` makes steps of the changes; `effect` gives the digest of what they do.
 
+mod body;
+mod builtin;
 pub mod change;
+mod check;
+mod compare;
+mod data;
+pub mod duration;
+pub mod effect;
+pub mod fact;
+mod fact_format;
+pub mod input;
+mod lower;
+mod make;
+mod migration;
+mod orphans;
+mod outline;
 #[expect(clippy::module_inception, reason = "the module's main noun")]
 pub mod plan;
+mod resource;
+mod result;
+mod scope;
+pub mod settings;
 pub mod step;
+mod walk;
+mod way_back;
+mod world;
 
 pub use change::{Change, ChangeKind, Detail, Reason};
+pub use data::pinned;
+pub use fact::{Fact, Facts, JournalEntry, Question};
+pub use input::{Files, Inputs, Options};
+pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
+pub use settings::Settings;
 pub use step::{ActStep, CheckStep, PinStep, Step, Work};

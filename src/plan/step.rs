@@ -96,6 +96,9 @@ pub struct ActStep {
     pub settle: Duration,
     /// Whether it stays in this process, so that `--parallelism` does not bound it.
     pub in_process: bool,
+    /// Whether nothing is done and only the record is set to what is asked for: on a way back, where acting again would undo
+    /// nothing.
+    pub record_only: bool,
     /// What must hold of the result: condition, message, place. Evaluated when the step has its result.
     pub postconditions: Vec<(Value, Value, Span)>,
 }
@@ -109,6 +112,8 @@ pub struct PinStep {
     pub source: Value,
     /// The digest, where it was known when planning: anything else at apply is an error.
     pub digest: Option<String>,
+    /// The pin of an earlier generation, which is set again as it was: its content is in the ledger already.
+    pub recorded: Option<crate::ledger::record::Pin>,
 }
 
 /// A check.

@@ -1,0 +1,99 @@
+//! The shapes of the blocks that are Gantry's own: artifact, migration, checks, the environment's settings.
+
+use std::collections::BTreeMap;
+
+use crate::provider::{AttributeSchema, BlockSchema, Nesting};
+use crate::value::{Type, Value};
+
+type Attributes = BTreeMap<&'static str, AttributeSchema>;
+type Blocks = BTreeMap<&'static str, BlockSchema>;
+
+fn optional(ty: Type) -> AttributeSchema {
+    AttributeSchema::optional(ty, "")
+}
+
+fn required(ty: Type) -> AttributeSchema {
+    AttributeSchema::required(ty, "")
+}
+
+fn single(attributes: Attributes, blocks: Blocks) -> BlockSchema {
+    BlockSchema {
+        nesting: Nesting::Single,
+        required: false,
+        replaces: false,
+        ignored: false,
+        attributes,
+        blocks,
+        doc: "",
+    }
+}
+
+/// `artifact`
+pub(super) fn artifact() -> (Attributes, Blocks) {
+    let attributes = [("image", optional(Type::String)), ("file", optional(Type::String))];
+    (attributes.into(), Blocks::new())
+}
+
+/// `migration`
+pub(super) fn migration() -> (Attributes, Blocks) {
+    let attributes = [
+        ("database", required(Type::String).sensitive()),
+        ("source", required(Type::String)),
+        ("on_rollback", optional(Type::String).default(Value::string("keep"))),
+    ];
+    (attributes.into(), Blocks::new())
+}
+
+/// `health_check` and `smoke_test`, which differ in their defaults: a health check is asked again until its timeout, a smoke
+/// test is asked once.
+pub(super) fn check(repeats: bool) -> (Attributes, Blocks) {
+    let text = |default: &str| optional(Type::String).default(Value::string(default));
+    let interval = if repeats { text("1s") } else { optional(Type::String) };
+    let attributes = [
+        ("interval", interval),
+        ("timeout", text(if repeats { "60s" } else { "30s" })),
+        ("initial_delay", text("0s")),
+        ("success_threshold", optional(Type::Number).default(Value::number(1_i64))),
+        ("phases", optional(Type::list(Type::String))),
+    ];
+    let expect = single(
+        [
+            ("status", optional(Type::Any)),
+            ("headers", optional(Type::map(Type::String))),
+            ("body", optional(Type::String)),
+            ("body_contains", optional(Type::String)),
+            ("body_matches", optional(Type::String)),
+            ("json", optional(Type::Any)),
+            ("latency", optional(Type::String)),
+        ]
+        .into(),
+        Blocks::new(),
+    );
+    let http = single(
+        [
+            ("method", optional(Type::String).default(Value::string("GET"))),
+            ("url", required(Type::String)),
+            ("headers", optional(Type::map(Type::String))),
+            ("body", optional(Type::String)),
+            ("timeout", optional(Type::String)),
+        ]
+        .into(),
+        [("expect", expect)].into(),
+    );
+    let tcp = single([("address", required(Type::String))].into(), Blocks::new());
+    let grpc = single(
+        [("address", required(Type::String)), ("service", optional(Type::String).default(Value::string("")))].into(),
+        Blocks::new(),
+    );
+    let command = single(
+        [
+            ("argv", required(Type::list(Type::String))),
+            ("working_directory", optional(Type::String)),
+            ("environment", optional(Type::map(Type::String))),
+            ("timeout", optional(Type::String)),
+        ]
+        .into(),
+        Blocks::new(),
+    );
+    (attributes.into(), [("http", http), ("tcp", tcp), ("grpc", grpc), ("command", command)].into())
+}

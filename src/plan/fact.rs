@@ -1,0 +1,132 @@
+//! Facts: answers from outside, each filed under its question.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::addr::Address;
+use crate::provider::{Observation, ObserveRequest, ReadRequest};
+use crate::value::Value;
+
+/// A question that planning has for the outside.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Question {
+    /// The bytes of a file. Answered into the bundle.
+    File(String),
+    /// What stands at a path. Answered into the bundle.
+    Kind(String),
+    /// All files below a directory. Answered into the bundle.
+    Tree(String),
+    /// An environment variable.
+    Variable(String),
+    /// When the plan was made.
+    PlanTime,
+    /// A recorded object as it is now.
+    Observe(Box<ObserveRequest>),
+    /// A data source.
+    Read(Box<ReadRequest>),
+    /// The digest and size of a file that an artifact names.
+    FileDigest {
+        /// The artifact.
+        address: Address,
+        /// The file, relative to the environment's directory.
+        path: String,
+    },
+    /// The digest behind an image's tag.
+    Image {
+        /// The artifact.
+        address: Address,
+        /// The reference.
+        reference: String,
+    },
+    /// The migrations that a database says were applied.
+    Journal {
+        /// The `migration` node.
+        address: Address,
+        /// The database's URL; a secret.
+        url: Value,
+    },
+}
+
+/// A migration as a database's journal has it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct JournalEntry {
+    /// Its number.
+    pub version: u64,
+    /// Its name.
+    pub name: String,
+    /// The digest of its up text.
+    pub checksum: String,
+    /// Its up text.
+    pub up: String,
+    /// Its down text.
+    pub down: Option<String>,
+    /// Whether it is half done (a migration without a transaction that was stopped).
+    pub partial: bool,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    /// A text, or none.
+    Text(Option<String>),
+    /// A secret of which only the digest is at hand.
+    Sealed(String),
+    /// An object as it is.
+    Observed(Observation),
+    /// A data source's object, or why there is none.
+    Read(Result<Value, String>),
+    /// A digest (`sha256:…`) and, for a file, a size; or why there is none.
+    Digest(Result<(String, Option<u64>), String>),
+    /// A journal, or why it cannot be read.
+    Journal(Result<Vec<JournalEntry>, String>),
+}
+
+/// All facts of a plan, by the key of their question.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts(pub BTreeMap<String, Fact>);
+
+impl Question {
+    /// The text that the answer is filed under. It holds no secret.
+    #[must_use]
+    pub fn key(&self, seal: &dyn Fn(&[u8]) -> String) -> String {
+        match self {
+            Self::File(path) => format!("file {path}"),
+            Self::Kind(path) => format!("kind {path}"),
+            Self::Tree(path) => format!("tree {path}"),
+            Self::Variable(name) => format!("env {name}"),
+            Self::PlanTime => "plan time".into(),
+            Self::Observe(request) => format!("observe {} {}", request.address, request.prior.identity),
+            Self::Read(request) => {
+                format!("read {} {}", request.address, crate::value::encode(&request.arguments, seal))
+            }
+            Self::FileDigest { address, path } => format!("digest {address} {path}"),
+            Self::Image { address, reference } => format!("image {address} {reference}"),
+            Self::Journal { address, url } => {
+                format!("journal {address} {}", crate::value::encode(&url.clone().sensitive(), seal))
+            }
+        }
+    }
+
+    /// Whether the answer goes into the bundle instead of the facts.
+    #[must_use]
+    pub fn is_for_bundle(&self) -> bool {
+        matches!(self, Self::File(_) | Self::Kind(_) | Self::Tree(_))
+    }
+}
+
+impl Facts {
+    /// The facts as JSON, with secrets as keyed digests.
+    #[must_use]
+    pub fn encode(&self, seal: &dyn Fn(&[u8]) -> String) -> Json {
+        super::fact_format::encode(self, seal)
+    }
+
+    /// The facts back from JSON.
+    ///
+    /// # Errors
+    /// When it is no such JSON; a sentence.
+    pub fn decode(json: &Json) -> Result<Self, String> {
+        super::fact_format::decode(json)
+    }
+}

@@ -1,0 +1,277 @@
+//! The way in: one round of planning.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::change::{Change, ChangeKind};
+use super::fact::Question;
+use super::input::{Inputs, Options};
+use super::lower;
+use super::outline::{BlockId, Item, Outline};
+use super::plan::{OnFailure, OutputChange, Plan};
+use super::settings::Settings;
+use super::walk::Planner;
+use super::world::World;
+use crate::addr::ModulePath;
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::ledger::State;
+use crate::provider::Role;
+use crate::value::encode;
+
+/// What a round of planning gives.
+#[derive(Debug)]
+pub enum Planned {
+    /// The plan.
+    Ready(Box<Plan>),
+    /// Questions; plan again with their answers.
+    Need(Vec<Question>),
+}
+
+/// Plans.
+///
+/// # Errors
+/// When the configuration cannot be planned; everything that is wrong.
+pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
+    let settings = Settings::read(&inputs).map_err(Diagnostics::from)?;
+    let root = if inputs.options.destroy { Arc::default() } else { inputs.desired.root.clone() };
+    let outline = Outline::draw(&root).map_err(|e| Diagnostics::from(*e))?;
+    let world = World::new(inputs, &outline);
+    let mut planner = Planner {
+        world,
+        changes: Vec::new(),
+        of_block: BTreeMap::new(),
+        claimed: BTreeSet::new(),
+        targeted: None,
+        unreadable: Vec::new(),
+        moved: BTreeMap::new(),
+    };
+    planner.targeted = targeted(&outline, inputs.options, &planner.world);
+    planner.moves();
+    planner.walk();
+    planner.orphans();
+    planner.finish(&settings)
+}
+
+impl Planner<'_> {
+    fn finish(self, settings: &Settings) -> Result<Planned, Diagnostics> {
+        let needs: Vec<Question> = self.world.needs.borrow_mut().split_off("").into_values().collect();
+        if !needs.is_empty() {
+            return Ok(Planned::Need(needs));
+        }
+        if self.world.diagnostics.borrow().has_errors() {
+            return Err(self.world.diagnostics.take());
+        }
+        let warnings = self.world.diagnostics.take();
+        let inputs = self.world.inputs;
+        let outputs = outputs(&self.world);
+        let cause = self.changes.iter().any(Change::is_cause);
+        let mut changes = self.changes;
+        if !cause {
+            // Nothing changes, so no check runs: when each last passed is shown instead.
+            for change in changes.iter_mut().filter(|c| c.address.kind.is_probe()) {
+                change.kind = ChangeKind::NoOp;
+            }
+        }
+        let context = lower::Context {
+            outline: self.world.outline,
+            of_block: &self.of_block,
+            recorded: inputs.recorded,
+            catalog: inputs.catalog,
+            inside_run: inputs.options.limit.is_some(),
+            going_back: inputs.options.going_back,
+            with_checks: cause,
+            pins: &inputs.options.pins,
+        };
+        let steps = lower::sorted(lower::lower(&changes, context));
+        let effect = super::effect::digest(super::effect::text(&steps, inputs.seal).as_bytes());
+        let way_back = super::way_back::way_back(&changes, inputs.catalog);
+        let schemas = schemas(&changes, &inputs);
+        changes.sort_by(|a, b| a.address.cmp(&b.address));
+        let base = inputs.recorded.current().map(|g| g.number);
+        let plan = Plan {
+            environment: inputs.environment.to_owned(),
+            kind: inputs.options.kind,
+            generation: inputs.recorded.generation() + 1,
+            base,
+            changes,
+            steps,
+            outputs,
+            on_failure: on_failure(settings, inputs.recorded),
+            way_back,
+            warnings,
+            basis: basis(inputs.recorded),
+            effect,
+            asked: asked(&inputs),
+            partial: !inputs.options.targets.is_empty() || !inputs.options.replace.is_empty(),
+            protected: settings.protected,
+            schemas,
+            unreadable: self.unreadable,
+        };
+        Ok(Planned::Ready(Box::new(plan)))
+    }
+}
+
+/// `on_failure`, where the configuration does not say: back if there is something verified to go back to or nothing at all.
+fn on_failure(settings: &Settings, recorded: &State) -> OnFailure {
+    let last = recorded.generations.last().and_then(|g| g.outcome);
+    let sound = recorded.is_bare()
+        || matches!(
+            last,
+            Some(crate::ledger::event::RunOutcome::Verified | crate::ledger::event::RunOutcome::RolledBack)
+        );
+    settings.on_failure.unwrap_or(if sound { OnFailure::Rollback } else { OnFailure::Hold })
+}
+
+fn schemas(changes: &[Change], inputs: &Inputs<'_>) -> BTreeMap<String, Arc<crate::provider::ResourceSchema>> {
+    let mut found = BTreeMap::new();
+    for change in changes {
+        let ty = &*change.address.ty;
+        if !ty.is_empty() && !found.contains_key(ty) {
+            let schema = inputs.catalog.get(Role::Managed, ty).or_else(|| inputs.catalog.get(Role::Data, ty));
+            if let Some(schema) = schema {
+                found.insert(ty.to_owned(), Arc::new(schema.clone()));
+            }
+        }
+    }
+    found
+}
+
+fn outputs(world: &World<'_>) -> BTreeMap<Arc<str>, OutputChange> {
+    let inputs = world.inputs;
+    let declared = &world.outline.modules[0].module.outputs;
+    let mut all = BTreeMap::new();
+    for (name, value) in &world.instances[0].outputs {
+        if value.marks.has(crate::value::Marks::EPHEMERAL) {
+            continue;
+        }
+        let before = inputs.recorded.outputs.get(&**name).cloned();
+        let changes = before.as_ref() != Some(&encode(value, inputs.seal));
+        let output = declared.get(name);
+        all.insert(
+            name.clone(),
+            OutputChange {
+                before,
+                after: Some(value.clone()),
+                changes,
+                sensitive: value.marks_deep().is_sensitive(),
+                description: output.and_then(|o| o.description.clone()),
+            },
+        );
+    }
+    for (name, before) in &inputs.recorded.outputs {
+        let name: Arc<str> = name.as_str().into();
+        all.entry(name).or_insert_with(|| OutputChange {
+            before: Some(before.clone()),
+            after: None,
+            changes: true,
+            sensitive: false,
+            description: None,
+        });
+    }
+    all
+}
+
+/// The digest of what planning read from the ledger: records, versions, pins, migrations and the generation. What does not
+/// move it (a lease, a check's verdict, a run that changed nothing) does not make a saved plan stale.
+#[must_use]
+pub fn basis(recorded: &State) -> String {
+    let records: BTreeMap<String, &crate::ledger::record::Record> =
+        recorded.records.iter().map(|(a, r)| (a.to_string(), &**r)).collect();
+    let versions: BTreeMap<String, Vec<&Json>> =
+        recorded.versions.iter().map(|(a, v)| (a.to_string(), v.iter().map(|v| &v.identity).collect())).collect();
+    let text = json!({
+        "records": records,
+        "versions": versions,
+        "pins": recorded.pins,
+        "migrations": recorded.migrations,
+        "generation": recorded.generation(),
+        "open": recorded.open.as_ref().map(|o| &o.run),
+    });
+    super::effect::digest(text.to_string().as_bytes())
+}
+
+/// The digest of what is asked for: the configuration's files and the variables.
+fn asked(inputs: &Inputs<'_>) -> String {
+    let variables: BTreeMap<&str, Json> =
+        inputs.variables.iter().map(|(n, v)| (&**n, encode(v, inputs.seal))).collect();
+    let options = inputs.options;
+    let text = json!({
+        "bundle": inputs.files.digest(),
+        "variables": variables,
+        "targets": options.targets,
+        "replace": options.replace,
+        "destroy": options.destroy,
+        "refresh_only": options.refresh_only,
+        "to": options.to_generation,
+    });
+    super::effect::digest(text.to_string().as_bytes())
+}
+
+/// The blocks that `--target` means, and all that they need.
+fn targeted(outline: &Outline, options: &Options, world: &World<'_>) -> Option<BTreeSet<BlockId>> {
+    if options.targets.is_empty() {
+        return None;
+    }
+    let mut found = BTreeSet::new();
+    for target in &options.targets {
+        let before = found.len();
+        for (index, module) in outline.modules.iter().enumerate() {
+            if !same_module(outline, index, &target.module) {
+                continue;
+            }
+            if let Some(position) = module.blocks.get(&(target.kind, target.ty.clone(), target.name.clone())) {
+                found.insert((index, *position));
+            }
+        }
+        if found.len() == before && !world.inputs.recorded.records.keys().any(|a| target.covers(a)) {
+            let names: Vec<String> = all_addresses(outline);
+            let hint = crate::diag::did_you_mean(&target.to_string(), names.iter().map(String::as_str));
+            let detail = format!("--target={target} is neither in the configuration nor in the ledger.");
+            world.report(Diagnostic::error("Unknown target", detail).hint_opt(hint));
+        }
+    }
+    let mut open: Vec<BlockId> = found.iter().copied().collect();
+    while let Some(at) = open.pop() {
+        for need in outline.needs.get(&at).into_iter().flatten() {
+            if found.insert(*need) {
+                open.push(*need);
+            }
+        }
+    }
+    // A check of what is targeted belongs to it.
+    for (id, needs) in &outline.needs {
+        let block = outline.block(*id);
+        if block.kind.is_probe() && !needs.is_empty() && needs.iter().all(|n| found.contains(n)) {
+            found.insert(*id);
+        }
+    }
+    Some(found)
+}
+
+fn same_module(outline: &Outline, index: usize, path: &ModulePath) -> bool {
+    let mut names = Vec::new();
+    let mut at = index;
+    while let Some((parent, name)) = &outline.modules[at].parent {
+        names.push(name.clone());
+        at = *parent;
+    }
+    names.reverse();
+    names.iter().eq(path.0.iter().map(|s| &s.name))
+}
+
+fn all_addresses(outline: &Outline) -> Vec<String> {
+    let ids = outline.order.iter().filter(|(_, item)| matches!(item, Item::Node(_)));
+    ids.map(|id| outline.describe(id)).collect()
+}
+
+/// The nodes that a configuration has and which of them each needs, for `gantry graph`.
+///
+/// # Errors
+/// When something needs itself.
+pub fn graph(desired: &crate::config::Desired) -> Result<Vec<(String, Vec<String>)>, Box<Diagnostic>> {
+    let outline = Outline::draw(&desired.root)?;
+    let name = |(module, position): &BlockId| outline.describe(&(*module, Item::Node(*position)));
+    Ok(outline.needs.iter().map(|(id, needs)| (name(id), needs.iter().map(name).collect())).collect())
+}

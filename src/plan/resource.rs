@@ -1,0 +1,445 @@
+//! Deciding about a resource: what the configuration asks for against what there is.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::body::{self, Shape};
+use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
+use super::compare::{align, differences};
+use super::fact::{Fact, Question};
+use super::result;
+use super::scope::ModuleScope;
+use super::walk::{BlockInstance, Planner};
+use crate::addr::Address;
+use crate::config::desired::Step;
+use crate::diag::{Diagnostic, did_you_mean};
+use crate::ledger::record::Record;
+use crate::provider::{Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role};
+use crate::value::{Map, Path, Value, decode};
+
+/// What is known of a recorded object.
+pub(super) struct Known {
+    /// The object: as observed, or as recorded where nothing was read.
+    pub(super) prior: Option<Prior>,
+    /// Whether it does what it is there for.
+    pub(super) readiness: Readiness,
+    /// Set when it was recorded and is gone.
+    pub(super) vanished: bool,
+    /// The object as it is, where that is not what was recorded.
+    pub(super) drift: Option<Value>,
+    /// Whether it could be looked at, or need not be.
+    pub(super) readable: bool,
+}
+
+/// Looks a recorded object up among the facts; `None` while the answer is awaited.
+pub(super) fn known(
+    planner: &mut Planner<'_>,
+    address: &Address,
+    record: &Record,
+    schema: &ResourceSchema,
+) -> Option<Known> {
+    let ty = schema.object_type();
+    let recorded = decode(&record.attributes, &ty).unwrap_or_else(|e| {
+        let detail = format!("The record of {address} cannot be read: {e}.");
+        planner.world.report(Diagnostic::error("Unreadable record", detail).on(address));
+        Value::null(ty.clone())
+    });
+    let prior = Prior { attributes: recorded.clone(), identity: record.identity.clone() };
+    let as_recorded =
+        Known { prior: Some(prior.clone()), readiness: Readiness::Ready, vanished: false, drift: None, readable: true };
+    if !planner.world.inputs.options.refresh {
+        return Some(as_recorded);
+    }
+    let request = ObserveRequest { address: address.clone(), ty: record.ty.clone(), prior };
+    match planner.world.ask(Question::Observe(Box::new(request)))? {
+        Fact::Observed(Observation::Absent) => Some(Known { prior: None, vanished: true, ..as_recorded }),
+        Fact::Observed(Observation::Unreadable(why)) => {
+            planner.unreadable.push((address.clone(), why.clone()));
+            Some(Known { readable: false, ..as_recorded })
+        }
+        Fact::Observed(Observation::Present { attributes, readiness }) => {
+            let attributes = crate::value::convert(attributes, &ty).unwrap_or_else(|_| attributes.clone());
+            let attributes = align(&attributes, &recorded);
+            let mut found = Vec::new();
+            differences(&recorded, &attributes, &Path::default(), planner.world.inputs.seal, &mut found);
+            found.retain(|path| !is_ignored(schema, path));
+            let drift = (!found.is_empty()).then(|| attributes.clone());
+            let prior = Prior { attributes, identity: record.identity.clone() };
+            Some(Known { prior: Some(prior), readiness: readiness.clone(), vanished: false, drift, readable: true })
+        }
+        _ => Some(as_recorded),
+    }
+}
+
+fn is_ignored(schema: &ResourceSchema, path: &Path) -> bool {
+    let Some(name) = path.root() else { return false };
+    schema.attributes.get(name).is_some_and(|a| a.ignored) || schema.blocks.get(name).is_some_and(|b| b.ignored)
+}
+
+fn forces_replacement(schema: &ResourceSchema, path: &Path) -> bool {
+    let Some(name) = path.root() else { return false };
+    schema.attributes.get(name).is_some_and(|a| a.replaces) || schema.blocks.get(name).is_some_and(|b| b.replaces)
+}
+
+impl Planner<'_> {
+    /// Decides about one instance and gives the value that references to it have.
+    pub(super) fn resource(&mut self, one: &BlockInstance<'_>) -> Value {
+        let catalog = self.world.inputs.catalog;
+        let Some(schema) = catalog.get(Role::Managed, &one.block.ty) else {
+            let detail = format!("No provider that this Gantry has knows the resource type \"{}\".", one.block.ty);
+            let hint = did_you_mean(&one.block.ty, catalog.names(Role::Managed));
+            self.world.report(Diagnostic::error("Unknown resource type", detail).at(one.block.span).hint_opt(hint));
+            return Value::opaque(crate::value::Type::Any);
+        };
+        let record = self.world.inputs.recorded.records.get(self.recorded_address(&one.address)).cloned();
+        let known = match &record {
+            Some(record) => match known(self, &one.address, record, schema) {
+                Some(known) => Some(known),
+                None => return Value::opaque(schema.object_type()),
+            },
+            None => None,
+        };
+        let unreadable = known.as_ref().is_some_and(|k| !k.readable);
+        if self.left_alone(one) || unreadable {
+            return self.leave_alone(one, schema, known, record.as_deref());
+        }
+        self.preconditions(one);
+        let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
+        let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
+        let what = format!("a resource of type \"{}\"", schema.ty);
+        let desired = body::evaluate(&one.block.body, shape, &scope, &what, &one.address.to_string());
+        if let Some(validate) = schema.validate {
+            for (attribute, sentence) in validate(&desired) {
+                let span = one.block.body.attributes.get(attribute).map_or(one.block.span, |a| a.term.span);
+                self.world.report(Diagnostic::error("Invalid argument value", sentence).at(span).on(&one.address));
+            }
+        }
+        let known = known.unwrap_or(Known {
+            prior: None,
+            readiness: Readiness::Ready,
+            vanished: false,
+            drift: None,
+            readable: true,
+        });
+        let change = self.compare(one, schema, &desired, known, record.as_deref());
+        let value = change.after.clone().unwrap_or_else(|| Value::opaque(schema.object_type()));
+        self.decide(one.id, change);
+        value
+    }
+
+    /// The address under which a node's record stands: another one if it moved.
+    pub(super) fn recorded_address<'p>(&'p self, address: &'p Address) -> &'p Address {
+        self.moved.get(address).unwrap_or(address)
+    }
+
+    /// A node that is out of this plan's limits: it stays as it is.
+    fn leave_alone(
+        &mut self,
+        one: &BlockInstance<'_>,
+        schema: &ResourceSchema,
+        known: Option<Known>,
+        record: Option<&Record>,
+    ) -> Value {
+        let prior = known.and_then(|k| k.prior);
+        let value = prior.as_ref().map_or_else(|| Value::opaque(schema.object_type()), |p| p.attributes.clone());
+        if record.is_some() {
+            let change = self.change(one, schema, ChangeKind::NoOp, Reason::UpToDate, prior.as_ref(), value.clone());
+            self.decide(one.id, change);
+        }
+        value
+    }
+
+    fn change(
+        &self,
+        one: &BlockInstance<'_>,
+        schema: &ResourceSchema,
+        kind: ChangeKind,
+        reason: Reason,
+        prior: Option<&Prior>,
+        after: Value,
+    ) -> Change {
+        let versions = self.world.inputs.recorded.versions.get(self.recorded_address(&one.address));
+        let leftovers: Vec<Json> = versions.into_iter().flatten().map(|v| v.identity.clone()).collect();
+        Change {
+            address: one.address.clone(),
+            moved_from: self.moved.get(&one.address).cloned(),
+            kind,
+            reason,
+            before: prior.map(|p| p.attributes.clone()),
+            after: Some(after),
+            differs: Vec::new(),
+            replaces: Vec::new(),
+            drift: None,
+            detail: Detail::Resource(ResourceDetail {
+                provider: self.world.inputs.catalog.provider(Role::Managed, schema.ty).unwrap_or_default().to_owned(),
+                prior: prior.cloned(),
+                inputs: Value::object(Map::new()),
+                leftovers,
+                create_before_destroy: one.block.lifecycle.create_before_destroy,
+                postconditions: Vec::new(),
+            }),
+            span: Some(one.block.span),
+        }
+    }
+
+    fn compare(
+        &self,
+        one: &BlockInstance<'_>,
+        schema: &ResourceSchema,
+        desired: &Value,
+        known: Known,
+        record: Option<&Record>,
+    ) -> Change {
+        let seal = self.world.inputs.seal;
+        let prior = known.prior.as_ref();
+        let proposed = propose(schema, desired, prior.map(|p| &p.attributes), &one.block.lifecycle);
+        let mut differs = Vec::new();
+        if let Some(prior) = prior {
+            let aligned = align(&prior.attributes, &proposed);
+            differences(&aligned, &normalised(schema, &proposed), &Path::default(), seal, &mut differs);
+            differs.retain(|path| path.root().is_some_and(|n| is_settable(schema, n)) && !is_ignored(schema, path));
+        }
+        let mut replaces: Vec<Path> = differs.iter().filter(|p| forces_replacement(schema, p)).cloned().collect();
+        replaces.sort();
+        let must = prior
+            .filter(|_| !differs.is_empty())
+            .and_then(|p| schema.must_replace.and_then(|f| f(&p.attributes, &proposed)));
+        let (mut kind, reason) = self.judge(one, &known, &differs, &replaces, must, record, desired);
+        if kind.is_replace() && one.block.lifecycle.create_before_destroy {
+            kind = ChangeKind::ReplaceCreateFirst;
+        }
+        if kind.is_replace() && one.block.lifecycle.prevent_destroy {
+            let detail = format!(
+                "{} has lifecycle {{ prevent_destroy = true }}, but the plan would replace it. Change what forces that, or take \
+                 the setting out.",
+                one.address
+            );
+            self.world
+                .report(Diagnostic::error("Instance cannot be destroyed", detail).at(one.block.span).on(&one.address));
+        }
+        let base = if kind.is_replace() { None } else { prior };
+        let after = self.planned(one, schema, &proposed, base, kind != ChangeKind::NoOp);
+        let mut change = self.change(one, schema, kind, reason, prior, after.clone());
+        change.drift = known.drift;
+        if let Detail::Resource(detail) = &mut change.detail {
+            detail.inputs = inputs(schema, desired);
+            detail.postconditions = self.postconditions(one, &after);
+            if change.kind == ChangeKind::NoOp && !detail.leftovers.is_empty() {
+                change.kind = ChangeKind::Update;
+                change.reason = Reason::LeftOver;
+            }
+        }
+        if !kind.is_replace()
+            && let Some(prior) = prior
+        {
+            let computed = schema.attributes.iter().filter(|(_, a)| !a.settable()).map(|(n, _)| *n);
+            for name in computed {
+                let pair = prior.attributes.get(name).zip(after.get(name));
+                if pair.is_some_and(|(a, b)| !super::compare::same(a, b, seal)) {
+                    differs.push(Path::attribute(name));
+                }
+            }
+        }
+        change.differs = differs;
+        change.replaces = replaces;
+        change
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one decision, named at its only call")]
+    fn judge(
+        &self,
+        one: &BlockInstance<'_>,
+        known: &Known,
+        differs: &[Path],
+        replaces: &[Path],
+        must: Option<String>,
+        record: Option<&Record>,
+        desired: &Value,
+    ) -> (ChangeKind, Reason) {
+        let options = self.world.inputs.options;
+        if known.prior.is_none() {
+            return (ChangeKind::Create, if known.vanished { Reason::Vanished } else { Reason::New });
+        }
+        if options.refresh_only {
+            return (ChangeKind::NoOp, Reason::UpToDate);
+        }
+        if options.replace.iter().any(|a| a.covers(&one.address)) {
+            return (ChangeKind::ReplaceDeleteFirst, Reason::Requested);
+        }
+        if let Some(trigger) = self.triggered(one) {
+            return (ChangeKind::ReplaceDeleteFirst, Reason::Triggered(trigger));
+        }
+        if !replaces.is_empty() {
+            return (ChangeKind::ReplaceDeleteFirst, Reason::CannotUpdate(replaces.to_vec()));
+        }
+        if let Some(sentence) = must {
+            return (ChangeKind::ReplaceDeleteFirst, Reason::MustReplace(sentence));
+        }
+        if !differs.is_empty() {
+            let unknown =
+                differs.iter().all(|p| p.root().and_then(|n| desired.get(n)).is_some_and(|v| !v.is_wholly_known()));
+            let asked_before = record.is_some_and(|r| {
+                let before = crate::value::encode(desired, self.world.inputs.seal);
+                differs.iter().filter_map(Path::root).all(|n| r.inputs.get(n) == before.get(n))
+            });
+            let reason = match (unknown, asked_before) {
+                (true, _) => Reason::NotKnownYet,
+                (false, true) => Reason::Drifted,
+                (false, false) => Reason::ConfigurationChanged,
+            };
+            return (ChangeKind::Update, reason);
+        }
+        match &known.readiness {
+            Readiness::Ready => (ChangeKind::NoOp, Reason::UpToDate),
+            Readiness::Pending(why) | Readiness::Failed(why) => (ChangeKind::Update, Reason::NotReady(why.clone())),
+        }
+    }
+
+    /// What of `replace_triggered_by` changes in this plan.
+    fn triggered(&self, one: &BlockInstance<'_>) -> Option<String> {
+        let module = self.world.instances[one.instance].index;
+        for reference in &one.block.lifecycle.replace_triggered_by {
+            let attribute = match reference.steps.as_slice() {
+                [Step::Attribute(_), .., Step::Attribute(last)] => Some(last.clone()),
+                _ => None,
+            };
+            for (target, item) in self.world.outline.targets(module, reference) {
+                let super::outline::Item::Node(position) = item else { continue };
+                let changes = self.of_block.get(&(target, position)).into_iter().flatten().map(|n| &self.changes[*n]);
+                for change in changes.filter(|c| !c.is_no_op()) {
+                    let concerned = attribute
+                        .as_ref()
+                        .is_none_or(|a| change.kind.is_replace() || change.differs.iter().any(|p| p.root() == Some(a)));
+                    if concerned {
+                        return Some(reference.to_string());
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The object as it will be: what is asked for, and computed attributes as far as they can be told.
+    fn planned(
+        &self,
+        one: &BlockInstance<'_>,
+        schema: &ResourceSchema,
+        proposed: &Value,
+        prior: Option<&Prior>,
+        changed: bool,
+    ) -> Value {
+        let mut out = proposed.as_map().cloned().unwrap_or_default();
+        let before = prior.map(|p| &p.attributes);
+        for (name, attribute) in &schema.attributes {
+            let given = out.get(*name).is_some_and(|v| !v.is_null());
+            let open = match attribute.mode {
+                Mode::Computed => true,
+                Mode::OptionalComputed => !given,
+                Mode::Required | Mode::Optional => false,
+            };
+            if !open {
+                continue;
+            }
+            let old = before.and_then(|b| b.get(name)).filter(|_| attribute.stable || !changed);
+            let value = old.cloned().unwrap_or_else(|| result::attribute(&one.address, name, attribute.ty.clone()));
+            let value = if attribute.sensitive { value.sensitive() } else { value };
+            out.insert(Arc::from(*name), value);
+        }
+        if let Some(compute) = schema.compute {
+            let object = Value::object(out.clone());
+            for (name, value) in compute(&ProposedChange { proposed: &object, prior: before, changed }) {
+                out.insert(Arc::from(name), value);
+            }
+        }
+        Value::object(out)
+    }
+
+    fn postconditions(&self, one: &BlockInstance<'_>, after: &Value) -> Vec<(Value, Value, crate::diag::Span)> {
+        let whole = result::whole(&one.address, after.ty());
+        let scope = ModuleScope { own: Some(&whole), ..ModuleScope::new(&self.world, one.instance, &one.repeated) };
+        let site = one.address.to_string();
+        let all = one.block.lifecycle.postconditions.iter();
+        all.map(|c| (scope.evaluate(&c.condition, &site), scope.evaluate(&c.message, &site), c.condition.span))
+            .collect()
+    }
+}
+
+fn is_settable(schema: &ResourceSchema, name: &str) -> bool {
+    schema.attributes.get(name).is_some_and(crate::provider::AttributeSchema::settable)
+        || schema.blocks.contains_key(name)
+}
+
+/// The configured attributes and blocks only.
+fn inputs(schema: &ResourceSchema, desired: &Value) -> Value {
+    let all = desired.as_map().into_iter().flatten().filter(|(name, _)| is_settable(schema, name));
+    Value::object(all.map(|(n, v)| (n.clone(), v.clone())).collect())
+}
+
+/// What the configuration asks for, with what it leaves open or is told to ignore taken from what there is.
+fn propose(
+    schema: &ResourceSchema,
+    desired: &Value,
+    prior: Option<&Value>,
+    lifecycle: &crate::config::desired::Lifecycle,
+) -> Value {
+    let mut out = desired.as_map().cloned().unwrap_or_default();
+    let Some(prior) = prior else { return Value::object(out) };
+    for (name, attribute) in &schema.attributes {
+        let open = attribute.mode == Mode::OptionalComputed && out.get(*name).is_some_and(Value::is_null);
+        if (open || (lifecycle.ignore_all_changes && attribute.settable()))
+            && let Some(old) = prior.get(name)
+        {
+            out.insert(Arc::from(*name), old.clone());
+        }
+    }
+    if lifecycle.ignore_all_changes {
+        for name in schema.blocks.keys() {
+            if let Some(old) = prior.get(name) {
+                out.insert(Arc::from(*name), old.clone());
+            }
+        }
+    }
+    let mut value = Value::object(out);
+    for path in &lifecycle.ignore_changes {
+        value = graft(&value, prior, path);
+    }
+    value
+}
+
+/// `value` with the part at `path` as `from` has it.
+fn graft(value: &Value, from: &Value, path: &[Step]) -> Value {
+    let [first, rest @ ..] = path else { return from.clone() };
+    let name: Arc<str> = match first {
+        Step::Attribute(name) | Step::Index(crate::addr::Key::Name(name)) => name.clone(),
+        Step::Index(crate::addr::Key::Index(_)) => return value.clone(),
+    };
+    let Some(map) = value.as_map() else { return value.clone() };
+    let mut out = map.clone();
+    match (map.get(&name), from.get(&name)) {
+        (Some(inner), Some(old)) => out.insert(name, graft(inner, old, rest)),
+        (None, Some(old)) => out.insert(name, old.clone()),
+        (Some(_), None) if rest.is_empty() => out.remove(&name),
+        _ => None,
+    };
+    let kind = match &value.kind {
+        crate::value::Kind::Map(t, _) => crate::value::Kind::Map(t.clone(), Arc::new(out)),
+        _ => crate::value::Kind::Object(Arc::new(out)),
+    };
+    Value { kind, marks: value.marks }
+}
+
+/// The object with each attribute in its normal form.
+fn normalised(schema: &ResourceSchema, proposed: &Value) -> Value {
+    if schema.attributes.values().all(|a| a.normalise.is_none()) {
+        return proposed.clone();
+    }
+    let mut out = proposed.as_map().cloned().unwrap_or_default();
+    for (name, attribute) in &schema.attributes {
+        if let (Some(normalise), Some(value)) = (attribute.normalise, out.get(*name)) {
+            let value = normalise(value);
+            out.insert(Arc::from(*name), value);
+        }
+    }
+    Value::object(out)
+}

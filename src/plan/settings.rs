@@ -1,0 +1,123 @@
+//! The `environment` block: evaluated first and alone, from literals, variables, `env`, `path.*` and functions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::input::Inputs;
+use super::plan::OnFailure;
+use crate::config::desired::BlockBody;
+use crate::diag::{Diagnostic, did_you_mean};
+use crate::eval::{Budget, Evaluator, NoHost, Reference, Scope};
+use crate::value::{Value, convert};
+
+/// What the block says.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// For people.
+    pub description: Option<String>,
+    /// `rollback` or `hold`, where said.
+    pub on_failure: Option<OnFailure>,
+    /// Whether destroy and data-losing changes need `--allow-destroy`.
+    pub protected: bool,
+    /// The state backend's kind: `local` unless said otherwise.
+    pub backend: Option<String>,
+    /// How many verified generations keep their blobs.
+    pub history_keep: Option<u64>,
+}
+
+/// Only variables and paths have a meaning this early.
+struct Alone<'a> {
+    variables: &'a BTreeMap<Arc<str>, Value>,
+    project: &'a str,
+    directory: &'a str,
+}
+
+impl Scope for Alone<'_> {
+    fn resolve(&self, r: &Reference) -> Result<(Value, usize), Box<Diagnostic>> {
+        let name = r.attribute(0);
+        let found = match (&*r.root, name) {
+            ("var", Some(name)) => self.variables.get(name).cloned(),
+            ("path", Some(name)) => match &**name {
+                "root" | "module" => Some(Value::string(".")),
+                "project" => Some(Value::string(self.project)),
+                "cwd" => Some(Value::string(self.directory)),
+                _ => None,
+            },
+            _ => None,
+        };
+        found.map(|value| (value, 1)).ok_or_else(|| {
+            let detail = format!(
+                "The environment block is evaluated first and alone, so only variables, path.* and functions can be used in it; \
+                 {r} is neither, or does not exist."
+            );
+            let hint = name.and_then(|n| did_you_mean(n, self.variables.keys().map(|k| &**k)));
+            Box::new(Diagnostic::error("Invalid reference in environment block", detail).at(r.span).hint_opt(hint))
+        })
+    }
+}
+
+impl Settings {
+    /// Reads the block.
+    ///
+    /// # Errors
+    /// When something in it is wrong.
+    pub fn read(inputs: &Inputs<'_>) -> Result<Self, Diagnostic> {
+        let Some(block) = &inputs.desired.environment else { return Ok(Self::default()) };
+        Self::evaluate(block, inputs.variables, inputs.project, inputs.directory)
+    }
+
+    /// The same without a plan: for finding the backend before anything else.
+    ///
+    /// # Errors
+    /// When something in it is wrong.
+    pub fn evaluate(
+        block: &BlockBody,
+        variables: &BTreeMap<Arc<str>, Value>,
+        project: &str,
+        directory: &str,
+    ) -> Result<Self, Diagnostic> {
+        let scope = Alone { variables, project, directory };
+        let budget = Budget::new(Budget::PLAN);
+        let evaluator = Evaluator { scope: &scope, host: &NoHost, budget: &budget, site: "environment" };
+        let get = |name: &str| -> Result<Option<Value>, Diagnostic> {
+            let Some(attribute) = block.body.attributes.get(name) else { return Ok(None) };
+            let value = evaluator.evaluate(&attribute.term).map_err(|e| *e)?;
+            Ok((!value.is_null()).then_some(value))
+        };
+        let mut settings = Self { description: text(get("description")?), ..Self::default() };
+        if let Some(value) = get("on_failure")? {
+            let span = block.body.attributes["on_failure"].term.span;
+            settings.on_failure = Some(match value.as_str() {
+                Some("rollback") => OnFailure::Rollback,
+                Some("hold") => OnFailure::Hold,
+                _ => {
+                    let detail = "\"on_failure\" is \"rollback\" (go back to where the run started) or \"hold\" (stop where it is).";
+                    return Err(Diagnostic::error("Invalid argument value", detail).at(span));
+                }
+            });
+        }
+        if let Some(value) = get("protected")? {
+            let span = block.body.attributes["protected"].term.span;
+            let value = convert(&value, &crate::value::Type::Bool).map_err(|e| {
+                Diagnostic::error("Incorrect argument value type", format!("\"protected\": {e}.")).at(span)
+            })?;
+            // What is not known yet protects.
+            settings.protected = value.as_bool().unwrap_or(true);
+        }
+        for nested in &block.body.blocks {
+            match &*nested.ty {
+                "state" => settings.backend = nested.labels.first().map(|l| l.to_string()),
+                "history" => {
+                    let keep = nested.body.attributes.get("keep").map(|a| evaluator.evaluate(&a.term).map_err(|e| *e));
+                    settings.history_keep = keep.transpose()?.and_then(|v| v.as_number()?.to_u64());
+                }
+                _ => {}
+            }
+        }
+        Ok(settings)
+    }
+}
+
+fn text(value: Option<Value>) -> Option<String> {
+    value.and_then(|v| v.as_str().map(str::to_owned))
+}

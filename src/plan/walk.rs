@@ -1,0 +1,375 @@
+//! The walk: everything named is evaluated, in the outline's order, in every instance of its module.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::body::pairs;
+use super::change::Change;
+use super::outline::{BlockId, Item, ModuleIndex};
+use super::scope::ModuleScope;
+use super::world::{Called, Instance, ModuleInstance, Repeated, World};
+use crate::addr::{Address, Key, NodeKind};
+use crate::config::desired::{Condition, NodeBlock, Repetition, Variable};
+use crate::diag::{Diagnostic, Span};
+use crate::eval::Term;
+use crate::value::{Kind, Map, Marks, Type, Value, convert};
+
+/// The most instances that one block may have.
+const INSTANCES_MAX: usize = 1_000_000;
+
+/// A plan in the making.
+pub(super) struct Planner<'a> {
+    /// What is evaluated.
+    pub(super) world: World<'a>,
+    /// What has been decided, in the order of the walk.
+    pub(super) changes: Vec<Change>,
+    /// The changes of each block, by their position.
+    pub(super) of_block: BTreeMap<BlockId, Vec<usize>>,
+    /// The addresses that the configuration asks for.
+    pub(super) claimed: BTreeSet<Address>,
+    /// The blocks that are planned when `--target` limits the plan.
+    pub(super) targeted: Option<BTreeSet<BlockId>>,
+    /// What could not be read.
+    pub(super) unreadable: Vec<(Address, String)>,
+    /// Records that moved: the new address and the old.
+    pub(super) moved: BTreeMap<Address, Address>,
+}
+
+/// One instance of a block.
+pub(super) struct BlockInstance<'b> {
+    /// The block.
+    pub(super) block: &'b Arc<NodeBlock>,
+    /// Which.
+    pub(super) id: BlockId,
+    /// The module instance.
+    pub(super) instance: Instance,
+    /// Its address.
+    pub(super) address: Address,
+    /// `each` and `count`.
+    pub(super) repeated: Repeated,
+}
+
+impl Planner<'_> {
+    /// Evaluates everything.
+    pub(super) fn walk(&mut self) {
+        let order = self.world.outline.order.clone();
+        for (module, item) in &order {
+            for instance in self.world.instances_of(*module) {
+                match item {
+                    Item::Call(name) => self.call(instance, name),
+                    Item::Variable(name) => self.variable(*module, instance, name),
+                    Item::Local(name) => self.local(instance, name),
+                    Item::Output(name) => self.output(instance, name),
+                    Item::Node(position) => self.block((*module, *position), instance),
+                }
+            }
+        }
+    }
+
+    fn module(&self, instance: Instance) -> Arc<crate::config::desired::Module> {
+        self.world.outline.modules[self.world.instances[instance].index].module.clone()
+    }
+
+    fn call(&mut self, instance: Instance, name: &Arc<str>) {
+        let module = self.module(instance);
+        let Some(call) = module.calls.get(name) else { return };
+        let child = self.world.outline.modules[self.world.instances[instance].index].children[name];
+        let here = Repeated::default();
+        let keys = {
+            let scope = ModuleScope::new(&self.world, instance, &here);
+            keys(&scope, &call.repetition, call.span)
+        };
+        let mut make = |key: Option<Key>, value: Option<Value>| {
+            let path = self.world.instances[instance].path.child(name.clone(), key.clone());
+            let repeated = Repeated::of(key.as_ref(), value);
+            self.world.add(ModuleInstance::new(path, child, Some(instance), repeated))
+        };
+        let called = match (keys, &call.repetition) {
+            (None, _) => Called::NotKnown,
+            (Some(_), Repetition::Single) => Called::Single(make(None, None)),
+            (Some(keys), Repetition::Count(_)) => {
+                Called::Count(keys.into_iter().map(|(key, value)| make(key, value)).collect())
+            }
+            (Some(keys), Repetition::ForEach(_)) => {
+                let mut all = BTreeMap::new();
+                for (key, value) in keys {
+                    if let Some(Key::Name(text)) = &key {
+                        all.insert(text.clone(), make(key.clone(), value));
+                    }
+                }
+                Called::Each(all)
+            }
+        };
+        self.world.instances[instance].calls.insert(name.clone(), called);
+    }
+
+    fn variable(&mut self, module: ModuleIndex, instance: Instance, name: &Arc<str>) {
+        let declared = self.world.outline.modules[module].module.variables[name].clone();
+        let value = match self.world.instances[instance].parent {
+            None => self.world.inputs.variables.get(name).cloned(),
+            Some(parent) => argument(&self.world, parent, instance, name, &declared, None),
+        };
+        let value = value.or_else(|| declared.default.clone()).unwrap_or_else(|| Value::null(declared.ty.clone()));
+        let value = marked(value, &declared);
+        self.world.instances[instance].variables.insert(name.clone(), value);
+        let here = Repeated::default();
+        let scope = ModuleScope::new(&self.world, instance, &here);
+        for validation in &declared.validations {
+            if let Some(message) = broken(&scope, validation, "validation") {
+                let value = &self.world.instances[instance].variables[name];
+                let shown =
+                    (!value.marks_deep().is_sensitive()).then(|| format!("The value of var.{name} is {value:?}."));
+                let detail = format!("{message}\n\nThis was checked by the validation rule below.");
+                self.world.report(
+                    Diagnostic::error("Invalid value for variable", detail)
+                        .at(validation.condition.span)
+                        .hint_opt(shown),
+                );
+            }
+        }
+    }
+
+    fn local(&mut self, instance: Instance, name: &Arc<str>) {
+        let module = self.module(instance);
+        let here = Repeated::default();
+        let value = ModuleScope::new(&self.world, instance, &here).evaluate(&module.locals[name].term, name);
+        self.world.instances[instance].locals.insert(name.clone(), value);
+    }
+
+    fn output(&mut self, instance: Instance, name: &Arc<str>) {
+        let module = self.module(instance);
+        let output = &module.outputs[name];
+        let here = Repeated::default();
+        let scope = ModuleScope::new(&self.world, instance, &here);
+        for precondition in &output.preconditions {
+            if let Some(message) = broken(&scope, precondition, "precondition") {
+                self.world.report(
+                    Diagnostic::error("Module output value precondition failed", message)
+                        .at(precondition.condition.span),
+                );
+            }
+        }
+        let mut value = scope.evaluate(&output.term, name);
+        if output.sensitive {
+            value = value.sensitive();
+        } else if self.world.instances[instance].path.is_root() && value.marks_deep().is_sensitive() {
+            let detail = format!(
+                "The value of the output \"{name}\" is derived from a sensitive value. Say that this is meant: sensitive = true; \
+                 or take the mark off with nonsensitive() if nothing in it is secret."
+            );
+            self.world.report(Diagnostic::error("Output refers to sensitive values", detail).at(output.term.span));
+        }
+        self.world.instances[instance].outputs.insert(name.clone(), value);
+    }
+
+    fn block(&mut self, id: BlockId, instance: Instance) {
+        let block = self.world.outline.block(id).clone();
+        let here = Repeated::default();
+        let keys = keys(&ModuleScope::new(&self.world, instance, &here), &block.repetition, block.span);
+        let path = self.world.instances[instance].path.clone();
+        let whole = Address::new(path, block.kind, block.ty.clone(), block.name.clone());
+        let value = match keys {
+            None => Value::opaque(Type::Any),
+            Some(keys) => {
+                let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(keys.len());
+                for (key, value) in keys {
+                    let one = BlockInstance {
+                        block: &block,
+                        id,
+                        instance,
+                        address: whole.with_key(key.clone()),
+                        repeated: Repeated::of(key.as_ref(), value),
+                    };
+                    self.claimed.insert(one.address.clone());
+                    values.push((key, self.node(&one)));
+                }
+                collect(&block.repetition, values)
+            }
+        };
+        let key = (block.kind, block.ty.clone(), block.name.clone());
+        self.world.instances[instance].blocks.insert(key, value);
+    }
+
+    fn node(&mut self, one: &BlockInstance<'_>) -> Value {
+        match one.block.kind {
+            NodeKind::Resource => self.resource(one),
+            NodeKind::Data => self.data(one),
+            NodeKind::Artifact => self.artifact(one),
+            NodeKind::Migration => self.migration(one),
+            NodeKind::HealthCheck | NodeKind::SmokeTest => self.check(one),
+            NodeKind::Check => self.assertions(one),
+        }
+    }
+
+    /// Adds a decided change.
+    pub(super) fn decide(&mut self, id: BlockId, change: Change) {
+        self.of_block.entry(id).or_default().push(self.changes.len());
+        self.changes.push(change);
+    }
+
+    /// Whether anything that a block depends on changes in this run.
+    pub(super) fn needs_changes(&self, id: BlockId) -> bool {
+        let needs = self.world.outline.needs.get(&id);
+        needs.into_iter().flatten().any(|n| self.block_changes(*n))
+    }
+
+    /// Whether a block's instances change in this run.
+    pub(super) fn block_changes(&self, id: BlockId) -> bool {
+        self.of_block.get(&id).into_iter().flatten().any(|n| !self.changes[*n].is_no_op())
+    }
+
+    /// Whether a node is left alone because the plan is limited.
+    pub(super) fn left_alone(&self, one: &BlockInstance<'_>) -> bool {
+        let options = self.world.inputs.options;
+        self.targeted.as_ref().is_some_and(|t| !t.contains(&one.id))
+            || options.limit.as_ref().is_some_and(|l| !l.contains(&one.address))
+    }
+
+    /// The conditions of a lifecycle that do not hold are noted; what of them is not known yet is given back.
+    pub(super) fn preconditions(&self, one: &BlockInstance<'_>) {
+        let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
+        for condition in &one.block.lifecycle.preconditions {
+            if let Some(message) = broken(&scope, condition, "precondition") {
+                let diagnostic = Diagnostic::error("Resource precondition failed", message);
+                self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
+            }
+        }
+    }
+}
+
+/// The value that a call gives to a variable of the module it calls, converted; `None` if it gives none.
+pub(super) fn argument(
+    world: &World<'_>,
+    parent: Instance,
+    instance: Instance,
+    name: &Arc<str>,
+    declared: &Variable,
+    overlay: Option<&super::scope::Overlay>,
+) -> Option<Value> {
+    let called = world.instances[instance].path.parent()?.1.name.clone();
+    let module = &world.outline.modules[world.instances[parent].index].module;
+    let given = module.calls.get(&called)?.arguments.get(name)?;
+    let scope = ModuleScope { overlay, ..ModuleScope::new(world, parent, &world.instances[instance].repeated) };
+    let value = scope.evaluate(&given.term, name);
+    if value.is_null() && !declared.nullable {
+        return None;
+    }
+    match convert(&value, &declared.ty) {
+        Ok(value) => Some(value),
+        Err(e) => {
+            let detail =
+                format!("The given value is not suitable for the variable \"{name}\" of module.{called}: {e}.");
+            world.report(Diagnostic::error("Invalid value for input variable", detail).at(given.term.span));
+            Some(Value::opaque(declared.ty.clone()))
+        }
+    }
+}
+
+/// A variable's value with the marks of its declaration.
+pub(super) fn marked(value: Value, declared: &Variable) -> Value {
+    let mut marks = Marks::NONE;
+    if declared.sensitive {
+        marks = marks.union(Marks::SENSITIVE);
+    }
+    if declared.ephemeral {
+        marks = marks.union(Marks::EPHEMERAL);
+    }
+    value.mark(marks)
+}
+
+/// The message of a condition that does not hold; `None` if it does or is not known yet.
+pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str) -> Option<String> {
+    let value = scope.evaluate(&condition.condition, site);
+    let value = convert(&value, &Type::Bool).unwrap_or_else(|_| {
+        let detail = "A condition must be true or false.";
+        scope.world.report(Diagnostic::error("Invalid condition", detail).at(condition.condition.span));
+        Value::opaque(Type::Bool)
+    });
+    if value.as_bool() != Some(false) {
+        return None;
+    }
+    let message = scope.evaluate(&condition.message, site);
+    Some(match (message.as_str(), message.marks.is_sensitive()) {
+        (Some(text), false) => text.to_owned(),
+        _ => "The condition does not hold, and its message is sensitive or not known.".to_owned(),
+    })
+}
+
+/// The keys of a repetition with their values, in order; `None` after noting that they are not known or invalid.
+#[expect(clippy::type_complexity, reason = "spelt once")]
+fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<Vec<(Option<Key>, Option<Value>)>> {
+    let _ = span;
+    match repetition {
+        Repetition::Single => Some(vec![(None, None)]),
+        Repetition::Count(term) => {
+            let value = repeatable(scope, term, "count")?;
+            let number = convert(&value, &Type::Number).ok().and_then(|n| n.as_number()?.to_u64());
+            let Some(number) = number.filter(|n| *n <= INSTANCES_MAX as u64) else {
+                let detail =
+                    format!("\"count\" must be a whole number from 0 to {INSTANCES_MAX}, but it is {value:?}.");
+                scope.world.report(Diagnostic::error("Invalid count argument", detail).at(term.span));
+                return None;
+            };
+            Some((0..number).map(|n| (Some(Key::Index(n)), None)).collect())
+        }
+        Repetition::ForEach(term) => {
+            let value = repeatable(scope, term, "for_each")?;
+            let invalid = |detail: String| {
+                scope.world.report(Diagnostic::error("Invalid for_each argument", detail).at(term.span));
+            };
+            if !matches!(value.kind, Kind::Set(..) | Kind::Map(..) | Kind::Object(_)) {
+                invalid(format!(
+                    "\"for_each\" must be a map, or a set of strings, but this is {}. A list becomes a set with toset().",
+                    value.ty().friendly()
+                ));
+                return None;
+            }
+            let mut all = Vec::new();
+            for (key, value) in pairs(&value)? {
+                let Some(name) = key.as_str() else {
+                    invalid("The keys of \"for_each\" must be strings that are known and not null.".into());
+                    return None;
+                };
+                all.push((Some(Key::Name(name.into())), Some(value)));
+            }
+            Some(all)
+        }
+    }
+}
+
+/// The value of `count` or `for_each`, if it may be one.
+fn repeatable(scope: &ModuleScope<'_>, term: &Arc<Term>, what: &str) -> Option<Value> {
+    let value = scope.try_evaluate(term, what).map_err(|e| scope.world.report(*e)).ok()?;
+    let summary = format!("Invalid {what} argument");
+    let detail = if value.marks.is_sensitive() {
+        format!("\"{what}\" is derived from a sensitive value, and the keys of instances are shown everywhere.")
+    } else if value.is_unknown()
+        || matches!(&value.kind, Kind::Set(_, items) if !items.iter().all(Value::is_wholly_known))
+    {
+        format!(
+            "\"{what}\" depends on values that are known after apply only, so it cannot be told now how many instances there \
+             are. Let it depend on what the configuration says, or apply first what it depends on: --target=ADDRESS."
+        )
+    } else if value.is_null() {
+        format!("\"{what}\" is null. Leave it out, or give it a value.")
+    } else {
+        return Some(value);
+    };
+    scope.world.report(Diagnostic::error(summary, detail).at(term.span));
+    None
+}
+
+/// What a reference to a repeated block gives.
+fn collect(repetition: &Repetition, mut values: Vec<(Option<Key>, Value)>) -> Value {
+    match repetition {
+        Repetition::Single => values.pop().map_or_else(|| Value::opaque(Type::Any), |(_, v)| v),
+        Repetition::Count(_) => Value::tuple(values.into_iter().map(|(_, v)| v).collect::<Vec<_>>()),
+        Repetition::ForEach(_) => {
+            let named = values.into_iter().filter_map(|(key, v)| match key {
+                Some(Key::Name(name)) => Some((name, v)),
+                _ => None,
+            });
+            Value::object(named.collect::<Map>())
+        }
+    }
+}

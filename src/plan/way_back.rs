@@ -1,0 +1,66 @@
+//! What the way back does about each change, told before the apply.
+
+use super::change::{Change, ChangeKind, Detail, Reason};
+use super::plan::WayBack;
+use crate::provider::catalog::Catalog;
+use crate::provider::{Lowering, Role, Undo};
+
+/// The way back of every change that an apply makes.
+pub(super) fn way_back(changes: &[Change], catalog: &Catalog) -> Vec<WayBack> {
+    changes.iter().filter_map(|change| one(change, catalog)).collect()
+}
+
+fn one(change: &Change, catalog: &Catalog) -> Option<WayBack> {
+    let told = |possible: bool, sentence: String| Some(WayBack { address: change.address.clone(), possible, sentence });
+    match &change.detail {
+        Detail::Resource(_) => {
+            let schema = catalog.get(Role::Managed, &change.address.ty)?;
+            match change.kind {
+                ChangeKind::Create => told(true, "it is deleted again".into()),
+                ChangeKind::Update if change.reason == Reason::LeftOver => {
+                    told(false, "the version without traffic that was left over goes for good".into())
+                }
+                ChangeKind::Update if schema.undo == Undo::RecordOnly => {
+                    told(false, "what the command did stays; only its record goes back".into())
+                }
+                ChangeKind::Update if schema.lowering == Lowering::Workload => {
+                    told(true, "traffic goes back to the version that serves now, which is kept until all checks have passed".into())
+                }
+                ChangeKind::Update => told(true, "it gets its present values again".into()),
+                ChangeKind::ReplaceCreateFirst => {
+                    told(true, "the present object is kept until all checks have passed".into())
+                }
+                ChangeKind::ReplaceDeleteFirst => told(
+                    false,
+                    "the present object goes before its successor is made; going back makes another new one, without its content".into(),
+                ),
+                ChangeKind::Delete => told(false, "it goes for good, after all checks have passed".into()),
+                _ => None,
+            }
+        }
+        Detail::Migration(detail) => {
+            if let Some(first) = detail.pending.iter().find(|m| m.down.is_none()) {
+                return told(
+                    false,
+                    format!(
+                        "migration {} ({}) has no way back: there is no {:04}_{}.down.sql",
+                        first.version, first.name, first.version, first.name
+                    ),
+                );
+            }
+            if detail.pending.is_empty() {
+                return None;
+            }
+            let after = if detail.down_on_rollback {
+                "after that as well (on_rollback = \"down\")"
+            } else {
+                "after that the schema stays (on_rollback = \"keep\")"
+            };
+            told(true, format!("its down text runs if the run fails before traffic moves; {after}"))
+        }
+        Detail::Artifact if change.kind == ChangeKind::Run => {
+            told(true, "it is fixed to its present content again".into())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,224 @@
+//! The world while it is being evaluated: module instances and the values of their names.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::fact::{Fact, Question};
+use super::input::Inputs;
+use super::outline::{ModuleIndex, Outline};
+use crate::addr::{Key, ModulePath, NodeKind};
+use crate::diag::Diagnostics;
+use crate::eval::{Answer, Budget, Host};
+use crate::value::{Map, Type, Value};
+
+/// The number of a module instance; 0 is the root.
+pub(super) type Instance = usize;
+
+/// What `each` or `count` is in an instance of a repeated block or module.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Repeated {
+    /// `each.key` and `each.value`.
+    pub(super) each: Option<(Value, Value)>,
+    /// `count.index`
+    pub(super) count: Option<u64>,
+}
+
+/// How a module call is repeated, with its instances.
+#[derive(Debug, Clone)]
+pub(super) enum Called {
+    /// Once.
+    Single(Instance),
+    /// `count`
+    Count(Vec<Instance>),
+    /// `for_each`
+    Each(BTreeMap<Arc<str>, Instance>),
+    /// It is not known how often.
+    NotKnown,
+}
+
+/// One instance of a module.
+#[derive(Debug)]
+pub(super) struct ModuleInstance {
+    /// Its path.
+    pub(super) path: ModulePath,
+    /// Its module in the outline.
+    pub(super) index: ModuleIndex,
+    /// The instance that calls it.
+    pub(super) parent: Option<Instance>,
+    /// What `each` and `count` are in the arguments of its call.
+    pub(super) repeated: Repeated,
+    /// Values by name.
+    pub(super) variables: BTreeMap<Arc<str>, Value>,
+    /// Values by name.
+    pub(super) locals: BTreeMap<Arc<str>, Value>,
+    /// Values by name.
+    pub(super) outputs: BTreeMap<Arc<str>, Value>,
+    /// What a reference to a block gives.
+    pub(super) blocks: BTreeMap<(NodeKind, Arc<str>, Arc<str>), Value>,
+    /// The modules that it calls.
+    pub(super) calls: BTreeMap<Arc<str>, Called>,
+}
+
+/// The world.
+pub(super) struct World<'a> {
+    /// What planning is a function of.
+    pub(super) inputs: Inputs<'a>,
+    /// The outline.
+    pub(super) outline: &'a Outline,
+    /// The instances, callers before called.
+    pub(super) instances: Vec<ModuleInstance>,
+    by_module: Vec<Vec<Instance>>,
+    /// Questions that came up.
+    pub(super) needs: RefCell<BTreeMap<String, Question>>,
+    /// What is wrong.
+    pub(super) diagnostics: RefCell<Diagnostics>,
+    /// What evaluation may spend.
+    pub(super) budget: Budget,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(inputs: Inputs<'a>, outline: &'a Outline) -> Self {
+        Self {
+            inputs,
+            outline,
+            instances: vec![ModuleInstance::new(ModulePath::root(), 0, None, Repeated::default())],
+            by_module: {
+                let mut by_module = vec![Vec::new(); outline.modules.len()];
+                by_module[0].push(0);
+                by_module
+            },
+            needs: RefCell::default(),
+            diagnostics: RefCell::default(),
+            budget: Budget::new(Budget::PLAN),
+        }
+    }
+
+    /// The answer to a question, or `None` after noting the question.
+    pub(super) fn ask(&self, question: Question) -> Option<&'a Fact> {
+        let key = question.key(self.inputs.seal);
+        let fact = self.inputs.facts.0.get(&key);
+        if fact.is_none() {
+            self.needs.borrow_mut().insert(key, question);
+        }
+        fact
+    }
+
+    /// Notes what is wrong.
+    pub(super) fn report(&self, diagnostic: impl Into<crate::diag::Diagnostic>) {
+        self.diagnostics.borrow_mut().push(diagnostic.into());
+    }
+
+    /// The instances of a module of the outline, in order.
+    pub(super) fn instances_of(&self, index: ModuleIndex) -> Vec<Instance> {
+        self.by_module[index].clone()
+    }
+
+    /// Adds a module instance.
+    pub(super) fn add(&mut self, instance: ModuleInstance) -> Instance {
+        let number = self.instances.len();
+        self.by_module[instance.index].push(number);
+        self.instances.push(instance);
+        number
+    }
+
+    /// The object of a module instance's outputs.
+    pub(super) fn outputs(&self, instance: Instance) -> Value {
+        Value::object(self.instances[instance].outputs.clone())
+    }
+
+    /// What `module.NAME` gives.
+    pub(super) fn call_value(&self, called: &Called) -> Value {
+        match called {
+            Called::Single(instance) => self.outputs(*instance),
+            Called::Count(all) => Value::tuple(all.iter().map(|i| self.outputs(*i)).collect::<Vec<_>>()),
+            Called::Each(all) => Value::object(all.iter().map(|(k, i)| (k.clone(), self.outputs(*i))).collect::<Map>()),
+            Called::NotKnown => Value::opaque(Type::Any),
+        }
+    }
+}
+
+impl ModuleInstance {
+    pub(super) fn new(path: ModulePath, index: ModuleIndex, parent: Option<Instance>, repeated: Repeated) -> Self {
+        Self {
+            path,
+            index,
+            parent,
+            repeated,
+            variables: BTreeMap::new(),
+            locals: BTreeMap::new(),
+            outputs: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            calls: BTreeMap::new(),
+        }
+    }
+}
+
+impl Repeated {
+    /// For an instance with a key, in a collection.
+    pub(super) fn of(key: Option<&Key>, value: Option<Value>) -> Self {
+        match key {
+            None => Self::default(),
+            Some(Key::Index(n)) => Self { each: None, count: Some(*n) },
+            Some(Key::Name(name)) => {
+                let key = Value::string(name.clone());
+                Self { each: Some((key.clone(), value.unwrap_or(key))), count: None }
+            }
+        }
+    }
+}
+
+impl Host for World<'_> {
+    fn file(&self, path: &str) -> Answer<Arc<[u8]>> {
+        match self.inputs.files.file(path) {
+            Some(Ok(bytes)) => Answer::Known(bytes),
+            Some(Err(why)) => Answer::Missing(why),
+            None => self.pending(Question::File(path.to_owned())),
+        }
+    }
+
+    fn file_kind(&self, path: &str) -> Answer<&'static str> {
+        self.inputs.files.kind(path).map_or_else(|| self.pending(Question::Kind(path.to_owned())), Answer::Known)
+    }
+
+    fn file_tree(&self, directory: &str) -> Answer<Arc<[String]>> {
+        match self.inputs.files.tree(directory) {
+            Some(Ok(names)) => Answer::Known(names),
+            Some(Err(why)) => Answer::Missing(why),
+            None => self.pending(Question::Tree(directory.to_owned())),
+        }
+    }
+
+    fn variable(&self, name: &str) -> Answer<String> {
+        match self.ask(Question::Variable(name.to_owned())) {
+            Some(Fact::Text(Some(text))) => Answer::Known(text.clone()),
+            Some(Fact::Text(None)) => Answer::Missing(format!("the environment variable {name} is not set")),
+            Some(_) => Answer::Missing(format!(
+                "the environment variable {name} has to be set again: only its digest is recorded"
+            )),
+            None => Answer::Pending,
+        }
+    }
+
+    fn plan_time(&self) -> Answer<String> {
+        match self.ask(Question::PlanTime) {
+            Some(Fact::Text(Some(text))) => Answer::Known(text.clone()),
+            _ => Answer::Pending,
+        }
+    }
+
+    fn draw(&self, _: &str) -> Option<Value> {
+        None
+    }
+
+    fn directory(&self) -> String {
+        self.inputs.directory.to_owned()
+    }
+}
+
+impl World<'_> {
+    fn pending<T>(&self, question: Question) -> Answer<T> {
+        self.needs.borrow_mut().insert(question.key(self.inputs.seal), question);
+        Answer::Pending
+    }
+}
