@@ -293,6 +293,36 @@ pub fn set_mode(path: &Path, mode: u32) -> Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", path))
 }
 
+/// Reads a regular file of at most `limit` bytes piece by piece, for what is too large to hold; a symbolic link in the
+/// last component is refused if `nofollow`. Gives its size in bytes.
+///
+/// # Errors
+/// When it is no regular file, is larger than `limit`, cannot be read, or `see` fails.
+pub fn read_pieces(path: &Path, nofollow: bool, limit: u64, see: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+    let nofollow = if nofollow { rustix::fs::OFlags::NOFOLLOW } else { rustix::fs::OFlags::empty() };
+    let flags = rustix::fs::OFlags::NONBLOCK | nofollow;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let mut file = file.map_err(failed("read", path))?;
+    if !file.metadata().map_err(failed("read", path))?.is_file() {
+        return Err(failed("read", path)(io::Error::other("it is not a regular file")));
+    }
+    let (mut buffer, mut size) = (vec![0_u8; 256 * 1024], 0_u64);
+    loop {
+        let count = match file.read(&mut buffer) {
+            Ok(0) => return Ok(size),
+            Ok(count) => count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(failed("read", path)(e)),
+        };
+        size += count as u64;
+        if size > limit {
+            let reason = format!("it is larger than the limit of {limit} bytes");
+            return Err(failed("read", path)(io::Error::other(reason)));
+        }
+        see(&buffer[..count])?;
+    }
+}
+
 /// Copies a regular file of at most `limit` bytes to a path where nothing stands yet, syncs the copy, and shows each
 /// piece to `see` on the way. Gives its size in bytes.
 ///
@@ -300,31 +330,11 @@ pub fn set_mode(path: &Path, mode: u32) -> Result<()> {
 /// When the source cannot be read or is larger than `limit`, or the copy exists or cannot be written; what was
 /// written of it is left for the caller to remove.
 pub fn copy_new(from: &Path, to: &Path, mode: u32, limit: u64, see: &mut dyn FnMut(&[u8])) -> Result<u64> {
-    let mut source = OpenOptions::new()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(from)
-        .map_err(failed("read", from))?;
-    if !source.metadata().map_err(failed("read", from))?.is_file() {
-        return Err(failed("read", from)(io::Error::other("it is not a regular file")));
-    }
     let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed("create", to))?;
-    let (mut buffer, mut size) = (vec![0_u8; 256 * 1024], 0_u64);
-    loop {
-        let count = match source.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(failed("read", from)(e)),
-        };
-        size += count as u64;
-        if size > limit {
-            let reason = format!("it is larger than the limit of {limit} bytes");
-            return Err(failed("read", from)(io::Error::other(reason)));
-        }
-        see(&buffer[..count]);
-        copy.write_all(&buffer[..count]).map_err(failed("write", to))?;
-    }
+    let size = read_pieces(from, false, limit, &mut |piece| {
+        see(piece);
+        copy.write_all(piece).map_err(failed("write", to))
+    })?;
     copy.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(failed("write", to))?;
     copy.sync_all().map_err(failed("sync", to))?;
     Ok(size)

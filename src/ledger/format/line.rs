@@ -194,9 +194,11 @@ impl Chain {
         if entry.epoch < self.epoch || entry.epoch == 0 {
             return Err(format!("its epoch {} is lower than the one before ({})", entry.epoch, self.epoch));
         }
-        let went_on = entry.continues.is_none_or(|c| c.epoch == self.epoch && c.seq == self.seq);
-        if !went_on {
-            return Err("it continues another entry than the one before it".to_owned());
+        // A new writer says what it goes on from; an old one has nothing to say.
+        let new_writer = self.seq > 0 && entry.epoch > self.epoch;
+        let before = Continues { epoch: self.epoch, seq: self.seq };
+        if entry.continues != new_writer.then_some(before) {
+            return Err("it does not continue the entry before it as a first entry of its writer must".to_owned());
         }
         (self.seq, self.digest, self.epoch) = (entry.seq, digest, entry.epoch);
         Ok(())
@@ -293,12 +295,14 @@ mod tests {
         let mut entries: Vec<RawEntry> = Vec::new();
         for seq in 1..=5 {
             let prev = entries.last().map_or(lineage.genesis(), |e: &RawEntry| e.digest().unwrap());
-            entries.push(RawEntry { seq, prev, batch: seq, continues: None, epoch: 1 + seq / 3, ..entry() });
+            let continues = (seq == 3).then_some(Continues { epoch: 1, seq: 2 });
+            entries.push(RawEntry { seq, prev, batch: seq, continues, epoch: 1 + seq / 3, ..entry() });
         }
         assert_eq!(verify_chain(&lineage, &entries).unwrap(), entries[4].digest().unwrap());
         assert_eq!(verify_chain(&Lineage::random(), &entries).unwrap_err().seq, 1);
         type Tamper = fn(&mut Vec<RawEntry>);
-        let tampers: [(u64, Tamper); 6] = [
+        let tampers: [(u64, Tamper); 7] = [
+            (3, |all| all[2].continues = None),
             (3, |all| all[1].event = json!(1)),
             (3, |all| drop(all.remove(2))),
             (2, |all| all.swap(1, 2)),
