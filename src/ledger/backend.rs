@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::error::{LedgerError, Result};
-use super::format::{Continues, Digest, Lineage, RawEntry, digest, time_text};
+use super::format::{Continues, Digest, Lineage, RawEntry, time_text};
 use super::lease::LeaseRecord;
 use super::seal::Key;
 
@@ -26,7 +26,7 @@ pub const MAX_BLOB_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 pub struct Head {
     /// Its position.
     pub seq: u64,
-    /// The digest of its line.
+    /// Its digest.
     pub digest: Digest,
     /// The epoch of its writer.
     pub epoch: u64,
@@ -96,9 +96,10 @@ impl Batch {
             seq += 1;
             let continues = continues.take();
             let entry = RawEntry { seq, prev, time: time_text(time), run, actor, epoch, batch, continues, event };
-            let line =
-                entry.to_line().map_err(|source| LedgerError::NoForm { what: format!("entry {seq}"), source })?;
-            prev = digest(&line);
+            let sealed = entry.seal();
+            let (line, digest) =
+                sealed.map_err(|source| LedgerError::NoForm { what: format!("entry {seq}"), source })?;
+            prev = digest;
             lines.extend_from_slice(&line);
             if lines.len() > MAX_BATCH_BYTES {
                 let (bytes, limit) = (lines.len() as u64, MAX_BATCH_BYTES as u64);

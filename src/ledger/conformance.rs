@@ -22,7 +22,12 @@ pub(crate) type Open<'a> = &'a (dyn Fn() -> Arc<dyn Backend> + Sync);
 /// A draft with a number to know it by.
 pub(crate) fn draft(n: u64) -> Draft {
     let event = json!({"type": "test", "n": n, "text": "grün \"quoted\"\n", "nested": [{"a": null, "b": true}, -1]});
-    Draft { time: jiff::Timestamp::from_second(1_800_000_000).unwrap(), run: Some("r".to_owned()), actor: "ann".to_owned(), event }
+    Draft {
+        time: jiff::Timestamp::from_second(1_800_000_000).unwrap(),
+        run: Some("r".to_owned()),
+        actor: "ann".to_owned(),
+        event,
+    }
 }
 
 /// The numbers of entries.
@@ -86,7 +91,8 @@ async fn wrong_position(open: Open<'_>) {
     let (mut writer, _) = Writer::open(Arc::clone(&backend)).await.unwrap();
     writer.append(vec![draft(1)]).await.unwrap();
     let head = writer.head().unwrap();
-    let chain = |after, drafts| Arc::new(Batch::chain(writer.lineage(), after, head.epoch, false, drafts).unwrap().unwrap());
+    let chain =
+        |after, drafts| Arc::new(Batch::chain(writer.lineage(), after, head.epoch, false, drafts).unwrap().unwrap());
     let other = Some(super::backend::Head { digest: digest(b"another"), ..head });
     let far = Some(super::backend::Head { seq: 7, ..head });
     for (expected, batch) in
@@ -183,7 +189,9 @@ async fn blobs(open: Open<'_>) {
     assert_eq!(open().get_blob(none).await.unwrap(), b"");
     assert!(open().read(1).await.unwrap().is_none(), "blobs alone are no ledger");
     let missing = digest(b"never put");
-    assert!(matches!(open().get_blob(missing).await, Err(LedgerError::BlobMissing { digest, .. }) if digest == missing));
+    assert!(
+        matches!(open().get_blob(missing).await, Err(LedgerError::BlobMissing { digest, .. }) if digest == missing)
+    );
     assert!(matches!(open().blob_file(missing).await, Err(LedgerError::BlobMissing { .. })));
 
     let directory = tempfile::tempdir().unwrap();
@@ -245,10 +253,12 @@ async fn leases(open: Open<'_>) {
     let now = open().lease_load().await.unwrap().unwrap();
     assert_eq!(now.id, third.record().id);
     // One whose lease was taken is told, and gives nothing back that is not its own.
-    assert!(open().lease_swap(Some(&now), Some(&ghost)).await.unwrap() || {
-        let now = open().lease_load().await.unwrap().unwrap();
-        open().lease_swap(Some(&now), Some(&ghost)).await.unwrap()
-    });
+    assert!(
+        open().lease_swap(Some(&now), Some(&ghost)).await.unwrap() || {
+            let now = open().lease_load().await.unwrap().unwrap();
+            open().lease_swap(Some(&now), Some(&ghost)).await.unwrap()
+        }
+    );
     while !third.is_lost() {
         tokio::time::sleep(QUICK.poll).await;
     }

@@ -171,11 +171,7 @@ fn load_lease(layout: &Layout) -> Result<Option<LeaseRecord>> {
 }
 
 /// Compare and swap, under a lock that is held for just that. `None` while another process swaps.
-fn swap_lease(
-    layout: &Layout,
-    expected: Option<&LeaseRecord>,
-    new: Option<&LeaseRecord>,
-) -> Result<Option<bool>> {
+fn swap_lease(layout: &Layout, expected: Option<&LeaseRecord>, new: Option<&LeaseRecord>) -> Result<Option<bool>> {
     if !layout.has_dir(&layout.root)? {
         layout.make_dir(&layout.root)?;
     }

@@ -29,8 +29,7 @@ impl Marker {
     /// # Errors
     /// Never in practice: it holds two strings and a number.
     pub fn encode(&self) -> Result<Vec<u8>, FormatError> {
-        let mut text =
-            to_canonical(&serde_json::json!({"format": FORMAT, "lineage": self.lineage, "needs": NEEDS}))?;
+        let mut text = to_canonical(&serde_json::json!({"format": FORMAT, "lineage": self.lineage, "needs": NEEDS}))?;
         text.push(b'\n');
         Ok(text)
     }

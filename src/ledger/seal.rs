@@ -62,7 +62,10 @@ mod tests {
     fn hmac_is_that_of_rfc_4231() {
         // RFC 4231 has no case with a key of 32 bytes; this one is computed with Python's hmac module.
         let key = Key::from_bytes(&[0x0b; 32]).unwrap();
-        assert_eq!(key.hmac(b"Hi There"), "hmac-sha256:198a607eb44bfbc69903a0f1cf2bbdc5ba0aa3f3d9ae3c1c7a3b1696a0b68cf7");
+        assert_eq!(
+            key.hmac(b"Hi There"),
+            "hmac-sha256:198a607eb44bfbc69903a0f1cf2bbdc5ba0aa3f3d9ae3c1c7a3b1696a0b68cf7"
+        );
         assert_ne!(key.hmac(b"Hi There"), Key::random().hmac(b"Hi There"));
     }
 

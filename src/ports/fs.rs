@@ -330,7 +330,8 @@ pub fn read_pieces(path: &Path, nofollow: bool, limit: u64, see: &mut dyn FnMut(
 /// When the source cannot be read or is larger than `limit`, or the copy exists or cannot be written; what was
 /// written of it is left for the caller to remove.
 pub fn copy_new(from: &Path, to: &Path, mode: u32, limit: u64, see: &mut dyn FnMut(&[u8])) -> Result<u64> {
-    let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed("create", to))?;
+    let mut copy =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed("create", to))?;
     let size = read_pieces(from, false, limit, &mut |piece| {
         see(piece);
         copy.write_all(piece).map_err(failed("write", to))
@@ -440,7 +441,8 @@ impl FileLock {
     /// When the file cannot be made or the file system knows no locks.
     pub fn try_take(path: &Path) -> Result<Option<Self>> {
         let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path);
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path);
         let file = file.map_err(failed("lock", path))?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self(file))),

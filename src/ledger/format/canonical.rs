@@ -205,14 +205,7 @@ pub(super) fn write_string(out: &mut impl Sink, text: &str) {
             b'\n' => out.put(b"\\n"),
             0x0c => out.put(b"\\f"),
             b'\r' => out.put(b"\\r"),
-            other => out.put(&[
-                b'\\',
-                b'u',
-                b'0',
-                b'0',
-                HEX[usize::from(other >> 4)],
-                HEX[usize::from(other & 0x0f)],
-            ]),
+            other => out.put(&[b'\\', b'u', b'0', b'0', HEX[usize::from(other >> 4)], HEX[usize::from(other & 0x0f)]]),
         }
     }
     out.put(&bytes[plain_from..]);

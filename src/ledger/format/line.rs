@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::canonical::{MAX_BYTES, Sink as _, decode, within, write_string, write_value};
-use super::digest::{Digest, Lineage, digest};
 use super::FormatError;
+use super::canonical::{MAX_BYTES, Sink as _, decode, within, write_string, write_value};
+use super::digest::{Digest, Digester, Lineage};
 
 /// The longest line, with its newline, in bytes.
 pub const MAX_LINE: usize = MAX_BYTES;
@@ -14,7 +14,7 @@ pub const MAX_LINE: usize = MAX_BYTES;
 pub struct RawEntry {
     /// Its position, from 1, without gaps.
     pub seq: u64,
-    /// The digest of the line before; for the first entry the lineage's genesis.
+    /// The digest of the entry before; for the first entry the lineage's genesis.
     pub prev: Digest,
     /// When it was written, RFC 3339, UTC, nanoseconds. For people: order is `seq`.
     pub time: String,
@@ -49,40 +49,47 @@ pub fn time_text(time: jiff::Timestamp) -> String {
 }
 
 impl RawEntry {
-    /// Its line: canonical JSON and a newline.
+    /// Its line, canonical JSON and a newline, and its digest: the SHA-256 of that JSON without the field `digest`,
+    /// which is what the line holds there and what the next entry names as `prev`. So the last entry, which no other
+    /// vouches for yet, cannot change unseen either, and a changed one is named itself, not the one after it.
     ///
     /// # Errors
     /// When the event has no canonical form or the line would be too long.
-    pub fn to_line(&self) -> Result<Vec<u8>, FormatError> {
-        let mut out = Vec::with_capacity(512);
-        out.put(b"{\"actor\":");
-        write_string(&mut out, &self.actor);
+    pub fn seal(&self) -> Result<(Vec<u8>, Digest), FormatError> {
+        let mut line = Vec::with_capacity(512);
+        line.put(b"{\"actor\":");
+        write_string(&mut line, &self.actor);
         if self.batch != self.seq {
-            out.put(format!(",\"batch\":{}", self.batch).as_bytes());
+            line.put(format!(",\"batch\":{}", self.batch).as_bytes());
         }
         if let Some(Continues { epoch, seq }) = self.continues {
-            out.put(format!(",\"continues\":{{\"epoch\":{epoch},\"seq\":{seq}}}").as_bytes());
+            line.put(format!(",\"continues\":{{\"epoch\":{epoch},\"seq\":{seq}}}").as_bytes());
         }
-        out.put(format!(",\"epoch\":{},\"event\":", self.epoch).as_bytes());
-        write_value(&mut out, &self.event, 1)?;
-        out.put(b",\"prev\":");
-        write_string(&mut out, &self.prev.to_string());
+        let mut rest = Vec::with_capacity(512);
+        rest.put(format!(",\"epoch\":{},\"event\":", self.epoch).as_bytes());
+        write_value(&mut rest, &self.event, 1)?;
+        rest.put(b",\"prev\":");
+        write_string(&mut rest, &self.prev.to_string());
         if let Some(run) = &self.run {
-            out.put(b",\"run\":");
-            write_string(&mut out, run);
+            rest.put(b",\"run\":");
+            write_string(&mut rest, run);
         }
-        out.put(format!(",\"seq\":{},\"time\":", self.seq).as_bytes());
-        write_string(&mut out, &self.time);
-        out.put(b"}\n");
-        within(out.len(), MAX_LINE)?;
-        Ok(out)
+        rest.put(format!(",\"seq\":{},\"time\":", self.seq).as_bytes());
+        write_string(&mut rest, &self.time);
+        rest.put(b"}");
+        let digest = digest_of_pieces(&line, &rest);
+        line.put(format!(",\"digest\":\"{digest}\"").as_bytes());
+        line.put(&rest);
+        line.put(b"\n");
+        within(line.len(), MAX_LINE)?;
+        Ok((line, digest))
     }
 
-    /// The entry whose line these bytes are.
+    /// The entry whose line these bytes are, and its digest.
     ///
     /// # Errors
-    /// When they are not exactly one line of one entry.
-    pub fn from_line(line: &[u8]) -> Result<Self, FormatError> {
+    /// When they are not exactly one line of one entry, or the digest in it is not its own.
+    pub fn unseal(line: &[u8]) -> Result<(Self, Digest), FormatError> {
         within(line.len(), MAX_LINE)?;
         let Some(text) = line.strip_suffix(b"\n") else {
             return Err(FormatError::Shape("a line ends with a newline".to_owned()));
@@ -90,6 +97,7 @@ impl RawEntry {
         let Value::Object(mut fields) = decode(text)? else {
             return Err(FormatError::Shape("an entry is an object".to_owned()));
         };
+        let digest = text_field(&mut fields, "digest")?.parse().map_err(|e| wrong("digest", &e))?;
         let seq = number(&mut fields, "seq")?;
         let batch = fields.contains_key("batch").then(|| number(&mut fields, "batch")).transpose()?;
         // A batch starts at or before its entries; where it starts with this one, that is said by leaving it out.
@@ -111,16 +119,36 @@ impl RawEntry {
             return Err(wrong(name, &"an entry has no such field"));
         }
         check_time(&entry.time)?;
-        Ok(entry)
+        if digest_beside_field(text) != Some(digest) {
+            return Err(wrong("digest", &"it is not the digest of this entry"));
+        }
+        Ok((entry, digest))
     }
 
-    /// The digest of its line, newline included: what the next entry names as `prev`.
+    /// Its digest, as in [`RawEntry::seal`].
     ///
     /// # Errors
     /// When it has no line.
     pub fn digest(&self) -> Result<Digest, FormatError> {
-        Ok(digest(&self.to_line()?))
+        self.seal().map(|(_, digest)| digest)
     }
+}
+
+/// The digest of an entry's canonical text with the field `digest` left out.
+fn digest_beside_field(text: &[u8]) -> Option<Digest> {
+    // The first such bytes are the field itself: only `actor`, `batch` and `continues` sort before it, and within a
+    // string a quote never stands without its backslash.
+    const FIELD: &[u8] = b",\"digest\":\"";
+    let at = text.windows(FIELD.len()).position(|window| window == FIELD)?;
+    let rest = at + FIELD.len() + 2 * size_of::<Digest>() + 1;
+    Some(digest_of_pieces(&text[..at], text.get(rest..)?))
+}
+
+fn digest_of_pieces(start: &[u8], rest: &[u8]) -> Digest {
+    let mut digester = Digester::default();
+    digester.update(start);
+    digester.update(rest);
+    digester.finish()
 }
 
 fn wrong(name: &str, reason: &dyn std::fmt::Display) -> FormatError {
@@ -180,7 +208,7 @@ impl Chain {
         Self { seq, digest, epoch }
     }
 
-    /// Takes in the next entry, whose line has the given digest.
+    /// Takes in the next entry, which has the given digest.
     ///
     /// # Errors
     /// Why it does not follow, as a sentence about the entry.
@@ -233,7 +261,9 @@ pub fn verify_chain(lineage: &Lineage, entries: &[RawEntry]) -> Result<Digest, B
 mod tests {
     use serde_json::json;
 
+    use super::super::canonical::encode;
     use super::*;
+    use crate::ledger::format::digest;
 
     fn entry() -> RawEntry {
         RawEntry {
@@ -251,20 +281,25 @@ mod tests {
 
     #[test]
     fn a_line_round_trips_and_is_canonical() {
-        for (run, batch, continues) in
-            [(None, 7, None), (Some("r"), 7, None), (None, 5, None), (Some("r"), 1, Some(Continues { epoch: 2, seq: 6 }))]
-        {
+        for (run, batch, continues) in [
+            (None, 7, None),
+            (Some("r"), 7, None),
+            (None, 5, None),
+            (Some("r"), 1, Some(Continues { epoch: 2, seq: 6 })),
+        ] {
             let entry = RawEntry { run: run.map(str::to_owned), batch, continues, ..entry() };
-            let line = entry.to_line().unwrap();
-            assert!(decode(line.strip_suffix(b"\n").unwrap()).is_ok(), "{}", String::from_utf8_lossy(&line));
-            assert_eq!(RawEntry::from_line(&line).unwrap(), entry);
-            assert_eq!(entry.digest().unwrap(), digest(&line));
+            let (line, sum) = entry.seal().unwrap();
+            let mut value = decode(line.strip_suffix(b"\n").unwrap()).unwrap();
+            assert_eq!(RawEntry::unseal(&line).unwrap(), (entry, sum));
+            // Anybody can check it: the field taken out, the rest in canonical form, SHA-256.
+            assert_eq!(value.as_object_mut().unwrap().remove("digest").unwrap(), sum.to_string());
+            assert_eq!(digest(&encode(&value).unwrap()), sum);
         }
     }
 
     #[test]
     fn what_is_not_exactly_one_entry_is_refused() {
-        let line = String::from_utf8(entry().to_line().unwrap()).unwrap();
+        let line = String::from_utf8(entry().seal().unwrap().0).unwrap();
         for (from, to) in [
             ("}\n", "}"),
             ("}\n", "}\r\n"),
@@ -285,7 +320,26 @@ mod tests {
         ] {
             let bad = line.replacen(from, to, 1);
             assert_ne!(bad, line);
-            assert!(RawEntry::from_line(bad.as_bytes()).is_err(), "{bad}");
+            // With the digest that it would need: what refuses it is its form.
+            let value: Option<Value> = bad.strip_suffix('\n').and_then(|text| serde_json::from_str(text).ok());
+            let repaired = value.map_or(bad.clone(), |mut value| {
+                let old = value.as_object_mut().unwrap().remove("digest").unwrap();
+                let sum = encode(&value).map(|bytes| digest(&bytes).to_string()).unwrap();
+                bad.replace(old.as_str().unwrap(), &sum)
+            });
+            for bad in [bad, repaired] {
+                assert!(RawEntry::unseal(bad.as_bytes()).is_err(), "{bad}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_line_is_refused() {
+        let (line, _) = entry().seal().unwrap();
+        for bit in 0..line.len() * 8 {
+            let mut changed = line.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(RawEntry::unseal(&changed).is_err(), "bit {bit}");
         }
     }
 

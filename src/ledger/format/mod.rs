@@ -2,9 +2,9 @@
 //!
 //! Everything that is hashed or signed is canonical JSON ([`canonical`]): one value has exactly one spelling, so that
 //! a digest of the bytes is a digest of the value, and a reader that decodes and a reader that hashes can never be
-//! shown two different things. An entry is one line of it ([`line`]); each line carries the SHA-256 ([`digest`]) of
-//! the line before, from a genesis digest that only this ledger's lineage gives, so that nothing can be changed, cut
-//! out of the middle or moved over from another ledger without the chain telling.
+//! shown two different things. An entry is one line of it ([`line`]); each carries its own SHA-256 ([`digest`]) and
+//! that of the entry before, from a genesis digest that only this ledger's lineage gives, so that nothing can be
+//! changed, cut out of the middle or moved over from another ledger without the chain telling.
 //!
 //! The format has a number ([`FORMAT`]) which stands in the ledger's marker and in the head of each segment. A ledger
 //! of a higher number is refused with the version of Gantry that can read it; it is never half understood.

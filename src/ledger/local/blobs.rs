@@ -38,10 +38,12 @@ pub(super) fn put_file(layout: &Layout, from: &Path, executable: bool) -> Result
     let temporary = fs::temporary_beside(&layout.blobs_dir().join("new"));
     let mode = if executable { EXECUTABLE } else { READ_ONLY };
     let mut digester = Digester::default();
-    let size = fs::copy_new(from, &temporary, mode, MAX_BLOB_BYTES, &mut |piece| digester.update(piece))
-        .map_err(|error| match clean_up(layout, &temporary)(error) {
-            LedgerError::NotWritten { source, .. } if source.path == from => LedgerError::NotKept { source },
-            other => other,
+    let size =
+        fs::copy_new(from, &temporary, mode, MAX_BLOB_BYTES, &mut |piece| digester.update(piece)).map_err(|error| {
+            match clean_up(layout, &temporary)(error) {
+                LedgerError::NotWritten { source, .. } if source.path == from => LedgerError::NotKept { source },
+                other => other,
+            }
         })?;
     let digest = digester.finish();
     let path = layout.blob(&digest);

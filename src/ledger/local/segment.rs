@@ -15,7 +15,7 @@
 //! All else is damage, and refused.
 
 use crate::ledger::format::line::Chain;
-use crate::ledger::format::{Digest, FORMAT, Lineage, RawEntry, digest, from_canonical};
+use crate::ledger::format::{Digest, FORMAT, Lineage, RawEntry, from_canonical};
 
 /// The smallest unit that a disk writes, in bytes. Larger units are multiples.
 const SECTOR: usize = 512;
@@ -114,11 +114,10 @@ pub(super) fn parse(bytes: &[u8], lineage: &Lineage, epoch: u64, limit: Option<u
 
 /// Reads a line as the segment's next entry.
 fn admit(line: &[u8], epoch: u64, chain: &mut Option<Chain>) -> Result<(RawEntry, Digest), String> {
-    let entry = RawEntry::from_line(line).map_err(|e| e.to_string())?;
+    let (entry, digest) = RawEntry::unseal(line).map_err(|e| e.to_string())?;
     if entry.epoch != epoch {
         return Err(format!("its epoch is {}, the segment's {epoch}", entry.epoch));
     }
-    let digest = digest(line);
     match chain {
         Some(chain) => chain.admit(&entry, digest)?,
         None => {
@@ -143,15 +142,15 @@ fn is_torn(bytes: &[u8], start: usize, last: Option<u64>, epoch: u64) -> bool {
         let mut whole = rest.to_vec();
         whole.pop();
         whole.push(b'\n');
-        return !rest.contains(&0) && RawEntry::from_line(&whole).is_err() || has_holes(bytes, start);
+        return !rest.contains(&0) && RawEntry::unseal(&whole).is_err() || has_holes(bytes, start);
     };
     if !rest[..newline].contains(&0) || !has_holes(bytes, start) {
         return false;
     }
     // Whole lines behind the hole have to be of the batch that the hole is in.
     let mut batch = last.map(|s| s + 1);
-    rest[newline + 1..].split_inclusive(|&b| b == b'\n').all(|line| match RawEntry::from_line(line) {
-        Ok(entry) if entry.epoch == epoch => *batch.get_or_insert(entry.batch) == entry.batch,
+    rest[newline + 1..].split_inclusive(|&b| b == b'\n').all(|line| match RawEntry::unseal(line) {
+        Ok((entry, _)) if entry.epoch == epoch => *batch.get_or_insert(entry.batch) == entry.batch,
         Ok(_) => false,
         // A line that begins or ends in a hole, or the unfinished last one. Without either it is damage.
         Err(_) => line.contains(&0) || !line.ends_with(b"\n"),

@@ -67,7 +67,7 @@ fn segment_findings(layout: &Layout, reading: &Reading, epoch: u64, findings: &m
         Tail::Torn(size) => findings.push(Finding::Torn { file, line, bytes: size as u64 }),
         Tail::Beyond(size) if size > 0 => {
             let void = bytes.get(end..).unwrap_or_default();
-            let whole = void.split_inclusive(|&b| b == b'\n').filter(|l| RawEntry::from_line(l).is_ok()).count();
+            let whole = void.split_inclusive(|&b| b == b'\n').filter(|l| RawEntry::unseal(l).is_ok()).count();
             findings.push(match whole {
                 0 => Finding::Torn { file, line, bytes: size as u64 },
                 _ => Finding::Void { file, line, entries: whole as u64, bytes: size as u64 },
