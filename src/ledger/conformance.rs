@@ -214,7 +214,7 @@ async fn blobs(open: Open<'_>) {
 
 /// Terms that let a test see a lease run out.
 pub(crate) const QUICK: Terms =
-    Terms { ttl: Duration::from_millis(300), renew: Duration::from_millis(60), poll: Duration::from_millis(10) };
+    Terms { ttl: Duration::from_millis(1000), renew: Duration::from_millis(100), poll: Duration::from_millis(10) };
 
 /// Takes the lease as a command of this process.
 pub(crate) async fn take(backend: Arc<dyn Backend>, timeout: Duration) -> Result<lease::Lease, LedgerError> {

@@ -36,9 +36,9 @@ impl Default for Terms {
     }
 }
 
-/// Who holds a lease, as it stands in the ledger's place.
+/// Who holds a lease, as it stands in the ledger's place. Fields of a newer Gantry are passed over: manners do not
+/// depend on the version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LeaseRecord {
     /// Random; tells this lease from any other of the same process.
     pub id: String,

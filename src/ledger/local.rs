@@ -43,8 +43,9 @@ use super::seal::Key;
 use layout::{Layout, MAX_SMALL_BYTES, PRIVATE};
 use write::Pen;
 
-/// How long a swap of the lease waits for another process's swap, each of which takes milliseconds.
-const SWAP_PATIENCE: Duration = Duration::from_secs(5);
+/// How often a swap of the lease is tried while another process swaps, which takes it milliseconds; with the pauses
+/// between them about five seconds.
+const SWAP_TRIES: usize = 800;
 
 /// A ledger in a directory.
 #[derive(Debug, Clone)]
@@ -145,16 +146,15 @@ impl Backend for LocalBackend {
     }
 
     async fn lease_swap(&self, expected: Option<&LeaseRecord>, new: Option<&LeaseRecord>) -> Result<bool> {
-        let give_up = tokio::time::Instant::now() + SWAP_PATIENCE;
-        loop {
+        for _ in 0..SWAP_TRIES {
             let (expected, new) = (expected.cloned(), new.cloned());
             let swapped = self.run(move |shared| swap_lease(&shared.layout, expected.as_ref(), new.as_ref())).await?;
-            match swapped {
-                Some(swapped) => return Ok(swapped),
-                None if tokio::time::Instant::now() >= give_up => return Ok(false),
-                None => tokio::time::sleep(Duration::from_millis(2 + u64::from(id::random::<1>()[0] % 8))).await,
+            if let Some(swapped) = swapped {
+                return Ok(swapped);
             }
+            tokio::time::sleep(Duration::from_millis(2 + u64::from(id::random::<1>()[0] % 8))).await;
         }
+        Ok(false)
     }
 
     async fn verify(&self, referenced: &BTreeSet<Digest>) -> Result<Option<Verification>> {

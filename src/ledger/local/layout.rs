@@ -143,12 +143,16 @@ impl Layout {
             epochs.push(epoch);
         }
         epochs.sort_unstable();
-        // A writer's look for a successor is a look for the next epoch, so a gap would blind it.
-        for (at, &epoch) in epochs.iter().enumerate() {
-            let expected = at as u64 + 1;
-            if epoch != expected {
-                return Err(self.corrupt(&segment_name(expected), "the segment is missing"));
+        // A writer's look for a successor is a look for the next epoch, so a gap would blind it. A listing that others
+        // add to meanwhile may hold a name and not the older one before it: what it lacks is looked at by itself.
+        for epoch in 1..=epochs.last().copied().unwrap_or(0) {
+            if epochs.binary_search(&epoch).is_ok() {
+                continue;
             }
+            if fs::kind_nofollow(&self.segment(epoch)).map_err(self.unreadable())? != Some(fs::Kind::File) {
+                return Err(self.corrupt(&segment_name(epoch), "the segment is missing"));
+            }
+            epochs.insert(epochs.partition_point(|&other| other < epoch), epoch);
         }
         Ok(epochs)
     }
