@@ -2,7 +2,7 @@
 //!
 //! Everything that is hashed or signed is canonical JSON ([`canonical`]): one value has exactly one spelling, so that
 //! a digest of the bytes is a digest of the value, and a reader that decodes and a reader that hashes can never be
-//! shown two different things. An entry is one line of it ([`line`]); each carries its own SHA-256 ([`digest`]) and
+//! shown two different things. An entry is one line of it ([`mod@line`]); each carries its own SHA-256 ([`mod@digest`]) and
 //! that of the entry before, from a genesis digest that only this ledger's lineage gives, so that nothing can be
 //! changed, cut out of the middle or moved over from another ledger without the chain telling.
 //!
