@@ -4,7 +4,7 @@
 //! state is what replaying it gives. This module keeps the log; what its events mean stands in the modules that
 //! replay them.
 //!
-//! * [`format`]: canonical JSON, digests, entries as lines, the chain
+//! * [`mod@format`]: canonical JSON, digests, entries as lines, the chain
 //! * [`seal`]: keyed digests of what must not be written down
 //! * [`marker`]: what tells an empty ledger from a lost one
 //! * [`error`]: what can go wrong, each with the next step
