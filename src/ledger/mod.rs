@@ -1,10 +1,41 @@
-//! The ledger: the append-only, hash-chained log in which an environment's truth is recorded.
+//! The ledger: an append-only, hash-chained log in which an environment's truth is recorded.
 //!
-//! State is not a file that gets overwritten. [`replay`] takes the entries to the [`State`]; [`event`] says what can
-//! happen, [`record`] what is known of a resource and of a generation.
+//! The state of an environment is not a file that gets overwritten: it is a log that only grows, and the current
+//! state is what replaying it gives.
+//!
+//! * [`mod@format`]: canonical JSON, digests, entries as lines, the chain
+//! * [`seal`]: keyed digests of what must not be written down
+//! * [`marker`]: what tells an empty ledger from a lost one
+//! * [`error`]: what can go wrong, each with the next step
+//! * [`backend`]: what a place that keeps ledgers has to offer
+//! * [`lease`]: how people wait for each other politely; safety never rests on it
+//! * [`writer`]: gives entries their places, stops at the first doubt
+//! * [`local`]: the ledger in a directory
+//! * [`event`], [`record`]: what is recorded
+//! * [`replay`]: from entries to the [`State`]
+//!
+//! To read: [`Backend::read`]. To write: [`lease::acquire`], [`Writer::open`], [`Writer::fence`] before targets are
+//! looked at, [`Writer::append`].
 
+pub mod format;
+pub mod seal;
+pub mod marker;
+pub mod error;
+pub mod backend;
+pub mod lease;
+pub mod writer;
+pub mod local;
 pub mod event;
 pub mod record;
 pub mod replay;
+#[cfg(test)]
+pub(crate) mod conformance;
 
+pub use backend::{Appended, Backend, Batch, Draft, Finding, Head, Snapshot, Verification};
+pub use error::{Consequence, LedgerError};
+pub use format::{Digest, Lineage, RawEntry};
+pub use lease::{Lease, LeaseRecord};
+pub use local::LocalBackend;
 pub use replay::{Meta, State};
+pub use seal::Key;
+pub use writer::Writer;

@@ -8,7 +8,7 @@ use crate::config::desired::{BlockBody, Body};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::eval::Term;
 use crate::provider::{AttributeSchema, BlockSchema, Mode, Nesting};
-use crate::value::{Kind, Map, Marks, Type, Value, convert};
+use crate::value::{Kind, Map, Marks, Value, convert};
 
 /// Attributes and blocks by name.
 #[derive(Clone, Copy)]

@@ -60,3 +60,49 @@ pub fn user() -> String {
 pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
+
+/// The identity of this boot of this machine, where the system has one: after a restart it is another.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(text.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+/// The identity of the space in which this process's pid means something (on Linux the pid namespace), where the
+/// system has one. The same pid in two containers is two processes.
+#[must_use]
+pub fn pid_space() -> Option<String> {
+    std::fs::read_link("/proc/self/ns/pid").ok().map(|link| link.to_string_lossy().into_owned())
+}
+
+/// The pid of this process.
+#[must_use]
+pub fn pid() -> u32 {
+    std::process::id()
+}
+
+/// When a process of this machine started, in ticks since boot: with the pid and the boot it names one process for
+/// ever. `Ok(None)` if there is no such process any more (a zombie is none).
+///
+/// # Errors
+/// When the system does not tell; then nothing may be concluded.
+pub fn process_start(pid: u32) -> std::io::Result<Option<u64>> {
+    let text = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(text) => text,
+        // ESRCH: it went while it was read. A missing file says something only where there is a /proc at all.
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => return Ok(None),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && std::path::Path::new("/proc/self/stat").exists() => {
+            return Ok(None);
+        }
+        Err(e) => return Err(e),
+    };
+    // proc_pid_stat(5): the command's name, in parentheses, may hold anything; fields 3 (state) and 22 (start) follow.
+    let unreadable = || std::io::Error::other(format!("/proc/{pid}/stat has an unknown form"));
+    let rest = text.rsplit_once(')').ok_or_else(unreadable)?.1;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next().ok_or_else(unreadable)?;
+    if matches!(state, "Z" | "X" | "x") {
+        return Ok(None);
+    }
+    fields.nth(18).and_then(|start| start.parse().ok()).map(Some).ok_or_else(unreadable)
+}

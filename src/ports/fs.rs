@@ -248,3 +248,206 @@ pub fn sync_parent(path: &Path) -> Result<()> {
 pub fn canonical(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).map_err(failed("resolve", path))
 }
+
+/// What stands at a path, not following a link; `None` if nothing does. Unlike [`kind`], a path that cannot be looked
+/// at is an error: it must not be taken for one where nothing is.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn kind_nofollow(path: &Path) -> Result<Option<Kind>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(Some(Kind::File)),
+        Ok(meta) if meta.is_dir() => Ok(Some(Kind::Directory)),
+        Ok(meta) if meta.is_symlink() => Ok(Some(Kind::Link)),
+        Ok(_) => Ok(Some(Kind::Other)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed("look at", path)(e)),
+    }
+}
+
+/// Reads a regular file as [`read`] does, refusing a symbolic link in its last component; `None` if nothing is there.
+///
+/// # Errors
+/// When it is no regular file, is larger than `limit`, or cannot be read.
+pub fn read_nofollow(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    match kind_nofollow(path)? {
+        None => Ok(None),
+        Some(Kind::Link) => Err(failed("read", path)(io::Error::other("it is a symbolic link"))),
+        Some(_) => read(path, limit).map(Some),
+    }
+}
+
+/// Makes the content of a file durable, whoever wrote it.
+///
+/// # Errors
+/// When it cannot be opened or the sync fails.
+pub fn sync_file(path: &Path) -> Result<()> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(failed("sync", path))
+}
+
+/// Sets the permission bits of a file.
+///
+/// # Errors
+/// When the system refuses.
+pub fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", path))
+}
+
+/// Reads a regular file of at most `limit` bytes piece by piece, for what is too large to hold; a symbolic link in the
+/// last component is refused if `nofollow`. Gives its size in bytes.
+///
+/// # Errors
+/// When it is no regular file, is larger than `limit`, cannot be read, or `see` fails.
+pub fn read_pieces(path: &Path, nofollow: bool, limit: u64, see: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<u64> {
+    let nofollow = if nofollow { rustix::fs::OFlags::NOFOLLOW } else { rustix::fs::OFlags::empty() };
+    let flags = rustix::fs::OFlags::NONBLOCK | nofollow;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let mut file = file.map_err(failed("read", path))?;
+    if !file.metadata().map_err(failed("read", path))?.is_file() {
+        return Err(failed("read", path)(io::Error::other("it is not a regular file")));
+    }
+    let (mut buffer, mut size) = (vec![0_u8; 256 * 1024], 0_u64);
+    loop {
+        let count = match file.read(&mut buffer) {
+            Ok(0) => return Ok(size),
+            Ok(count) => count,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(failed("read", path)(e)),
+        };
+        size += count as u64;
+        if size > limit {
+            let reason = format!("it is larger than the limit of {limit} bytes");
+            return Err(failed("read", path)(io::Error::other(reason)));
+        }
+        see(&buffer[..count])?;
+    }
+}
+
+/// Copies a regular file of at most `limit` bytes to a path where nothing stands yet, syncs the copy, and shows each
+/// piece to `see` on the way. Gives its size in bytes.
+///
+/// # Errors
+/// When the source cannot be read or is larger than `limit`, or the copy exists or cannot be written; what was
+/// written of it is left for the caller to remove.
+pub fn copy_new(from: &Path, to: &Path, mode: u32, limit: u64, see: &mut dyn FnMut(&[u8])) -> Result<u64> {
+    let mut copy =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed("create", to))?;
+    let size = read_pieces(from, false, limit, &mut |piece| {
+        see(piece);
+        copy.write_all(piece).map_err(failed("write", to))
+    })?;
+    copy.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(failed("write", to))?;
+    copy.sync_all().map_err(failed("sync", to))?;
+    Ok(size)
+}
+
+/// Which file a path or handle stands for, so that one that was replaced or removed is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId(u64, u64);
+
+impl FileId {
+    fn of(meta: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self(meta.dev(), meta.ino())
+    }
+}
+
+/// A file that is only ever appended to, and that is given up at the first failure: after a failed write or sync
+/// nobody knows what of it reached the disk, and a second sync would say yes to what the first one lost.
+#[derive(Debug)]
+pub struct AppendFile {
+    file: File,
+    path: PathBuf,
+    id: FileId,
+    poisoned: bool,
+    #[cfg(test)]
+    pub(crate) fail_next: Option<&'static str>,
+}
+
+impl AppendFile {
+    /// Opens an existing regular file for appending; a symbolic link is refused.
+    ///
+    /// # Errors
+    /// When it is not there, is no regular file, or cannot be opened.
+    pub fn open(path: &Path) -> Result<Self> {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let file = OpenOptions::new().append(true).custom_flags(flags.bits().cast_signed()).open(path);
+        let file = file.map_err(failed("open", path))?;
+        let meta = file.metadata().map_err(failed("open", path))?;
+        if !meta.is_file() {
+            return Err(failed("open", path)(io::Error::other("it is not a regular file")));
+        }
+        Ok(Self {
+            file,
+            path: path.to_path_buf(),
+            id: FileId::of(&meta),
+            poisoned: false,
+            #[cfg(test)]
+            fail_next: None,
+        })
+    }
+
+    /// Appends bytes, all of them or an error. They are not durable before [`Self::sync`].
+    ///
+    /// # Errors
+    /// When the write fails (part of it may stand there), or an earlier act on this handle failed.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.act("write", |file| file.write_all(bytes))
+    }
+
+    /// Makes what was appended durable (fdatasync).
+    ///
+    /// # Errors
+    /// When the sync fails, or an earlier act on this handle failed.
+    pub fn sync(&mut self) -> Result<()> {
+        self.act("sync", |file| file.sync_data())
+    }
+
+    /// Whether the path still leads to this very file.
+    ///
+    /// # Errors
+    /// When the path cannot be looked at.
+    pub fn is_in_place(&self) -> Result<bool> {
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(meta) => Ok(FileId::of(&meta) == self.id),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(failed("look at", &self.path)(e)),
+        }
+    }
+
+    fn act(&mut self, act: &'static str, run: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+        if self.poisoned {
+            return Err(failed(act, &self.path)(io::Error::other("an earlier write to it failed")));
+        }
+        #[cfg(test)]
+        if self.fail_next == Some(act) {
+            self.poisoned = true;
+            return Err(failed(act, &self.path)(io::Error::other("injected")));
+        }
+        let done = run(&mut self.file);
+        self.poisoned = done.is_err();
+        done.map_err(failed(act, &self.path))
+    }
+}
+
+/// An advisory lock on a file of its own; the system frees it when it is dropped or its process ends.
+#[derive(Debug)]
+pub struct FileLock(#[expect(dead_code, reason = "held for its lock, which goes when it is closed")] File);
+
+impl FileLock {
+    /// Tries to take the lock, making the file if need be; `None` while another holds it.
+    ///
+    /// # Errors
+    /// When the file cannot be made or the file system knows no locks.
+    pub fn try_take(path: &Path) -> Result<Option<Self>> {
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path);
+        let file = file.map_err(failed("lock", path))?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(e) if e == rustix::io::Errno::WOULDBLOCK || e == rustix::io::Errno::INTR => Ok(None),
+            Err(e) => Err(failed("lock", path)(e.into())),
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! What holds for every backend, as functions over one (test support).
+//!
+//! A backend's tests call [`all`] with a way to make places; each place starts empty, and each call of its function
+//! opens it as another process would.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::backend::{Backend, Draft, Finding};
+use super::error::{Consequence, LedgerError};
+use super::format::{RawEntry, digest, verify_chain};
+use super::lease::{self, LeaseRecord, Terms};
+use super::writer::Writer;
+use crate::ports::clock::SystemClock;
+
+/// Opens one place anew.
+pub(crate) type Open<'a> = &'a (dyn Fn() -> Arc<dyn Backend> + Sync);
+
+/// A draft with a number to know it by.
+pub(crate) fn draft(n: u64) -> Draft {
+    let event = json!({"type": "test", "n": n, "text": "grün \"quoted\"\n", "nested": [{"a": null, "b": true}, -1]});
+    Draft {
+        time: jiff::Timestamp::from_second(1_800_000_000).unwrap(),
+        run: Some("r".to_owned()),
+        actor: "ann".to_owned(),
+        event,
+    }
+}
+
+/// The numbers of entries.
+pub(crate) fn numbers(entries: &[RawEntry]) -> Vec<u64> {
+    entries.iter().map(|e| e.event["n"].as_u64().unwrap()).collect()
+}
+
+/// All of it. `make` makes a new empty place.
+pub(crate) async fn all<F: Fn() -> Arc<dyn Backend> + Sync + Send + 'static>(make: impl Fn() -> F) {
+    empty(&make()).await;
+    round_trip(&make()).await;
+    wrong_position(&make()).await;
+    zombie(&make()).await;
+    first_entries_collide(&make()).await;
+    moved_between_reading_and_fencing(&make()).await;
+    idle_writers_leave_no_entry(&make()).await;
+    refused_values_do_no_harm(&make()).await;
+    keys(&make()).await;
+    blobs(&make()).await;
+    leases(&make()).await;
+    contention(Arc::new(make())).await;
+}
+
+async fn empty(open: Open<'_>) {
+    let backend = open();
+    assert!(backend.read(1).await.unwrap().is_none());
+    assert!(backend.verify(&BTreeSet::new()).await.unwrap().is_none());
+    assert!(backend.key(false).await.unwrap().is_none());
+    let (writer, entries) = Writer::open(backend).await.unwrap();
+    assert!(entries.is_empty() && writer.head().is_none());
+    assert!(open().read(1).await.unwrap().is_none(), "opening for writing starts nothing");
+}
+
+async fn round_trip(open: Open<'_>) {
+    let (mut writer, _) = Writer::open(open()).await.unwrap();
+    let mut written = writer.append(vec![draft(1), draft(2)]).await.unwrap();
+    assert!(writer.append(Vec::new()).await.unwrap().is_empty());
+    written.extend(writer.append(vec![draft(3)]).await.unwrap());
+    let seqs: Vec<_> = written.iter().map(|e| (e.seq, e.batch)).collect();
+    assert_eq!(seqs, [(1, 1), (2, 1), (3, 3)]);
+    let read = open().read(1).await.unwrap().unwrap();
+    assert_eq!(read.entries, written);
+    assert_eq!(&read.lineage, writer.lineage());
+    assert_eq!(Some(read.head), writer.head());
+    assert_eq!(verify_chain(&read.lineage, &read.entries).unwrap(), read.head.digest);
+    // The next writer goes on, and reading from a position gives the same entries.
+    let (mut next, entries) = Writer::open(open()).await.unwrap();
+    assert_eq!(entries, written);
+    next.append(vec![draft(4)]).await.unwrap();
+    let tail = open().read(3).await.unwrap().unwrap();
+    assert_eq!(numbers(&tail.entries), [3, 4]);
+    assert!(tail.entries[1].epoch > tail.entries[0].epoch);
+    assert!(open().read(99).await.unwrap().unwrap().entries.is_empty());
+    let verified = open().verify(&BTreeSet::new()).await.unwrap().unwrap();
+    assert_eq!((verified.head.seq, verified.findings), (4, vec![]));
+}
+
+async fn wrong_position(open: Open<'_>) {
+    use super::backend::{Appended, Batch};
+    let backend = open();
+    let (mut writer, _) = Writer::open(Arc::clone(&backend)).await.unwrap();
+    writer.append(vec![draft(1)]).await.unwrap();
+    let head = writer.head().unwrap();
+    let chain =
+        |after, drafts| Arc::new(Batch::chain(writer.lineage(), after, head.epoch, false, drafts).unwrap().unwrap());
+    let other = Some(super::backend::Head { digest: digest(b"another"), ..head });
+    let far = Some(super::backend::Head { seq: 7, ..head });
+    for (expected, batch) in
+        [(1, chain(None, vec![draft(9)])), (2, chain(other, vec![draft(9)])), (8, chain(far, vec![draft(9)]))]
+    {
+        let backend = open();
+        backend.take_over(writer.lineage(), Some(head)).await.unwrap();
+        assert_eq!(backend.append(expected, batch).await.unwrap(), Appended::Conflict);
+    }
+    assert_eq!(numbers(&open().read(1).await.unwrap().unwrap().entries), [1]);
+}
+
+async fn zombie(open: Open<'_>) {
+    let (mut old, _) = Writer::open(open()).await.unwrap();
+    old.append(vec![draft(1)]).await.unwrap();
+    let (mut new, entries) = Writer::open_fenced(open()).await.unwrap();
+    assert_eq!(numbers(&entries), [1]);
+    // Fenced although the new one has not written yet.
+    assert!(matches!(old.append(vec![draft(66)]).await, Err(LedgerError::Fenced { .. })));
+    assert!(matches!(old.append(vec![draft(67)]).await, Err(LedgerError::Poisoned { .. })), "once is for good");
+    new.append(vec![draft(2)]).await.unwrap();
+    assert!(matches!(old.append(vec![draft(68)]).await, Err(LedgerError::Poisoned { .. })));
+    new.append(vec![draft(3)]).await.unwrap();
+    assert_eq!(numbers(&open().read(1).await.unwrap().unwrap().entries), [1, 2, 3]);
+    let verified = open().verify(&BTreeSet::new()).await.unwrap().unwrap();
+    assert_eq!(verified.head.seq, 3);
+    assert!(verified.findings.iter().all(|f| matches!(f, Finding::Void { .. })), "{:?}", verified.findings);
+}
+
+async fn first_entries_collide(open: Open<'_>) {
+    let (mut one, _) = Writer::open(open()).await.unwrap();
+    let (mut two, _) = Writer::open(open()).await.unwrap();
+    assert_ne!(one.lineage(), two.lineage());
+    two.append(vec![draft(2)]).await.unwrap();
+    let refused = one.append(vec![draft(1)]).await.unwrap_err();
+    assert!(matches!(refused, LedgerError::Moved { .. }), "{refused}");
+    assert_eq!(refused.consequence(), Consequence::Refused);
+    let read = open().read(1).await.unwrap().unwrap();
+    assert_eq!((numbers(&read.entries), &read.lineage), (vec![2], two.lineage()));
+}
+
+async fn moved_between_reading_and_fencing(open: Open<'_>) {
+    let (mut first, _) = Writer::open(open()).await.unwrap();
+    first.append(vec![draft(1)]).await.unwrap();
+    let (mut late, _) = Writer::open(open()).await.unwrap();
+    first.append(vec![draft(2)]).await.unwrap();
+    assert!(matches!(late.append(vec![draft(66)]).await, Err(LedgerError::Moved { .. })));
+    assert!(matches!(late.fence().await, Err(LedgerError::Moved { .. })), "it does not see by itself");
+    let (mut again, entries) = Writer::open(Arc::clone(late.backend())).await.unwrap();
+    assert_eq!(numbers(&entries), [1, 2]);
+    again.append(vec![draft(3)]).await.unwrap();
+    assert_eq!(numbers(&open().read(1).await.unwrap().unwrap().entries), [1, 2, 3]);
+}
+
+async fn idle_writers_leave_no_entry(open: Open<'_>) {
+    let (mut first, _) = Writer::open(open()).await.unwrap();
+    first.append(vec![draft(1)]).await.unwrap();
+    for _ in 0..3 {
+        drop(Writer::open(open()).await.unwrap());
+        drop(Writer::open_fenced(open()).await.unwrap());
+    }
+    let (mut last, entries) = Writer::open(open()).await.unwrap();
+    assert_eq!(numbers(&entries), [1]);
+    last.append(vec![draft(2)]).await.unwrap();
+    assert_eq!(numbers(&open().read(1).await.unwrap().unwrap().entries), [1, 2]);
+}
+
+async fn refused_values_do_no_harm(open: Open<'_>) {
+    let (mut writer, _) = Writer::open(open()).await.unwrap();
+    writer.append(vec![draft(1)]).await.unwrap();
+    let float = Draft { event: json!({"n": 0.5}), ..draft(0) };
+    assert!(matches!(writer.append(vec![draft(66), float]).await, Err(LedgerError::NoForm { .. })));
+    writer.append(vec![draft(2)]).await.unwrap();
+    assert_eq!(numbers(&open().read(1).await.unwrap().unwrap().entries), [1, 2]);
+}
+
+async fn keys(open: Open<'_>) {
+    let (mut writer, _) = Writer::open(open()).await.unwrap();
+    let key = writer.key().await.unwrap();
+    assert!(open().read(1).await.unwrap().is_none(), "a key alone is no ledger");
+    writer.append(vec![draft(1)]).await.unwrap();
+    assert_eq!(open().key(false).await.unwrap(), Some(key.clone()));
+    assert_eq!(Writer::open(open()).await.unwrap().0.key().await.unwrap(), key);
+}
+
+async fn blobs(open: Open<'_>) {
+    let backend = open();
+    let bytes: Vec<u8> = (0..100_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let name = backend.put_blob(bytes.clone()).await.unwrap();
+    assert_eq!(name, digest(&bytes));
+    assert_eq!(backend.put_blob(bytes.clone()).await.unwrap(), name, "twice is once");
+    assert_eq!(open().get_blob(name).await.unwrap(), bytes);
+    let none = backend.put_blob(Vec::new()).await.unwrap();
+    assert_eq!(open().get_blob(none).await.unwrap(), b"");
+    assert!(open().read(1).await.unwrap().is_none(), "blobs alone are no ledger");
+    let missing = digest(b"never put");
+    assert!(
+        matches!(open().get_blob(missing).await, Err(LedgerError::BlobMissing { digest, .. }) if digest == missing)
+    );
+    assert!(matches!(open().blob_file(missing).await, Err(LedgerError::BlobMissing { .. })));
+
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("program");
+    std::fs::write(&program, "#!/bin/sh\necho it runs\n").unwrap();
+    let (name, size) = backend.put_file(&program, true).await.unwrap();
+    assert_eq!(size, 23);
+    std::fs::write(&program, "changed since").unwrap();
+    let copy = open().blob_file(name).await.unwrap();
+    let ran = std::process::Command::new(copy).output().unwrap();
+    assert_eq!(ran.stdout, b"it runs\n");
+    assert!(matches!(backend.put_file(directory.path(), false).await, Err(LedgerError::NotKept { .. })));
+    assert!(matches!(backend.put_file(&directory.path().join("no"), false).await, Err(LedgerError::NotKept { .. })));
+
+    let (mut writer, _) = Writer::open(open()).await.unwrap();
+    writer.append(vec![draft(1)]).await.unwrap();
+    let verified = open().verify(&BTreeSet::from([name, missing])).await.unwrap().unwrap();
+    assert_eq!((verified.blobs, verified.findings), (3, vec![Finding::BlobMissing { digest: missing }]));
+}
+
+/// Terms that let a test see a lease run out.
+pub(crate) const QUICK: Terms =
+    Terms { ttl: Duration::from_millis(1000), renew: Duration::from_millis(100), poll: Duration::from_millis(10) };
+
+/// Takes the lease as a command of this process.
+pub(crate) async fn take(backend: Arc<dyn Backend>, timeout: Duration) -> Result<lease::Lease, LedgerError> {
+    lease::acquire(backend, Arc::new(SystemClock), "apply test", QUICK, timeout, &mut |_| {}).await
+}
+
+async fn leases(open: Open<'_>) {
+    let held = take(open(), Duration::ZERO).await.unwrap();
+    held.set_step("module.shop.local_service.shop");
+    // Held, and named.
+    let refused = take(open(), Duration::ZERO).await.unwrap_err();
+    let LedgerError::LeaseHeld { holder, .. } = &refused else { panic!("{refused}") };
+    assert_eq!((holder.pid, holder.command.as_str()), (std::process::id(), "apply test"));
+    assert_eq!(refused.consequence(), Consequence::Refused);
+    // Renewed beyond its time: still held, and it says where it is.
+    let mut told = Vec::new();
+    let mut tell = |holder: &LeaseRecord| told.push(holder.id.clone());
+    let wait = QUICK.ttl * 2;
+    let refused = lease::acquire(open(), Arc::new(SystemClock), "x", QUICK, wait, &mut tell).await.unwrap_err();
+    let LedgerError::LeaseHeld { holder, waited, .. } = refused else { panic!("{refused}") };
+    assert!(waited >= wait && holder.renewals > 0);
+    assert_eq!(holder.step.as_deref(), Some("module.shop.local_service.shop"));
+    assert_eq!(told, [holder.id], "told once");
+    assert!(!held.is_lost());
+    // Released: the one who waits gets it.
+    let waiter = tokio::spawn(take_boxed(open()));
+    held.release().await.unwrap();
+    let next = waiter.await.unwrap().unwrap();
+    // Not renewed and not released: it runs out for one who watches.
+    drop(next);
+    let third = take(open(), QUICK.ttl * 20).await.unwrap();
+    // A late swap of one who lost it changes nothing.
+    let ghost = LeaseRecord { id: "ghost".to_owned(), ..third.record() };
+    assert!(!open().lease_swap(Some(&ghost), None).await.unwrap());
+    assert!(!open().lease_swap(None, Some(&ghost)).await.unwrap());
+    let now = open().lease_load().await.unwrap().unwrap();
+    assert_eq!(now.id, third.record().id);
+    // One whose lease was taken is told, and gives nothing back that is not its own.
+    assert!(
+        open().lease_swap(Some(&now), Some(&ghost)).await.unwrap() || {
+            let now = open().lease_load().await.unwrap().unwrap();
+            open().lease_swap(Some(&now), Some(&ghost)).await.unwrap()
+        }
+    );
+    while !third.is_lost() {
+        tokio::time::sleep(QUICK.poll).await;
+    }
+    third.release().await.unwrap();
+    assert_eq!(open().lease_load().await.unwrap(), Some(ghost.clone()));
+    assert!(open().lease_swap(Some(&ghost), None).await.unwrap());
+}
+
+fn take_boxed(
+    backend: Arc<dyn Backend>,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<lease::Lease, LedgerError>> + Send>> {
+    Box::pin(take(backend, QUICK.ttl * 20))
+}
+
+/// Writers that take over from each other all the time: what anybody was told is written stands in the ledger, once,
+/// and in the order of each writer.
+async fn contention<F: Fn() -> Arc<dyn Backend> + Sync + Send + 'static>(open: Arc<F>) {
+    const WRITERS: u64 = 6;
+    const ROUNDS: u64 = 25;
+    let mut tasks = Vec::new();
+    for writer in 0..WRITERS {
+        let open = Arc::clone(&open);
+        tasks.push(tokio::spawn(async move {
+            let mut acknowledged = Vec::new();
+            for round in 0..ROUNDS {
+                let n = |k: u64| writer * 1_000_000 + round * 1000 + k;
+                let Ok((mut pen, before)) = Writer::open(open()).await else { panic!("reading failed") };
+                let seen = numbers(&before);
+                assert!(acknowledged.iter().all(|n| seen.contains(n)), "an acknowledged entry is gone");
+                for k in 0..4 {
+                    match pen.append(vec![draft(n(10 * k)), draft(n(10 * k + 1))]).await {
+                        Ok(_) => acknowledged.extend([n(10 * k), n(10 * k + 1)]),
+                        Err(LedgerError::Fenced { .. } | LedgerError::Moved { .. }) => break,
+                        Err(e) => panic!("{e}"),
+                    }
+                }
+            }
+            acknowledged
+        }));
+    }
+    let mut acknowledged = Vec::new();
+    for task in tasks {
+        acknowledged.push(task.await.unwrap());
+    }
+    let read = open().read(1).await.unwrap().unwrap();
+    let all = numbers(&read.entries);
+    assert_eq!(all.len(), all.iter().collect::<BTreeSet<_>>().len(), "nothing stands there twice");
+    for mine in &acknowledged {
+        let places: Vec<_> = mine.iter().map(|n| all.iter().position(|m| m == n).expect("acknowledged")).collect();
+        assert!(places.is_sorted());
+    }
+    assert!(acknowledged.iter().map(Vec::len).sum::<usize>() > 0, "nobody ever got through");
+    let verified = open().verify(&BTreeSet::new()).await.unwrap().unwrap();
+    assert!(verified.findings.iter().all(|f| !f.is_defect()), "{:?}", verified.findings);
+}

@@ -1,0 +1,199 @@
+//! The ledger in a directory of this machine, `state/ENVIRONMENT/`.
+//!
+//! Each writer has a segment of its own, `ledger/EPOCH.jsonl`, that nobody else ever writes to. Creating the segment
+//! of the next epoch, by link(2), fences all writers before it; the new writer reads what they left, and its first
+//! entry names the entry that it goes on from. So nothing is ever truncated or locked, and a writer that was stopped
+//! and wakes up can append to its own segment as much as it likes: it is told before it acts, and nobody reads it.
+//!
+//! * `local/layout.rs`: names of files, and the ways in which they come into being
+//! * `local/segment.rs`: the bytes of one segment; what is a torn tail and what is damage
+//! * `local/chain.rs`: reading back through the segments
+//! * `local/write.rs`: fence and append
+//! * `local/blobs.rs`, `local/verify.rs`: the rest
+//!
+//! A ledger comes into being in this order, so that a crash leaves either none or a whole one: `key`; segment 1,
+//! linked whole with the first entries; `marker.json`. A marker without entries is therefore always a lost ledger.
+//! A writer that never appends creates nothing; taking over an existing ledger leaves a segment of one line.
+//!
+//! The work is synchronous and runs on tokio's threads for blocking work; one append is one write, one fdatasync, and
+//! two looks at names.
+
+mod blobs;
+mod chain;
+mod layout;
+mod segment;
+mod verify;
+mod write;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::ports::{crash, fs, id};
+
+use super::backend::{Appended, Backend, Batch, Head, Snapshot, Verification};
+use super::error::{LedgerError, Result};
+use super::format::{Digest, Lineage, from_canonical, to_canonical};
+use super::lease::LeaseRecord;
+use super::seal::Key;
+
+use layout::{Layout, MAX_SMALL_BYTES, PRIVATE};
+use write::Pen;
+
+/// How often a swap of the lease is tried while another process swaps, which takes it milliseconds; with the pauses
+/// between them about five seconds.
+const SWAP_TRIES: usize = 800;
+
+/// A ledger in a directory.
+#[derive(Debug, Clone)]
+pub struct LocalBackend {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    layout: Layout,
+    pen: Mutex<Pen>,
+}
+
+impl Shared {
+    fn pen(&self) -> MutexGuard<'_, Pen> {
+        // A panic under the lock leaves a pen whose own rules (expected position, failure kept) still hold.
+        self.pen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LocalBackend {
+    /// The ledger in `directory`, which need not exist.
+    #[must_use]
+    pub fn new(directory: &Path) -> Self {
+        let layout = Layout { root: directory.to_path_buf() };
+        Self { shared: Arc::new(Shared { layout, pen: Mutex::new(Pen::default()) }) }
+    }
+
+    /// Runs work on a thread that may block.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Shared) -> Result<T> + Send + 'static) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        match tokio::task::spawn_blocking(move || work(&shared)).await {
+            Ok(done) => done,
+            Err(e) => match e.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime shuts down: nobody is left to act on the answer.
+                Err(e) => Err(LedgerError::Unknown { place: self.place(), reason: e.to_string() }),
+            },
+        }
+    }
+
+    /// Makes the next write or sync of the open segment fail.
+    #[cfg(test)]
+    pub(super) fn fail_next(&self, act: &'static str) {
+        self.shared.pen().fail_next(act);
+    }
+}
+
+#[async_trait]
+impl Backend for LocalBackend {
+    fn place(&self) -> String {
+        self.shared.layout.place()
+    }
+
+    async fn read(&self, from_seq: u64) -> Result<Option<Snapshot>> {
+        self.run(move |shared| {
+            let Some(mut reading) = chain::read(&shared.layout)? else { return Ok(None) };
+            let skip = reading.entries.partition_point(|entry| entry.seq < from_seq);
+            let entries = if skip == 0 { reading.entries } else { reading.entries.split_off(skip) };
+            shared.pen().seen = Some((reading.head, reading.sizes));
+            Ok(Some(Snapshot { lineage: reading.lineage, head: reading.head, entries }))
+        })
+        .await
+    }
+
+    async fn take_over(&self, lineage: &Lineage, head: Option<Head>) -> Result<u64> {
+        let lineage = lineage.clone();
+        self.run(move |shared| shared.pen().take_over(&shared.layout, &lineage, head)).await
+    }
+
+    async fn append(&self, expected_seq: u64, batch: Arc<Batch>) -> Result<Appended> {
+        self.run(move |shared| shared.pen().append(&shared.layout, expected_seq, &batch)).await
+    }
+
+    async fn key(&self, create: bool) -> Result<Option<Key>> {
+        self.run(move |shared| write::key(&shared.layout, create)).await
+    }
+
+    async fn put_blob(&self, bytes: Vec<u8>) -> Result<Digest> {
+        self.run(move |shared| blobs::put(&shared.layout, &bytes)).await
+    }
+
+    async fn get_blob(&self, digest: Digest) -> Result<Vec<u8>> {
+        self.run(move |shared| blobs::get(&shared.layout, digest)).await
+    }
+
+    async fn put_file(&self, path: &Path, executable: bool) -> Result<(Digest, u64)> {
+        let path = path.to_path_buf();
+        self.run(move |shared| blobs::put_file(&shared.layout, &path, executable)).await
+    }
+
+    async fn blob_file(&self, digest: Digest) -> Result<PathBuf> {
+        self.run(move |shared| blobs::file(&shared.layout, digest)).await
+    }
+
+    async fn lease_load(&self) -> Result<Option<LeaseRecord>> {
+        self.run(|shared| load_lease(&shared.layout)).await
+    }
+
+    async fn lease_swap(&self, expected: Option<&LeaseRecord>, new: Option<&LeaseRecord>) -> Result<bool> {
+        for _ in 0..SWAP_TRIES {
+            let (expected, new) = (expected.cloned(), new.cloned());
+            let swapped = self.run(move |shared| swap_lease(&shared.layout, expected.as_ref(), new.as_ref())).await?;
+            if let Some(swapped) = swapped {
+                return Ok(swapped);
+            }
+            tokio::time::sleep(Duration::from_millis(2 + u64::from(id::random::<1>()[0] % 8))).await;
+        }
+        Ok(false)
+    }
+
+    async fn verify(&self, referenced: &BTreeSet<Digest>) -> Result<Option<Verification>> {
+        let referenced = referenced.clone();
+        self.run(move |shared| verify::verify(&shared.layout, &referenced)).await
+    }
+}
+
+/// The lease file. One that cannot be understood (only a power cut or a person makes one) holds nobody back: safety
+/// does not rest on it.
+fn load_lease(layout: &Layout) -> Result<Option<LeaseRecord>> {
+    let bytes = fs::read_nofollow(&layout.lease(), MAX_SMALL_BYTES).map_err(layout.unreadable())?;
+    Ok(bytes.and_then(|bytes| from_canonical(bytes.strip_suffix(b"\n")?).ok()))
+}
+
+/// Compare and swap, under a lock that is held for just that. `None` while another process swaps.
+fn swap_lease(layout: &Layout, expected: Option<&LeaseRecord>, new: Option<&LeaseRecord>) -> Result<Option<bool>> {
+    if !layout.has_dir(&layout.root)? {
+        layout.make_dir(&layout.root)?;
+    }
+    let Some(_lock) = fs::FileLock::try_take(&layout.lease_lock()).map_err(layout.not_written())? else {
+        return Ok(None);
+    };
+    if load_lease(layout)?.as_ref() != expected {
+        return Ok(Some(false));
+    }
+    crash::point("ledger.lease.before");
+    match new {
+        None => fs::remove_file(&layout.lease()).map_err(layout.not_written())?,
+        Some(record) => {
+            let text = to_canonical(record);
+            let mut text = text.map_err(|source| LedgerError::NoForm { what: "the lease".to_owned(), source })?;
+            text.push(b'\n');
+            fs::write_atomic(&layout.lease(), &text, PRIVATE).map_err(layout.not_written())?;
+        }
+    }
+    crash::point("ledger.lease.after");
+    Ok(Some(true))
+}
+
+#[cfg(test)]
+mod tests;
