@@ -4,6 +4,18 @@
 //! all, so that a plan, a saved plan and a later rollback work from the same bytes. `syntax` lowers hcl-edit's tree into
 //! terms, `load` turns a bundle into modules, `variables` finds the values that people give.
 
+mod error;
+mod path;
+mod schema;
+mod syntax;
+mod load;
+
 pub mod desired;
+pub mod source;
 
 pub use desired::Desired;
+pub use error::ConfigError;
+pub use load::load;
+pub use path::normalise;
+pub use source::{Bundle, Reader, open};
+pub use syntax::{parse_expression, parse_template};
