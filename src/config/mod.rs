@@ -9,13 +9,18 @@ mod path;
 mod schema;
 mod syntax;
 mod load;
+mod init;
 
 pub mod desired;
 pub mod source;
+pub mod variables;
 
+pub use crate::eval::constraint::constant;
 pub use desired::Desired;
 pub use error::ConfigError;
+pub use init::init_files;
 pub use load::load;
 pub use path::normalise;
 pub use source::{Bundle, Reader, open};
 pub use syntax::{parse_expression, parse_template};
+pub use variables::{Gathered, Given, VarArg, assign, gather};

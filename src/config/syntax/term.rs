@@ -6,6 +6,7 @@ use hcl_edit::expr::{
     BinaryOperator, Expression, ForExpr, FuncCall, Object, ObjectKey, TraversalOperator, UnaryOperator,
 };
 
+use super::deep::deep;
 use super::error::syntax_error;
 use super::literal::unquote;
 use crate::addr::Key;
@@ -18,10 +19,12 @@ use crate::value::{Number, Type, Value};
 /// # Errors
 /// When it is not one.
 pub fn parse_expression(text: &str, file: FileId) -> Result<Term, Diagnostics> {
-    let tree = hcl_edit::parser::parse_expr(text).map_err(|e| syntax_error(&e, text, file))?;
-    let mut lower = Lower::new(text, file);
-    let term = lower.expression(&tree, Span::new(file, 0..text.len()));
-    lower.finish(term)
+    deep(|| {
+        let tree = hcl_edit::parser::parse_expr(text).map_err(|e| syntax_error(&e, text, file))?;
+        let mut lower = Lower::new(text, file);
+        let term = lower.expression(&tree, Span::new(file, 0..text.len()));
+        lower.finish(term)
+    })
 }
 
 /// Parses a template without quotes around it: a file of `templatefile`, the text of `templatestring`.
@@ -29,10 +32,12 @@ pub fn parse_expression(text: &str, file: FileId) -> Result<Term, Diagnostics> {
 /// # Errors
 /// When it is not one.
 pub fn parse_template(text: &str, file: FileId) -> Result<Term, Diagnostics> {
-    let tree = hcl_edit::parser::parse_template(text).map_err(|e| syntax_error(&e, text, file))?;
-    let mut lower = Lower::new(text, file);
-    let term = lower.bare(&tree, Span::new(file, 0..text.len()));
-    lower.finish(term)
+    deep(|| {
+        let tree = hcl_edit::parser::parse_template(text).map_err(|e| syntax_error(&e, text, file))?;
+        let mut lower = Lower::new(text, file);
+        let term = lower.bare(&tree, Span::new(file, 0..text.len()));
+        lower.finish(term)
+    })
 }
 
 /// Lowers one file's tree.
