@@ -24,3 +24,6 @@ pub use path::normalise;
 pub use source::{Bundle, Reader, open};
 pub use syntax::{parse_expression, parse_template};
 pub use variables::{Gathered, Given, VarArg, assign, gather};
+
+#[cfg(test)]
+mod tests;

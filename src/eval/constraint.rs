@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Binary, Part, Term, TermKind, Unary};
-use crate::diag::{Diagnostic, did_you_mean};
+use crate::diag::{Diagnostic, Span, did_you_mean};
 use crate::value::{Attribute, Map, Type, Value, convert};
 
 /// The words of constraints, for suggestions.
@@ -17,7 +17,11 @@ const INVALID: &str = "Invalid type specification";
 type Outcome<T> = Result<T, Box<Diagnostic>>;
 
 fn refuse<T>(term: &Term, summary: &str, detail: impl Into<String>) -> Outcome<T> {
-    Err(Box::new(Diagnostic::error(summary, detail).at(term.span)))
+    refuse_at(term.span, summary, detail)
+}
+
+fn refuse_at<T>(span: Span, summary: &str, detail: impl Into<String>) -> Outcome<T> {
+    Err(Box::new(Diagnostic::error(summary, detail).at(span)))
 }
 
 /// The type that a term names: `string`, `list(number)`, `object({ a = optional(string, "x") })`.
@@ -26,8 +30,11 @@ fn refuse<T>(term: &Term, summary: &str, detail: impl Into<String>) -> Outcome<T
 /// When it names none.
 pub fn constraint(term: &Term) -> Outcome<Type> {
     match &term.kind {
-        TermKind::Reference(reference) if reference.steps.is_empty() => word(term, &reference.root),
-        TermKind::Call { name, arguments, expand: false, .. } => call(term, name, arguments),
+        TermKind::Reference(reference) if reference.steps.is_empty() => word(term.span, &reference.root),
+        TermKind::Call { name, name_span, arguments, expand: false } => {
+            let known = WORDS.contains(&&**name) || &**name == "optional";
+            if known { call(term, name, arguments) } else { word(*name_span, name) }
+        }
         TermKind::Literal(value) if value.as_str().is_some() => {
             let text = value.as_str().unwrap_or_default();
             let detail = format!("A type is written without quotes: type = {text}.");
@@ -42,7 +49,7 @@ pub fn constraint(term: &Term) -> Outcome<Type> {
     }
 }
 
-fn word(term: &Term, word: &str) -> Outcome<Type> {
+fn word(span: Span, word: &str) -> Outcome<Type> {
     let needs = |argument: &str| format!("The \"{word}\" type constructor needs {argument}.");
     match word {
         "any" => Ok(Type::Any),
@@ -50,16 +57,16 @@ fn word(term: &Term, word: &str) -> Outcome<Type> {
         "number" => Ok(Type::Number),
         "string" => Ok(Type::String),
         "list" | "set" | "map" => {
-            refuse(term, INVALID, needs(&format!("one argument, the type of its elements, as in {word}(string)")))
+            refuse_at(span, INVALID, needs(&format!("one argument, the type of its elements, as in {word}(string)")))
         }
-        "tuple" => refuse(term, INVALID, needs("a list of types, as in tuple([string, number])")),
-        "object" => refuse(term, INVALID, needs("an object of types, as in object({ name = string })")),
+        "tuple" => refuse_at(span, INVALID, needs("a list of types, as in tuple([string, number])")),
+        "object" => refuse_at(span, INVALID, needs("an object of types, as in object({ name = string })")),
         "optional" => {
-            refuse(term, INVALID, "\"optional\" stands only around the type of an attribute of an object type.")
+            refuse_at(span, INVALID, "\"optional\" stands only around the type of an attribute of an object type.")
         }
         other => {
             let detail = format!("The keyword \"{other}\" is not a type.");
-            Err(Box::new(Diagnostic::error(INVALID, detail).at(term.span).hint_opt(did_you_mean(other, WORDS))))
+            Err(Box::new(Diagnostic::error(INVALID, detail).at(span).hint_opt(did_you_mean(other, WORDS))))
         }
     }
 }
@@ -83,7 +90,7 @@ fn call(term: &Term, name: &str, arguments: &[Arc<Term>]) -> Outcome<Type> {
         ("any" | "bool" | "number" | "string", _) => {
             refuse(term, INVALID, format!("The primitive type \"{name}\" takes no arguments."))
         }
-        (name, _) => word(term, name),
+        (name, _) => word(term.span, name),
     }
 }
 

@@ -71,7 +71,7 @@ fn check_arguments(
     for (name, variable) in &module.variables {
         if variable.default.is_none() && !arguments.contains_key(name) {
             let declared = loader.map.place(variable.span);
-            let at = declared.map(|p| format!(", declared at {}:{}", p.name, p.line)).unwrap_or_default();
+            let at = declared.map(|p| format!(" (declared at {}:{})", p.name, p.line)).unwrap_or_default();
             let detail = format!("The module's variable \"{name}\"{at} has no default, so the argument is required.");
             loader.errors.push(Diagnostic::error("Missing required argument", detail).at(span));
         }

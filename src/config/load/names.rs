@@ -6,7 +6,7 @@ use crate::addr::NodeKind;
 use crate::config::desired::{
     AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, Repetition, Step,
 };
-use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
+use crate::diag::{Diagnostic, Diagnostics, did_you_mean, nearest};
 use crate::eval::{Reference, Term, references};
 
 /// First names that are not resource types.
@@ -180,7 +180,7 @@ impl<'a> Names<'a> {
 
     fn resolve(&self, reference: &Reference, around: &Around<'_>) -> Result<(), Diagnostic> {
         let root = &*reference.root;
-        if around.alone && !matches!(root, "var" | "path" | "terraform") && ROOTS.contains(&root) {
+        if around.alone && !matches!(root, "var" | "path" | "terraform") {
             let detail = format!(
                 "The environment block is evaluated before everything else, so it cannot use \"{reference}\": only \
                  variables, path.* and functions."
@@ -222,14 +222,14 @@ impl<'a> Names<'a> {
                     let how = format!("It can be declared with a {word} block");
                     declared(reference, &word.replace('_', " "), names, &how)
                 }
-                None => self.resource(reference),
+                None => self.resource(reference, around),
             },
         }
     }
 
     fn output(&self, reference: &Reference) -> Result<(), Diagnostic> {
         let names = self.module.calls.keys().map(|n| &**n);
-        declared(reference, "module", names, "It can be called with a module block")?;
+        declared(reference, "module call", names, "A module is called with a module block")?;
         let Some(call) = reference.attribute(0).and_then(|name| self.module.calls.get(name)) else { return Ok(()) };
         let position = if matches!(reference.steps.get(1), Some(Step::Index(_))) { 2 } else { 1 };
         let Some(name) = reference.attribute(position) else { return Ok(()) };
@@ -252,10 +252,10 @@ impl<'a> Names<'a> {
         })
     }
 
-    fn resource(&self, reference: &Reference) -> Result<(), Diagnostic> {
+    fn resource(&self, reference: &Reference, around: &Around<'_>) -> Result<(), Diagnostic> {
         let ty = &reference.root;
         let types = self.nodes.keys().filter(|(kind, _)| *kind == NodeKind::Resource).map(|(_, ty)| *ty);
-        let root_hint = || did_you_mean(ty, ROOTS.into_iter().chain(types));
+        let root_hint = || did_you_mean(ty, ROOTS.into_iter().chain(types).chain(around.bound.iter().copied()));
         let Some(name) = reference.attribute(0) else {
             let detail = format!(
                 "\"{ty}\" alone names nothing. A reference has a first word and a name, as in var.NAME, local.NAME or \
@@ -276,9 +276,11 @@ impl<'a> Names<'a> {
             return Ok(());
         }
         let of_kind = self.nodes.iter().filter(|((k, _), _)| *k == kind);
-        let all: Vec<String> =
-            of_kind.flat_map(|((_, ty), names)| names.iter().map(move |n| format!("{prefix}{ty}.{n}"))).collect();
-        Err(did_you_mean(&format!("{prefix}{ty}.{name}"), all.iter().map(String::as_str)))
+        let same_type = self.nodes.get(&(kind, ty)).into_iter().flatten().copied();
+        let same_name = of_kind.filter(|(_, names)| names.contains(name)).map(|((_, ty), _)| *ty);
+        let nearest_name = nearest(name, same_type).map(|name| (ty, name));
+        let meant = nearest_name.or_else(|| nearest(ty, same_name).map(|ty| (ty, name)));
+        Err(meant.map(|(ty, name)| format!("Did you mean \"{prefix}{ty}.{name}\"?")))
     }
 }
 

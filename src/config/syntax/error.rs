@@ -4,6 +4,9 @@ use hcl_edit::parser::Error;
 
 use crate::diag::{Diagnostic, Diagnostics, FileId, Span};
 
+/// What hcl-edit misses where a heredoc is not closed.
+const HEREDOC: &str = "heredoc end delimiter";
+
 /// What a message of hcl-edit's says, how we say it, and why.
 const KNOWN: [(&str, &str, &str); 7] = [
     (
@@ -27,7 +30,7 @@ const KNOWN: [(&str, &str, &str); 7] = [
         "An expression may have up to 128 operators in a chain. Name parts of it in a locals block.",
     ),
     (
-        "heredoc end delimiter",
+        HEREDOC,
         "Unterminated template string",
         "No line that holds only the closing marker was found before the end of the file. A heredoc ends at a line with \
          its marker alone.",
@@ -50,6 +53,7 @@ pub(super) fn syntax_error(error: &Error, text: &str, file: FileId) -> Diagnosti
     let at = error.location().offset().min(text.len());
     let message = error.message();
     let known = KNOWN.iter().find(|(part, ..)| message.contains(part));
+    let at = if message.contains(HEREDOC) { text[..at].rfind("<<").unwrap_or(at) } else { at };
     let (summary, detail, range) = match known {
         Some((_, summary, detail)) => (*summary, (*detail).to_owned(), word(text, at)),
         None => unknown(message, text, at),
@@ -57,9 +61,12 @@ pub(super) fn syntax_error(error: &Error, text: &str, file: FileId) -> Diagnosti
     Diagnostic::error(summary, detail).at(Span::new(file, range)).into()
 }
 
-/// The word, or the one character, at a place.
+/// The word, the opening of a heredoc, or the one character, at a place.
 fn word(text: &str, at: usize) -> std::ops::Range<usize> {
     let Some(rest) = text.get(at..) else { return at..at };
+    if rest.starts_with("<<") {
+        return at..at + rest.lines().next().map_or(0, |line| line.trim_end().len());
+    }
     let length = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))).unwrap_or(rest.len());
     if length > 0 {
         return at..at + length;
@@ -96,6 +103,12 @@ fn unknown(message: &str, text: &str, at: usize) -> (&'static str, String, std::
     let range = word(text, at);
     let what = &text[range.clone()];
     let found = if what.is_empty() { "the end of the line".to_owned() } else { format!("{what:?}") };
+    if (message.contains("newline") || message.contains("eof")) && text[line_start..at].trim().is_empty() {
+        // Nothing stands before it on its line, so it is the start of something that could not be read to its end.
+        let detail =
+            "What starts here cannot be read: a quotation mark, a bracket or a ${ … } or %{ … } in it is not closed.";
+        return ("Invalid argument or block", detail.into(), range);
+    }
     if message.contains("newline") || message.contains("eof") {
         let detail = format!("Found {found} behind a complete argument or block. The next one starts on a new line.");
         return ("Missing newline", detail, range);

@@ -157,6 +157,11 @@ impl<'a> Lower<'a> {
         for (key, value) in object {
             let key = match key {
                 ObjectKey::Ident(name) => Term::literal(Value::string(name.as_str()), self.span_of(name, span)),
+                // A bare word is a name there, even one that is a value elsewhere.
+                ObjectKey::Expression(tree @ (Expression::Null(_) | Expression::Bool(_))) => {
+                    let place = self.span_of(tree, span);
+                    Term::literal(Value::string(self.source(place)), place)
+                }
                 ObjectKey::Expression(tree) => {
                     let key = self.expression(tree, span);
                     if matches!(tree, Expression::Traversal(_)) && !provider_keys {
