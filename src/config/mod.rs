@@ -4,6 +4,26 @@
 //! all, so that a plan, a saved plan and a later rollback work from the same bytes. `syntax` lowers hcl-edit's tree into
 //! terms, `load` turns a bundle into modules, `variables` finds the values that people give.
 
-pub mod desired;
+mod error;
+mod path;
+mod schema;
+mod syntax;
+mod load;
+mod init;
 
+pub mod desired;
+pub mod source;
+pub mod variables;
+
+pub use crate::eval::constraint::constant;
 pub use desired::Desired;
+pub use error::ConfigError;
+pub use init::init_files;
+pub use load::load;
+pub use path::normalise;
+pub use source::{Bundle, Reader, open};
+pub use syntax::{parse_expression, parse_template};
+pub use variables::{Gathered, Given, VarArg, assign, gather};
+
+#[cfg(test)]
+mod tests;

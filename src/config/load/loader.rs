@@ -1,0 +1,266 @@
+//! The walk over modules: each directory is loaded once, however often it is called.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{blocks, call, check, files, names, node};
+use crate::addr::NodeKind;
+use crate::config::desired::{BlockBody, Module};
+use crate::config::error::ConfigError;
+use crate::config::path::normalise;
+use crate::config::schema;
+use crate::config::source::Bundle;
+use crate::config::{Desired, syntax};
+use crate::diag::{Diagnostic, Diagnostics, SourceMap, Span};
+
+/// How deep modules call each other: beyond it a person has lost the overview, and the loader's stack has an end.
+const MODULE_DEPTH_MAX: usize = 32;
+
+/// Where files come from: a bundle that has all, or one that is being read.
+pub(in crate::config) trait Sources: Send {
+    /// The bundle, after the files of this module's directory were added if they can be.
+    fn module(&mut self, directory: &str) -> &Bundle;
+
+    /// The bundle as it is.
+    fn bundle(&self) -> &Bundle;
+}
+
+struct Recorded<'a>(&'a Bundle);
+
+impl Sources for Recorded<'_> {
+    fn module(&mut self, _: &str) -> &Bundle {
+        self.0
+    }
+
+    fn bundle(&self) -> &Bundle {
+        self.0
+    }
+}
+
+/// Loads an environment from its bundle.
+///
+/// # Errors
+/// Everything that is wrong with it, together.
+pub fn load(bundle: &Bundle) -> Result<Desired, ConfigError> {
+    run(&mut Recorded(bundle))
+}
+
+/// Loads an environment, asking for the files of each module as its call is met.
+pub(in crate::config) fn run(sources: &mut dyn Sources) -> Result<Desired, ConfigError> {
+    syntax::deep(move || {
+        let mut loader = Loader {
+            sources,
+            map: SourceMap::default(),
+            errors: Diagnostics::default(),
+            done: BTreeMap::new(),
+            chain: Vec::new(),
+            environment: None,
+        };
+        let root = loader.module(".", None);
+        let sources = Arc::new(loader.map);
+        match root {
+            Some(root) if !loader.errors.has_errors() => Ok(Desired { root, environment: loader.environment, sources }),
+            _ => Err(ConfigError { diagnostics: loader.errors, sources }),
+        }
+    })
+}
+
+/// The state of one load.
+pub(super) struct Loader<'s> {
+    sources: &'s mut dyn Sources,
+    pub(super) map: SourceMap,
+    pub(super) errors: Diagnostics,
+    /// Directories that were loaded; `None` where that failed, after it was said why.
+    done: BTreeMap<String, Option<Arc<Module>>>,
+    /// The directories from the root to the one that is being loaded.
+    chain: Vec<String>,
+    environment: Option<BlockBody>,
+}
+
+/// A module while its blocks are read.
+pub(super) struct Building {
+    pub(super) module: Module,
+    /// Whether everything in it could be read, so that missing names are really missing.
+    pub(super) whole: bool,
+    declared: BTreeMap<(&'static str, String), Span>,
+}
+
+impl Loader<'_> {
+    /// Loads the module in a directory; `caller` is the place of its `source`.
+    pub(super) fn module(&mut self, directory: &str, caller: Option<Span>) -> Option<Arc<Module>> {
+        let directory = normalise(directory);
+        if let Some(done) = self.done.get(&directory) {
+            return done.clone();
+        }
+        if self.chain.contains(&directory) {
+            let chain: Vec<&str> = self.chain.iter().map(String::as_str).chain([directory.as_str()]).collect();
+            let detail = format!(
+                "This module calls itself, by way of {}. Modules cannot call each other in a circle.",
+                chain.join(" → ")
+            );
+            self.errors.push(Diagnostic::error("Module cycle", detail).at_opt(caller));
+            return None;
+        }
+        if self.chain.len() >= MODULE_DEPTH_MAX {
+            let detail = format!("Modules are nested more than {MODULE_DEPTH_MAX} levels deep here.");
+            self.errors.push(Diagnostic::error("Modules nested too deep", detail).at_opt(caller));
+            return None;
+        }
+        self.chain.push(directory.clone());
+        let loaded = self.directory(&directory, caller);
+        self.chain.pop();
+        self.done.insert(directory, loaded.clone());
+        loaded
+    }
+
+    fn directory(&mut self, directory: &str, caller: Option<Span>) -> Option<Arc<Module>> {
+        let bundle = self.sources.module(directory);
+        let names = bundle.modules.get(directory);
+        if names.is_none_or(Vec::is_empty) {
+            let why = bundle.missing.get(directory).cloned();
+            let shown = bundle.shown(directory);
+            self.errors.push(no_module(&shown, why, caller));
+            return None;
+        }
+        let blocks = files::parse(bundle, directory, &mut self.map, &mut self.errors)?;
+        let module = Module { directory: directory.to_owned(), ..Module::default() };
+        let mut building = Building { module, whole: true, declared: BTreeMap::new() };
+        for block in blocks {
+            self.block(block, &mut building, caller);
+        }
+        if building.whole {
+            let environment = self.environment.as_ref().filter(|_| caller.is_none());
+            names::check(&building.module, environment, &mut self.errors);
+        }
+        Some(Arc::new(building.module))
+    }
+
+    fn block(&mut self, block: BlockBody, building: &mut Building, caller: Option<Span>) {
+        let Some(known) = check::top(&block, &schema::TOP, &mut self.errors) else {
+            building.whole = false;
+            return;
+        };
+        if !check::labels(&block, known, &mut self.errors) {
+            building.whole = false;
+            return;
+        }
+        let Some(name) = block.labels.last().cloned().or_else(|| Some(known.name.into())) else { return };
+        let kind = match known.name {
+            "resource" => Some(NodeKind::Resource),
+            "data" => Some(NodeKind::Data),
+            word => NodeKind::of_keyword(word),
+        };
+        if let Some(kind) = kind {
+            let full = if block.labels.len() == 2 { block.labels.join(".") } else { (*name).to_owned() };
+            if self.declare(known.name, full, block.span, building) {
+                let node = node::node(kind, block, known.shape, &mut self.errors);
+                building.module.nodes.push(Arc::new(node));
+            }
+            return;
+        }
+        match known.name {
+            "module" => {
+                if self.declare(known.name, (*name).to_owned(), block.span, building) {
+                    match call::call(self, block, &building.module.directory) {
+                        Some(call) => {
+                            building.module.calls.insert(name, call);
+                        }
+                        None => building.whole = false,
+                    }
+                }
+            }
+            "environment" => {
+                check::body(&block.body, known.shape, &[], &mut self.errors);
+                blocks::environment(&block, &mut self.errors);
+                if caller.is_some() {
+                    let detail =
+                        "Only the environment itself may have an \"environment\" block, not a module that it calls.";
+                    self.errors.push(Diagnostic::error("Misplaced environment block", detail).at(block.span));
+                } else if self.declare("environment", String::new(), block.span, building) {
+                    self.environment = Some(block);
+                }
+            }
+            _ => self.plain(&block, known, building),
+        }
+    }
+
+    /// Blocks that neither are nodes nor call modules.
+    fn plain(&mut self, block: &BlockBody, known: &schema::Block, building: &mut Building) {
+        let name = block.labels.last().cloned().unwrap_or_default();
+        if known.name == "terraform" {
+            blocks::terraform(block, known.shape, &mut self.errors);
+            return;
+        }
+        check::body(&block.body, known.shape, &[], &mut self.errors);
+        match known.name {
+            "variable" if self.declare(known.name, (*name).to_owned(), block.span, building) => {
+                let variable = blocks::variable(block, &mut self.errors);
+                building.module.variables.insert(name, variable);
+            }
+            "output" if self.declare(known.name, (*name).to_owned(), block.span, building) => {
+                match blocks::output(block, &mut self.errors) {
+                    Some(output) => {
+                        building.module.outputs.insert(name, output);
+                    }
+                    None => building.whole = false,
+                }
+            }
+            "locals" => {
+                blocks::no_blocks(&block.body, "locals", &mut self.errors);
+                for (name, attribute) in &block.body.attributes {
+                    if self.declare("local value", (**name).to_owned(), attribute.name_span, building) {
+                        building.module.locals.insert(name.clone(), blocks::local(attribute));
+                    }
+                }
+            }
+            "provider" => {
+                let provider = blocks::provider(block, &mut self.errors);
+                let alias = provider.alias.as_ref().map(|alias| format!(".{alias}")).unwrap_or_default();
+                if self.declare(known.name, format!("{name}{alias}"), block.span, building) {
+                    building.module.providers.push(provider);
+                }
+            }
+            "moved" => building.module.moved.extend(blocks::moved(block, &mut self.errors)),
+            "removed" => building.module.removed.extend(blocks::removed(block, &mut self.errors)),
+            "import" => building.module.imports.extend(blocks::import(block, &mut self.errors)),
+            _ => {}
+        }
+    }
+
+    /// Notes a name; false, and an error, if the module has it already.
+    fn declare(&mut self, kind: &'static str, name: String, span: Span, building: &mut Building) -> bool {
+        let shown = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
+        let Some(first) = building.declared.insert((kind, name), span) else { return true };
+        let at = self.map.place(first).map(|p| format!(" at {}:{}", p.name, p.line)).unwrap_or_default();
+        let detail = format!("The {kind}{shown} was already declared{at}. A name is declared once in a module.");
+        self.errors.push(Diagnostic::error(format!("Duplicate {kind} declaration"), detail).at(span));
+        false
+    }
+
+    /// The environment's bundle, for names in messages.
+    pub(super) fn shown(&self, path: &str) -> String {
+        self.sources.bundle().shown(path)
+    }
+}
+
+fn no_module(shown: &str, why: Option<String>, caller: Option<Span>) -> Diagnostic {
+    match (why, caller) {
+        (Some(why), Some(_)) => Diagnostic::error(
+            "Unreadable module directory",
+            format!("The module's directory \"{shown}\" cannot be read: {why}."),
+        ),
+        (Some(why), None) => {
+            Diagnostic::error("Not an environment", format!("The directory \"{shown}\" cannot be read: {why}."))
+        }
+        (None, Some(_)) => Diagnostic::error(
+            "Module has no configuration",
+            format!("The directory \"{shown}\" holds no .hcl or .tf files."),
+        ),
+        (None, None) => Diagnostic::error(
+            "Not an environment",
+            format!("The directory \"{shown}\" holds no .hcl or .tf files, so there is nothing to deploy."),
+        )
+        .hint("An environment is a directory environments/NAME/ with .hcl files; \"gantry init\" writes a small one."),
+    }
+    .at_opt(caller)
+}

@@ -1,0 +1,325 @@
+//! Names: every reference of every term of a module leads somewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::addr::NodeKind;
+use crate::config::desired::{
+    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, Repetition, Step,
+};
+use crate::diag::{Diagnostic, Diagnostics, did_you_mean, nearest};
+use crate::eval::{Reference, Term, references};
+
+/// First names that are not resource types.
+const ROOTS: [&str; 14] = [
+    "var",
+    "local",
+    "module",
+    "data",
+    "path",
+    "each",
+    "count",
+    "self",
+    "terraform",
+    "artifact",
+    "migration",
+    "health_check",
+    "smoke_test",
+    "check",
+];
+const PATHS: [&str; 4] = ["module", "root", "cwd", "project"];
+
+/// Checks every term of a module.
+pub(super) fn check(module: &Module, environment: Option<&BlockBody>, errors: &mut Diagnostics) {
+    let mut nodes: BTreeMap<(NodeKind, &str), BTreeSet<&str>> = BTreeMap::new();
+    for node in &module.nodes {
+        nodes.entry((node.kind, &*node.ty)).or_default().insert(&*node.name);
+    }
+    let mut names = Names { module, nodes, errors };
+    names.module();
+    if let Some(environment) = environment {
+        names.body(&environment.body, &Around { alone: true, ..Around::default() });
+    }
+}
+
+/// What stands around a term.
+#[derive(Debug, Clone, Default)]
+struct Around<'a> {
+    each: bool,
+    count: bool,
+    this: bool,
+    /// Whether it is in the `environment` block, which is evaluated before everything else.
+    alone: bool,
+    /// The iterators of `dynamic` blocks around.
+    bound: Vec<&'a str>,
+}
+
+struct Names<'a> {
+    module: &'a Module,
+    nodes: BTreeMap<(NodeKind, &'a str), BTreeSet<&'a str>>,
+    errors: &'a mut Diagnostics,
+}
+
+impl<'a> Names<'a> {
+    fn module(&mut self) {
+        let module = self.module;
+        let plain = Around::default();
+        for variable in module.variables.values() {
+            self.conditions(&variable.validations, &plain);
+        }
+        for local in module.locals.values() {
+            self.term(&local.term, &plain);
+        }
+        for output in module.outputs.values() {
+            self.term(&output.term, &plain);
+            self.conditions(&output.preconditions, &plain);
+            self.list(&output.depends_on, &plain);
+        }
+        for node in &module.nodes {
+            self.node(node);
+        }
+        for call in module.calls.values() {
+            self.call(call);
+        }
+        for provider in &module.providers {
+            self.body(&provider.body, &plain);
+        }
+        for import in &module.imports {
+            let around = Around { each: import.for_each.is_some(), ..Around::default() };
+            self.term(&import.id, &around);
+            if let Some(term) = &import.for_each {
+                self.term(term, &plain);
+            }
+        }
+    }
+
+    fn node(&mut self, node: &'a NodeBlock) {
+        let around = self.repetition(&node.repetition);
+        self.list(&node.depends_on, &around);
+        self.lifecycle(&node.lifecycle, &around);
+        self.body(&node.body, &around);
+    }
+
+    fn call(&mut self, call: &'a ModuleCall) {
+        let around = self.repetition(&call.repetition);
+        self.list(&call.depends_on, &around);
+        for AttributeTerm { term, .. } in call.arguments.values() {
+            self.term(term, &around);
+        }
+    }
+
+    fn repetition(&mut self, repetition: &'a Repetition) -> Around<'a> {
+        let plain = Around::default();
+        match repetition {
+            Repetition::Single => plain,
+            Repetition::Count(term) => {
+                self.term(term, &plain);
+                Around { count: true, ..plain }
+            }
+            Repetition::ForEach(term) => {
+                self.term(term, &plain);
+                Around { each: true, ..plain }
+            }
+        }
+    }
+
+    fn lifecycle(&mut self, lifecycle: &'a Lifecycle, around: &Around<'a>) {
+        self.list(&lifecycle.replace_triggered_by, around);
+        self.conditions(&lifecycle.preconditions, around);
+        self.conditions(&lifecycle.postconditions, &Around { this: true, ..around.clone() });
+    }
+
+    fn conditions(&mut self, conditions: &'a [Condition], around: &Around<'a>) {
+        for condition in conditions {
+            self.term(&condition.condition, around);
+            self.term(&condition.message, around);
+        }
+    }
+
+    fn body(&mut self, body: &'a Body, around: &Around<'a>) {
+        for AttributeTerm { term, .. } in body.attributes.values() {
+            self.term(term, around);
+        }
+        for block in &body.blocks {
+            match &block.dynamic {
+                None => self.body(&block.body, around),
+                Some(dynamic) => {
+                    self.term(&dynamic.for_each, around);
+                    let mut inner = around.clone();
+                    inner.bound.push(&dynamic.iterator);
+                    if let Some(labels) = &dynamic.labels {
+                        self.term(labels, &inner);
+                    }
+                    self.body(&block.body, &inner);
+                }
+            }
+        }
+    }
+
+    fn list(&mut self, references: &[Reference], around: &Around<'_>) {
+        for reference in references {
+            self.reference(reference, around);
+        }
+    }
+
+    fn term(&mut self, term: &Term, around: &Around<'_>) {
+        let mut found = Vec::new();
+        references(term, &mut found);
+        for reference in found {
+            self.reference(reference, around);
+        }
+    }
+
+    fn reference(&mut self, reference: &Reference, around: &Around<'_>) {
+        if around.bound.contains(&&*reference.root) {
+            return;
+        }
+        if let Err(diagnostic) = self.resolve(reference, around) {
+            self.errors.push(diagnostic.at(reference.span));
+        }
+    }
+
+    fn resolve(&self, reference: &Reference, around: &Around<'_>) -> Result<(), Diagnostic> {
+        let root = &*reference.root;
+        if around.alone && !matches!(root, "var" | "path" | "terraform") {
+            let detail = format!(
+                "The environment block is evaluated before everything else, so it cannot use \"{reference}\": only \
+                 variables, path.* and functions."
+            );
+            return Err(Diagnostic::error("Invalid reference", detail));
+        }
+        let module = self.module;
+        match root {
+            "var" => {
+                let names = module.variables.keys().map(|n| &**n);
+                declared(reference, "input variable", names, "This variable can be declared with a variable block")
+            }
+            "local" => {
+                let names = module.locals.keys().map(|n| &**n);
+                declared(reference, "local value", names, "It can be declared in a locals block")
+            }
+            "module" => self.output(reference),
+            "path" => one_of(reference, &PATHS),
+            "terraform" => one_of(reference, &["workspace"]),
+            "each" if !around.each => Err(Diagnostic::error(
+                "Reference to \"each\" in context without for_each",
+                "The \"each\" object can be used only in blocks that have the \"for_each\" argument.",
+            )),
+            "each" => one_of(reference, &["key", "value"]),
+            "count" if !around.count => Err(Diagnostic::error(
+                "Reference to \"count\" in non-counted context",
+                "The \"count\" object can be used only in blocks that have the \"count\" argument.",
+            )),
+            "count" => one_of(reference, &["index"]),
+            "self" if !around.this => Err(Diagnostic::error(
+                "Invalid \"self\" reference",
+                "The \"self\" object can be used only in postcondition blocks.",
+            )),
+            "self" => Ok(()),
+            "data" => self.data(reference),
+            word => match NodeKind::of_keyword(word) {
+                Some(kind) => {
+                    let names = self.nodes.get(&(kind, "")).into_iter().flatten().copied();
+                    let how = format!("It can be declared with a {word} block");
+                    declared(reference, &word.replace('_', " "), names, &how)
+                }
+                None => self.resource(reference, around),
+            },
+        }
+    }
+
+    fn output(&self, reference: &Reference) -> Result<(), Diagnostic> {
+        let names = self.module.calls.keys().map(|n| &**n);
+        declared(reference, "module call", names, "A module is called with a module block")?;
+        let Some(call) = reference.attribute(0).and_then(|name| self.module.calls.get(name)) else { return Ok(()) };
+        let position = if matches!(reference.steps.get(1), Some(Step::Index(_))) { 2 } else { 1 };
+        let Some(name) = reference.attribute(position) else { return Ok(()) };
+        if call.module.outputs.contains_key(name) || (position == 1 && !matches!(call.repetition, Repetition::Single)) {
+            return Ok(());
+        }
+        let detail = format!("The module \"{}\" has no output named \"{name}\".", call.name);
+        let hint = did_you_mean(name, call.module.outputs.keys().map(|n| &**n));
+        Err(Diagnostic::error("Unsupported attribute", detail).hint_opt(hint))
+    }
+
+    fn data(&self, reference: &Reference) -> Result<(), Diagnostic> {
+        let (Some(ty), Some(name)) = (reference.attribute(0), reference.attribute(1)) else {
+            let detail = "A reference to a data source has its type and its name: data.TYPE.NAME.";
+            return Err(Diagnostic::error("Invalid reference", detail));
+        };
+        self.node_of(NodeKind::Data, "data.", ty, name).map_err(|hint| {
+            let detail = format!("A data source \"{ty}\" \"{name}\" has not been declared in this module.");
+            Diagnostic::error("Reference to undeclared resource", detail).hint_opt(hint)
+        })
+    }
+
+    fn resource(&self, reference: &Reference, around: &Around<'_>) -> Result<(), Diagnostic> {
+        let ty = &reference.root;
+        let types = self.nodes.keys().filter(|(kind, _)| *kind == NodeKind::Resource).map(|(_, ty)| *ty);
+        let root_hint = || did_you_mean(ty, ROOTS.into_iter().chain(types).chain(around.bound.iter().copied()));
+        let Some(name) = reference.attribute(0) else {
+            let detail = format!(
+                "\"{ty}\" alone names nothing. A reference has a first word and a name, as in var.NAME, local.NAME or \
+                 RESOURCE_TYPE.NAME."
+            );
+            let hint = root_hint().or_else(|| Some(format!("For the text itself write \"{ty}\" in quotation marks.")));
+            return Err(Diagnostic::error("Invalid reference", detail).hint_opt(hint));
+        };
+        self.node_of(NodeKind::Resource, "", ty, name).map_err(|hint| {
+            let detail = format!("A resource \"{ty}\" \"{name}\" has not been declared in this module.");
+            Diagnostic::error("Reference to undeclared resource", detail).hint_opt(hint.or_else(root_hint))
+        })
+    }
+
+    /// Whether a node with a type is there; otherwise a suggestion.
+    fn node_of(&self, kind: NodeKind, prefix: &str, ty: &str, name: &str) -> Result<(), Option<String>> {
+        if self.nodes.get(&(kind, ty)).is_some_and(|names| names.contains(name)) {
+            return Ok(());
+        }
+        let of_kind = self.nodes.iter().filter(|((k, _), _)| *k == kind);
+        let same_type = self.nodes.get(&(kind, ty)).into_iter().flatten().copied();
+        let same_name = of_kind.filter(|(_, names)| names.contains(name)).map(|((_, ty), _)| *ty);
+        let nearest_name = nearest(name, same_type).map(|name| (ty, name));
+        let meant = nearest_name.or_else(|| nearest(ty, same_name).map(|ty| (ty, name)));
+        Err(meant.map(|(ty, name)| format!("Did you mean \"{prefix}{ty}.{name}\"?")))
+    }
+}
+
+/// Whether the name behind the first word is one of those declared.
+fn declared<'n>(
+    reference: &Reference,
+    what: &str,
+    names: impl Iterator<Item = &'n str>,
+    how: &str,
+) -> Result<(), Diagnostic> {
+    let Some(name) = reference.attribute(0) else {
+        let root = &reference.root;
+        let detail = format!("\"{root}\" alone names nothing; a name follows it, as in {root}.NAME.");
+        return Err(Diagnostic::error("Invalid reference", detail));
+    };
+    let names: Vec<&str> = names.collect();
+    if names.contains(&&**name) {
+        return Ok(());
+    }
+    let article = if what.starts_with(['a', 'i', 'o', 'e']) { "An" } else { "A" };
+    let detail = format!("{article} {what} with the name \"{name}\" has not been declared in this module.");
+    let hint = did_you_mean(name, names).unwrap_or_else(|| format!("{how}."));
+    Err(Diagnostic::error(format!("Reference to undeclared {what}"), detail).hint(hint))
+}
+
+/// Whether the name behind the first word is one of a few fixed ones.
+fn one_of(reference: &Reference, names: &[&str]) -> Result<(), Diagnostic> {
+    let root = &reference.root;
+    let all: Vec<String> = names.iter().map(|n| format!("{root}.{n}")).collect();
+    match reference.attribute(0) {
+        Some(name) if names.contains(&&**name) => Ok(()),
+        Some(name) => {
+            let detail = format!("\"{root}\" has no attribute \"{name}\". There is {}.", all.join(", "));
+            let hint = did_you_mean(name, names.iter().copied());
+            Err(Diagnostic::error(format!("Invalid \"{root}\" attribute"), detail).hint_opt(hint))
+        }
+        None => {
+            let detail = format!("\"{root}\" alone names nothing. There is {}.", all.join(", "));
+            Err(Diagnostic::error("Invalid reference", detail))
+        }
+    }
+}

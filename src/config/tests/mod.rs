@@ -1,0 +1,9 @@
+//! Tests of the module as a whole, through its public functions.
+
+mod loading;
+mod mistakes;
+mod robust;
+mod templates;
+mod values;
+
+pub(super) use loading::bundle;
