@@ -11,7 +11,7 @@ resource "local_command" "build" {
     "--", "--cfg", "shop_release=\"${var.release}\"",
   ]
   triggers = {
-    release = tostring(var.release)
+    release = var.release
     source  = filesha256("${path.project}/examples/${var.example}.rs")
     crates  = filesha256("${path.project}/Cargo.lock")
   }

@@ -22,7 +22,7 @@ variable "release" {
   default     = 1
 
   validation {
-    condition     = var.release >= 1 && floor(var.release) == var.release
+    condition     = var.release >= 1 && var.release % 1 == 0
     error_message = "A release is a whole number from 1 on."
   }
 }
