@@ -1,4 +1,4 @@
-//! Who may use whom: the table of DESIGN.md section 10, over the paths that the sources name.
+//! Who may use whom: the table of ARCHITECTURE.md, over the paths that the sources name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
