@@ -59,6 +59,7 @@ fn the_house_is_tidy() {
         read_sources(root, &root.join(folder), &mut sources);
     }
     assert!(sources.len() > 20, "only {} sources were found: the walk over the tree is broken", sources.len());
+    mark_tests(&mut sources);
     let mut findings: Vec<Finding> = sources.iter().flat_map(per_source).collect();
     findings.extend(layers::cycles(&sources));
     findings.extend(undeclared_tests(&sources));
@@ -77,6 +78,16 @@ fn the_house_is_tidy() {
         report.len(),
         report.join("\n")
     );
+}
+
+/// A file that another one declares under `#[cfg(test)]` is a test as a whole.
+fn mark_tests(sources: &mut [Source]) {
+    let tests: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in sources {
+        if tests.iter().any(|test| source.is_in(&[test])) {
+            source.make_test();
+        }
+    }
 }
 
 /// The rules that need nothing but one source.

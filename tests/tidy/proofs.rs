@@ -65,7 +65,23 @@ fn tests_inside_a_source_are_apart() {
     assert_eq!(check("src/addr.rs", text), ["7:banned"]);
     assert_eq!(Source::new("src/addr.rs", text).production_lines(), 2);
     assert_eq!(check("src/addr.rs", "//! x\n#[cfg(test)]\nmod tests;\nfn c() { d().unwrap() }\n"), ["4:banned"]);
-    assert_eq!(check("src/plan/tests.rs", "//! x\nuse crate::cli::X;\nfn c() { d().unwrap() }\n"), NOTHING);
+}
+
+#[test]
+fn a_file_that_is_declared_as_a_test_is_one() {
+    let source = |path: &str, text: &str| Source::new(path, &format!("//! x\n{text}\nfn c() {{ d().unwrap() }}\n"));
+    let mut sources = [
+        source("src/plan/mod.rs", "mod step;\n#[cfg(test)]\nmod suite;"),
+        source("src/plan/suite.rs", "use crate::cli::X;"),
+        source("src/plan/suite/inner.rs", ""),
+        source("src/plan/step.rs", "#[cfg(test)]\nmod tests;\n#[cfg(test)]\nmod inline {}"),
+        source("src/plan/step/tests.rs", ""),
+        source("src/plan/step/inline.rs", ""),
+    ];
+    mark_tests(&mut sources);
+    let broken: Vec<&str> = sources.iter().filter(|s| !per_source(s).is_empty()).map(|s| s.path.as_str()).collect();
+    assert_eq!(broken, ["src/plan/mod.rs", "src/plan/step.rs", "src/plan/step/inline.rs"]);
+    assert_eq!(sources[1].production_lines(), 0);
 }
 
 #[test]

@@ -35,13 +35,24 @@ pub(crate) struct Function {
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let code = blank_comments_and_strings(text);
-        let is_test_file = path.ends_with("/tests.rs") || path.contains("/tests/") || code.contains("#![cfg(test)]");
-        let production = if is_test_file {
-            blank(&code, std::slice::from_ref(&(0..code.len())))
-        } else {
-            blank(&code, &test_items(&code))
-        };
+        let production = blank(&code, &test_items(&code));
         Self { path: path.to_owned(), text: text.to_owned(), code, production }
+    }
+
+    /// The whole file is a test: it has no production code.
+    pub(crate) fn make_test(&mut self) {
+        self.production = blank(&self.code, std::slice::from_ref(&(0..self.code.len())));
+    }
+
+    /// The files that this one declares as tests (`#[cfg(test)] mod NAME;`), each as a file and as a folder.
+    pub(crate) fn test_modules(&self) -> Vec<String> {
+        let folder = match self.path.rsplit_once('/') {
+            Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => folder,
+            _ => self.path.strip_suffix(".rs").unwrap_or(&self.path),
+        };
+        let items = test_items(&self.code).into_iter().map(|range| self.code[range].trim_end());
+        let names = items.filter_map(|item| item.strip_suffix(';')?.rsplit_once("mod ").map(|(_, name)| name.trim()));
+        names.flat_map(|name| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/")]).collect()
     }
 
     pub(crate) fn line_of(&self, offset: usize) -> usize {
