@@ -1,0 +1,43 @@
+# What people type. Each target is one job; the longer ones live in scripts that say what they do.
+#
+#   make demo   build gantry and deploy the sample shop to this machine   (make demo DEMO_FLAGS="--var port=9000")
+#   make test   install what the tests need if it is missing, then run them all
+#   make lint   formatting, clippy, documentation, licences
+#   make bench  the benchmarks
+#   make docs   the documentation of the source, in target/doc
+
+.PHONY: demo test lint bench docs
+
+GANTRY = $(or $(CARGO_TARGET_DIR),target)/debug/gantry
+DEMO_FLAGS =
+
+# The example is built along, so that the crates which only it needs are compiled once, not again by the deployment.
+demo:
+	cargo build --locked --bins --examples
+	$(GANTRY) apply local --auto-approve $(DEMO_FLAGS)
+
+test:
+	tests/run.sh
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features crash-points -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
+	@if cargo deny --version >/dev/null 2>&1; then \
+	    cargo deny --locked check bans licenses sources; \
+	else \
+	    echo "SKIPPED: licences, bans and sources of the dependencies: cargo-deny is not installed" \
+	        "(cargo install cargo-deny --locked)" >&2; \
+	fi
+
+bench:
+	@if ls benches/*.rs >/dev/null 2>&1; then \
+	    cargo bench --locked --benches; \
+	else \
+	    echo "There are no benchmarks yet."; \
+	fi
+
+docs:
+	cargo doc --locked --no-deps --lib
+	@echo "Open $(or $(CARGO_TARGET_DIR),target)/doc/gantry/index.html"
