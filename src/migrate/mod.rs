@@ -1,1 +1,3 @@
-//! Stub.
+//! Migrations.
+pub mod sql;
+pub mod source;
