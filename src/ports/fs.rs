@@ -57,6 +57,24 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads at most the first `limit` bytes of a regular file.
+///
+/// # Errors
+/// When it cannot be read or is no regular file.
+pub fn read_start(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(failed("read", path))?;
+    if !file.metadata().map_err(failed("read", path))?.is_file() {
+        return Err(failed("read", path)(io::Error::other("it is not a regular file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(failed("read", path))?;
+    Ok(bytes)
+}
+
 /// What a directory entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

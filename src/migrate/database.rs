@@ -1,0 +1,370 @@
+//! A database to migrate, from its URL. The URL is a secret: it goes in here and does not come out.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+
+use super::connection::Connection;
+use super::error::{DatabaseError, DatabaseErrorKind};
+use super::sql::Dialect;
+use crate::ports;
+
+/// How long a server may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The name under which Gantry's connections show up in `pg_stat_activity`.
+const APPLICATION: &str = "gantry";
+
+/// What is known of the parameters of a PostgreSQL URL. Others are refused, because the driver would write their
+/// values into its log.
+const POSTGRES_PARAMETERS: [&str; 19] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+    "connect_timeout",
+];
+
+/// What stands for a secret in a text.
+const HIDDEN: &str = "(sensitive)";
+
+/// A database that can be migrated. Shown, it is its URL without password and parameters.
+#[derive(Clone)]
+pub struct Database {
+    target: Target,
+    shown: String,
+    secrets: Vec<String>,
+}
+
+#[derive(Clone)]
+enum Target {
+    Sqlite(PathBuf),
+    Postgres(Box<PgConnectOptions>),
+}
+
+/// How a connection will be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Changes nothing and creates nothing.
+    Read,
+    /// Changes; a SQLite file that is missing is created.
+    Write,
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Database({})", self.shown)
+    }
+}
+
+impl Database {
+    /// Reads a database URL.
+    ///
+    /// `postgres://user:password@host:port/database?parameters` (or `postgresql://`), `sqlite:///absolute/file.db` and
+    /// `sqlite://relative/file.db` (or `sqlite:file.db`); a relative file starts at `base`.
+    ///
+    /// # Errors
+    /// When it is no URL of a database that Gantry can migrate. The error does not hold the URL.
+    pub fn parse(url: &str, base: &Path) -> Result<Self, DatabaseError> {
+        let bad = |message: String, hint: &str| DatabaseError::new(DatabaseErrorKind::Url, message, hint);
+        let known = "Write `postgres://user:password@host/database` or `sqlite://file.db`.";
+        let Some((scheme, rest)) = url.split_once(':') else {
+            return Err(bad("the database is given by something that is not a URL".into(), known));
+        };
+        match scheme {
+            "postgres" | "postgresql" => Self::postgres(url),
+            "sqlite" => Self::sqlite(rest.strip_prefix("//").unwrap_or(rest), base),
+            "mysql" | "mariadb" => Err(bad(
+                "MySQL databases are not supported: they commit each change of the schema at once, so that a migration \
+                 that fails half-way could not be taken back"
+                    .into(),
+                known,
+            )),
+            // Before a colon that is no scheme may stand anything, a password too.
+            _ if scheme.len() > 20 || !scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')) => {
+                Err(bad("the database is given by something that is not a URL".into(), known))
+            }
+            _ => Err(bad(format!("databases of the kind `{scheme}:` are not supported"), known)),
+        }
+    }
+
+    fn sqlite(rest: &str, base: &Path) -> Result<Self, DatabaseError> {
+        let bad = |message: &str, hint: &str| DatabaseError::new(DatabaseErrorKind::Url, message, hint);
+        let (name, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        if name.is_empty() {
+            return Err(bad(
+                "the SQLite URL names no file",
+                "Write `sqlite://file.db` or `sqlite:///absolute/file.db`.",
+            ));
+        }
+        if name == ":memory:" || parameters.split('&').any(|p| p == "mode=memory") {
+            let message = "a SQLite database in memory is gone as soon as it is migrated";
+            return Err(bad(message, "Name a file: `sqlite://file.db`."));
+        }
+        // The driver decodes %XX and knows the parameters; only what it made of the file's name is used here.
+        let options = SqliteConnectOptions::from_str(&format!("sqlite://{rest}")).map_err(|e| {
+            bad(
+                &format!("the SQLite URL cannot be read: {e}"),
+                "Parameters are `mode`, `cache`, `immutable` and `vfs`.",
+            )
+        })?;
+        let file = base.join(options.get_filename());
+        Ok(Self { shown: format!("sqlite://{}", file.display()), target: Target::Sqlite(file), secrets: Vec::new() })
+    }
+
+    fn postgres(url: &str) -> Result<Self, DatabaseError> {
+        let mut secrets = vec![url.to_owned()];
+        let (before, parameters) = url.split_once('?').unwrap_or((url, ""));
+        let authority = before.split_once("://").map_or("", |(_, rest)| rest);
+        let mut passwords: Vec<&str> = Vec::new();
+        if let Some((_, password)) = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
+            passwords.push(password);
+        }
+        for parameter in parameters.split('&').filter(|p| !p.is_empty()) {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            if key == "password" {
+                passwords.push(value);
+            }
+            let known = POSTGRES_PARAMETERS.contains(&key) || (key.starts_with("options[") && key.ends_with(']'));
+            if !known {
+                return Err(DatabaseError::new(
+                    DatabaseErrorKind::Url,
+                    "the PostgreSQL URL has a parameter that is not known",
+                    "Known are sslmode, sslrootcert, sslcert, sslkey, host, port, dbname, user, password, options and \
+                     application_name.",
+                ));
+            }
+        }
+        for password in passwords.into_iter().filter(|p| !p.is_empty()) {
+            secrets.push(password.to_owned());
+            secrets.push(percent_decoded(password));
+        }
+        // `connect_timeout` is libpq's; the driver does not know it, and the time is bounded here anyway.
+        let kept: Vec<&str> =
+            parameters.split('&').filter(|p| !p.is_empty() && !p.starts_with("connect_timeout=")).collect();
+        let options = PgConnectOptions::from_str(&format!("{before}?{}", kept.join("&"))).map_err(|e| {
+            DatabaseError::new(
+                DatabaseErrorKind::Url,
+                redact(&format!("the PostgreSQL URL cannot be read: {e}"), &secrets),
+                "Write `postgres://user:password@host:5432/database`, with `%XX` for the characters @ : / ? # % in names and \
+                 passwords.",
+            )
+        })?;
+        let options = options.application_name(APPLICATION).disable_statement_logging();
+        let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |s| s.display().to_string());
+        let (user, port) = (options.get_username(), options.get_port());
+        let database = options.get_database().unwrap_or(user);
+        let shown = format!("postgres://{user}@{host}:{port}/{database}");
+        secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
+        secrets.dedup();
+        Ok(Self { target: Target::Postgres(Box::new(options)), shown, secrets })
+    }
+
+    /// Whose SQL it speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self.target {
+            Target::Sqlite(_) => Dialect::Sqlite,
+            Target::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// `text` without the URL and the password.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        redact(text, &self.secrets)
+    }
+
+    /// Whether there is nothing yet: a SQLite file that does not exist.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(&self.target, Target::Sqlite(file) if ports::fs::kind(file).is_none())
+    }
+
+    /// Opens a connection of its own.
+    pub(crate) async fn connect(&self, access: Access, lock_timeout: Duration) -> Result<Connection, DatabaseError> {
+        match &self.target {
+            Target::Sqlite(file) => self.connect_sqlite(file, access, lock_timeout).await,
+            Target::Postgres(options) => match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+                Ok(Ok(connection)) => Ok(Connection::Postgres(Box::new(connection))),
+                Ok(Err(error)) => Err(self.error("cannot connect to", &error)),
+                Err(_) => Err(DatabaseError::new(
+                    DatabaseErrorKind::Unreachable,
+                    format!("cannot connect to {self}: no answer within {} seconds", CONNECT_TIMEOUT.as_secs()),
+                    "Look whether the server is up and whether a firewall stands between.",
+                )),
+            },
+        }
+    }
+
+    async fn connect_sqlite(&self, file: &Path, access: Access, busy: Duration) -> Result<Connection, DatabaseError> {
+        let parent = file.parent().unwrap_or(Path::new("."));
+        if ports::fs::kind(parent) != Some(ports::fs::Kind::Directory) {
+            return Err(DatabaseError::new(
+                DatabaseErrorKind::Missing,
+                format!("cannot open {self}: the directory {} does not exist", parent.display()),
+                format!("Create it: mkdir -p {}", parent.display()),
+            ));
+        }
+        let mut options = SqliteConnectOptions::new()
+            .filename(file)
+            .busy_timeout(busy)
+            // The manual's way to rebuild a table drops the old one, which with enforcement on deletes the rows that
+            // refer to it. All references are checked before the commit instead (run.rs).
+            .foreign_keys(false)
+            .disable_statement_logging();
+        if access == Access::Read {
+            // A database in WAL mode that nobody has open cannot be read without creating its side files, unless
+            // it is promised not to change.
+            options = options.read_only(true).immutable(is_closed_wal(file));
+        } else {
+            options = options.create_if_missing(true);
+        }
+        options.connect().await.map(|c| Connection::Sqlite(Box::new(c))).map_err(|e| self.error("cannot open", &e))
+    }
+
+    /// What the driver said, in words, as in "cannot read DATABASE: reason".
+    pub(crate) fn error(&self, act: &str, error: &sqlx::Error) -> DatabaseError {
+        let (kind, hint) = advice(error);
+        DatabaseError::new(kind, self.redact(&format!("{act} {self}: {}", reason(error))), hint)
+    }
+}
+
+/// A driver's error without its preamble.
+pub(crate) fn reason(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(e) => e.message().to_owned(),
+        sqlx::Error::Io(e) => e.to_string(),
+        sqlx::Error::Configuration(e) | sqlx::Error::Tls(e) => e.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn advice(error: &sqlx::Error) -> (DatabaseErrorKind, &'static str) {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    match (error, code.as_deref()) {
+        (sqlx::Error::Io(_), _) => {
+            (DatabaseErrorKind::Unreachable, "Look whether the server is up and whether host and port are right.")
+        }
+        (sqlx::Error::Tls(_), _) => (DatabaseErrorKind::Unreachable, "Look at `sslmode` and `sslrootcert` of the URL."),
+        (_, Some("3D000")) => (DatabaseErrorKind::Missing, "Create the database first: createdb NAME."),
+        (_, Some("28000" | "28P01" | "42501")) => {
+            (DatabaseErrorKind::Denied, "Look at the user, the password and what the user may do.")
+        }
+        (_, Some("53300" | "57P01" | "57P02" | "57P03")) => {
+            (DatabaseErrorKind::Unreachable, "The server takes no connection right now; try again.")
+        }
+        (_, Some("14")) => (DatabaseErrorKind::Denied, "Look whether the file is readable and is a regular file."),
+        (_, Some("26")) => {
+            (DatabaseErrorKind::Failed, "The file is no SQLite database: look whether the URL names the right one.")
+        }
+        (_, Some("5" | "261" | "517")) => {
+            (DatabaseErrorKind::Unreachable, "Another process holds the database; try again.")
+        }
+        _ => (DatabaseErrorKind::Failed, "Look at the database's log."),
+    }
+}
+
+/// Whether the file is a SQLite database in WAL mode that no process has open. (File format, 1.3: bytes 18 and 19 of
+/// the header are 2 in WAL mode; the last to close removes the `-wal` file.)
+fn is_closed_wal(file: &Path) -> bool {
+    let mut wal = file.as_os_str().to_owned();
+    wal.push("-wal");
+    ports::fs::kind(Path::new(&wal)).is_none()
+        && ports::fs::read_start(file, 20).is_ok_and(|header| header.get(18..20) == Some(&[2, 2]))
+}
+
+fn redact(text: &str, secrets: &[String]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), HIDDEN))
+}
+
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let hex = text.get(at + 1..at + 3).filter(|_| *byte == b'%').and_then(|h| u8::from_str_radix(h, 16).ok());
+        out.push(hex.unwrap_or(*byte));
+        at += if hex.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<Database, DatabaseError> {
+        Database::parse(url, Path::new("/base"))
+    }
+
+    #[test]
+    fn sqlite_files_start_at_the_base() {
+        for (url, shown) in [
+            ("sqlite://a.db", "sqlite:///base/a.db"),
+            ("sqlite://dir/a.db?mode=rwc", "sqlite:///base/dir/a.db"),
+            ("sqlite:a.db", "sqlite:///base/a.db"),
+            ("sqlite:///abs/a%20b.db", "sqlite:///abs/a b.db"),
+        ] {
+            assert_eq!(parse(url).unwrap().to_string(), shown);
+        }
+        for url in ["sqlite::memory:", "sqlite://", "sqlite://a.db?mode=memory", "sqlite://a.db?mode=odd"] {
+            assert_eq!(parse(url).unwrap_err().kind, DatabaseErrorKind::Url, "{url}");
+        }
+    }
+
+    #[test]
+    fn other_databases_are_refused_with_a_sentence() {
+        assert!(parse("mysql://root@h/db").unwrap_err().message.starts_with("MySQL databases are not supported"));
+        assert_eq!(parse("mongodb://h/db").unwrap_err().message, "databases of the kind `mongodb:` are not supported");
+        for odd in ["", "file.db", "hunter2 secret:x"] {
+            let message = parse(odd).unwrap_err().message;
+            assert_eq!(message, "the database is given by something that is not a URL");
+        }
+    }
+
+    #[test]
+    fn a_password_is_in_no_text() {
+        let database = parse("postgres://me:s3cr%40t%21@db.example:6543/shop?sslmode=disable").unwrap();
+        assert_eq!(database.to_string(), "postgres://me@db.example:6543/shop");
+        assert_eq!(format!("{database:?}"), "Database(postgres://me@db.example:6543/shop)");
+        let text = "auth s3cr@t! or s3cr%40t%21 of postgres://me:s3cr%40t%21@db.example:6543/shop?sslmode=disable";
+        assert_eq!(database.redact(text), "auth (sensitive) or (sensitive) of (sensitive)");
+        for url in [
+            "postgres://me:p#ss@h/db",
+            "postgres://me:p/ss@h/db",
+            "postgres://h:port/db?password=p/ss",
+            "postgres://h/db?passwd=p/ss",
+            "postgres://me:p ss@[::1/db",
+        ] {
+            let error = parse(url);
+            let text = format!("{error:?}");
+            for secret in ["p#ss", "p/ss", "p ss", url] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        }
+    }
+}
