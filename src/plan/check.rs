@@ -19,6 +19,9 @@ use crate::value::{Map, Value};
 impl Planner<'_> {
     /// A health check or smoke test.
     pub(super) fn check(&mut self, one: &BlockInstance<'_>) -> Value {
+        if self.world.inputs.options.to_nothing {
+            return Value::opaque(crate::value::Type::Any);
+        }
         let (attributes, blocks) = builtin::check(one.block.kind == NodeKind::HealthCheck);
         let shape = Shape { attributes: &attributes, blocks: &blocks };
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);

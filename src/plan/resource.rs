@@ -93,6 +93,11 @@ impl Planner<'_> {
             return Value::opaque(crate::value::Type::Any);
         };
         let record = self.world.inputs.recorded.records.get(self.recorded_address(&one.address)).cloned();
+        if self.world.inputs.options.to_nothing {
+            self.claimed.remove(&one.address);
+            let ty = schema.object_type();
+            return record.and_then(|r| decode(&r.attributes, &ty).ok()).unwrap_or_else(|| Value::opaque(ty));
+        }
         let known = match &record {
             Some(record) => match known(self, &one.address, record, schema) {
                 Some(known) => Some(known),
