@@ -81,7 +81,7 @@ impl Planner<'_> {
     }
 
     fn durations(&self, one: &BlockInstance<'_>, configuration: &Value) {
-        for name in ["interval", "timeout", "initial_delay"] {
+        for name in ["interval", "timeout", "initial_delay", "attempt_timeout"] {
             let Some(text) = configuration.get_str(name) else { continue };
             if let Err(why) = super::duration::parse(text) {
                 let span = one.block.body.attributes.get(name).map_or(one.block.span, |a| a.term.span);

@@ -30,7 +30,7 @@ pub trait Files {
 }
 
 /// What is asked for beside the configuration.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
     /// What kind of run the plan is for.
     pub kind: RunKind,
