@@ -122,7 +122,7 @@ fn directives_bind_their_names() {
     assert_eq!((key_name.as_deref(), &**value_name, body.len()), (Some("i"), "x", 3));
     let mut found = Vec::new();
     crate::eval::references(&term, &mut found);
-    assert_eq!(found.iter().map(|r| r.to_string()).collect::<Vec<_>>(), ["var.all", "y.z"]);
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["var.all", "y.z"]);
 }
 
 #[test]
