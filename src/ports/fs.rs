@@ -146,6 +146,14 @@ pub fn create_dir(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(failed("create the directory", path))
 }
 
+/// Makes a directory and its parents with these permissions, less the umask's; those that are there stay as they are.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_dir_with(path: &Path, mode: u32) -> Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed("create the directory", path))
+}
+
 /// Writes a file so that at every instant either the old or the new content stands there, whole and durable: a
 /// temporary file beside it, synced, renamed, the directory synced.
 ///
