@@ -6,6 +6,8 @@ mod data;
 mod file;
 mod shim;
 mod command;
+mod supervise;
+mod client;
 mod service;
 
 mod schemas;

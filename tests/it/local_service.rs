@@ -1,0 +1,1 @@
+//! `local_service`: real processes, real HTTP.
