@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use gantry::provider::{Action, Found, Observation, Prior, ProblemClass, Provider as _, Silent};
+use gantry::provider::local::Local;
+use gantry::provider::{Action, Context, Found, Observation, Outcome, Prior, ProblemClass, Provider as _, Silent};
 use gantry::value::{Type, Value};
 
 use crate::local_support::{Place, applied, argv, eventually, found, kill, nothing_left, processes_with, rejected, shell, text, told};
@@ -261,16 +262,21 @@ async fn a_killed_shim_takes_its_command_along_and_is_told() {
 async fn one_that_was_looked_for_does_not_start_late() {
     let place = Place::new();
     let planned = place.planned(TY, [("create", shell("echo x >> runs"))]);
-    let act = place.act(Action::Create, TY, planned, None);
-    // A request that somebody wrote before he died, whose shim comes late.
-    drop(place.local.act(&act, &Silent).await);
-    let directory = std::fs::read_dir(place.context.state.join("run/commands")).unwrap().next().unwrap().unwrap().path();
-    std::fs::remove_file(directory.join("exit.json")).unwrap();
-    std::fs::remove_file(directory.join("claim")).unwrap();
-    assert_eq!(place.local.find(&act).await, Found::NotDone);
-    let late = std::process::Command::new(&place.context.program).arg("__command").arg(&directory).status().unwrap();
-    assert!(late.code().is_some());
-    assert_eq!(read(&place, "runs"), "x\n", "the late one did nothing");
+    // A Gantry that wrote its request and whose helper has not come up yet.
+    let dead = Local::new(Context { program: "/bin/true".into(), ..place.context.clone() });
+    for looked_for in [false, true] {
+        let act = place.act(Action::Create, TY, planned.clone(), None);
+        assert!(matches!(dead.act(&act, &Silent).await, Outcome::Unknown(_)));
+        if looked_for {
+            assert_eq!(place.local.find(&act).await, Found::NotDone);
+        }
+        let root = place.context.state.join("run/commands");
+        let waiting = |e: &std::fs::DirEntry| !e.path().join("exit.json").exists();
+        let directory = std::fs::read_dir(root).unwrap().flatten().find(waiting).unwrap().path();
+        let late = std::process::Command::new(&place.context.program).arg("__command").arg(&directory).status().unwrap();
+        assert!(late.success());
+    }
+    assert_eq!(read(&place, "runs"), "x\n", "only the one that nobody had looked for came late and ran");
 }
 
 #[tokio::test]
