@@ -1,5 +1,11 @@
 //! The `gantry` command: parses, runs, and turns the outcome into an exit code.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = gantry::ports::env::arguments();
+    if let Some(code) = gantry::provider::local::helper(&arguments) {
+        return ExitCode::from(code);
+    }
+    ExitCode::SUCCESS
 }

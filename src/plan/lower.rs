@@ -34,8 +34,6 @@ pub(super) struct Context<'a> {
     pub(super) catalog: &'a Catalog,
     /// Whether this is the way back inside a run.
     pub(super) inside_run: bool,
-    /// Whether it is a way back of any kind.
-    pub(super) going_back: bool,
     /// Whether checks run.
     pub(super) with_checks: bool,
     /// Pins of the generation that is gone back to.
@@ -202,7 +200,6 @@ impl Lowerer<'_> {
             deadline: (schema.deadline)(&for_deadline),
             settle: schema.settle,
             in_process: schema.lowering == Lowering::InProcess,
-            record_only: self.context.record_only(change, schema),
             postconditions: if gone { Vec::new() } else { detail.postconditions.clone() },
         };
         self.add(&change.address, action.word(), Work::Act(Box::new(step)), after)
@@ -489,13 +486,6 @@ impl Lowerer<'_> {
         for step in self.late.clone() {
             self.steps[step].after.push(commit);
         }
-    }
-}
-
-impl Context<'_> {
-    /// Whether acting would undo nothing, so that only the record goes back.
-    fn record_only(&self, change: &Change, schema: &ResourceSchema) -> bool {
-        self.going_back && change.kind == ChangeKind::Update && schema.undo == crate::provider::Undo::RecordOnly
     }
 }
 

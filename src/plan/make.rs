@@ -80,7 +80,6 @@ impl Planner<'_> {
             recorded: inputs.recorded,
             catalog: inputs.catalog,
             inside_run: inputs.options.limit.is_some(),
-            going_back: inputs.options.going_back,
             with_checks: cause,
             pins: &inputs.options.pins,
         };

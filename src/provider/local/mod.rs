@@ -1,9 +1,21 @@
 //! The local target: files, commands and services on this machine.
 
-use super::ResourceSchema;
+mod words;
 
-/// The types of the local target.
-#[must_use]
-pub fn schemas() -> Vec<ResourceSchema> {
-    Vec::new()
-}
+mod data;
+mod file;
+mod shim;
+mod command;
+mod supervise;
+mod client;
+mod service;
+
+mod schemas;
+mod provider;
+mod helper;
+
+use provider::{EVIDENCE_MAX, environment_faults, tail, unsupported};
+
+pub use helper::helper;
+pub use provider::Local;
+pub use schemas::schemas;
