@@ -1,10 +1,14 @@
 //! Use cases: what each command does, without the terminal.
 
 pub mod error;
-pub mod planning;
+pub mod workspace;
 pub mod records;
 pub mod targets;
-pub mod workspace;
+pub mod planning;
+mod journal;
+mod way_back;
+pub mod run;
+pub mod apply;
 
 pub use error::{Failure, FailureKind, Result};
 pub use records::Records;
