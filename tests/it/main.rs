@@ -1,4 +1,10 @@
-//! The integration tests: one binary, one module per subject.
+//! The integration tests: one binary, so that it is linked once, and one module per subject. What they share is in
+//! `support`.
 
+mod support;
+
+mod harness;
 mod migrate;
 mod probe;
+mod scenarios;
+mod shop;
