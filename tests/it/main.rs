@@ -6,5 +6,6 @@ mod support;
 mod harness;
 mod migrate;
 mod probe;
+mod sample;
 mod scenarios;
 mod shop;
