@@ -1,8 +1,15 @@
-//! The integration tests: one binary, one module per subject, real parts.
+//! The integration tests: one binary, so that it is linked once, and one module per subject. What they share is in
+//! `support`.
 
+mod support;
+
+mod harness;
 mod local_command;
 mod local_file;
 mod local_service;
 mod local_support;
 mod migrate;
 mod probe;
+mod sample;
+mod scenarios;
+mod shop;
