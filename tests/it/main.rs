@@ -8,6 +8,7 @@ mod local_command;
 mod local_file;
 mod local_service;
 mod local_support;
+mod functions;
 mod migrate;
 mod probe;
 mod sample;
