@@ -19,6 +19,9 @@ pub mod mask;
 pub mod human;
 pub mod json;
 
+#[cfg(test)]
+mod samples;
+
 pub use style::{Ink, Style};
 
 /// Where a view reads the time of day: handed in, because views have no clock.

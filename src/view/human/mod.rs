@@ -33,3 +33,7 @@ pub use run::HumanRun;
 pub use show::{show, show_generation};
 pub use state::{state_list, state_show};
 pub use summary::{Failure, Tally, summary};
+
+pub(in crate::view) use history::outcome as outcome_word;
+pub(in crate::view) use outputs::recorded;
+pub(in crate::view) use reason::word as reason_word;

@@ -249,3 +249,17 @@ fn unreadable(page: &mut Page, plan: &Plan) {
         page.prose(&format!("  {bullet} {}: {}", clean(&address.to_string()), sentence(why)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples::full;
+
+    #[test]
+    fn show_me() {
+        println!("{}", plan(&full(), &BTreeMap::new(), Style::Plain));
+        println!("{}", crate::view::human::show("local", &crate::view::samples::state_under_way(), Style::Plain));
+        println!("{}", crate::view::human::history(&crate::view::samples::state_under_way(), Style::Plain));
+        println!("{}", crate::view::human::show_generation("local", &crate::view::samples::state().generations[1], Style::Plain));
+    }
+}
