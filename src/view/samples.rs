@@ -13,7 +13,9 @@ use crate::ledger::record::{Generation, Pin, Record};
 use crate::ledger::replay::Version;
 use crate::ledger::{Meta, State};
 use crate::plan::change::{CheckDetail, MigrationDetail, PlannedMigration, ResourceDetail};
-use crate::plan::{ActStep, Change, ChangeKind, Detail, OnFailure, OutputChange, PinStep, Plan, Reason, Step, WayBack, Work};
+use crate::plan::{
+    ActStep, Change, ChangeKind, Detail, OnFailure, OutputChange, PinStep, Plan, Reason, Step, WayBack, Work,
+};
 use crate::provider::{Action, AttributeSchema, Lowering, ResourceSchema, Role, Undo};
 use crate::value::{Path, Type, Value};
 
@@ -37,7 +39,13 @@ pub(super) fn object<const N: usize>(parts: [(&str, Value); N]) -> Value {
 }
 
 /// A change of a resource; it differs in every root attribute that is not the same on both sides.
-pub(super) fn resource(at: &str, kind: ChangeKind, reason: Reason, before: Option<Value>, after: Option<Value>) -> Change {
+pub(super) fn resource(
+    at: &str,
+    kind: ChangeKind,
+    reason: Reason,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Change {
     let mut differs = Vec::new();
     if let (Some(a), Some(b)) = (before.as_ref().and_then(Value::as_map), after.as_ref().and_then(Value::as_map)) {
         let names = a.keys().chain(b.keys()).collect::<std::collections::BTreeSet<_>>();
@@ -180,11 +188,18 @@ pub(super) fn full() -> Plan {
     let unknown = Value::opaque(Type::String);
     let before = service("bin/shop-1", &format!("{CANARY}-old"), string("http://127.0.0.1:8080"));
     let after = service("bin/shop-2", &format!("{CANARY}-new"), string("http://127.0.0.1:8080"));
-    let mut shop = resource("local_service.shop", ChangeKind::Update, Reason::ConfigurationChanged, Some(before), Some(after));
+    let mut shop =
+        resource("local_service.shop", ChangeKind::Update, Reason::ConfigurationChanged, Some(before), Some(after));
     shop.drift = Some(service("bin/shop-0", &format!("{CANARY}-rec"), string("http://127.0.0.1:8080")));
     let file = object([("content", string(CANARY).sensitive()), ("id", unknown.clone()), ("filename", string("x"))]);
     let health = object([
-        ("http", object([("url", string("http://127.0.0.1:8080/health")), ("headers", object([("Authorization", string(CANARY).sensitive())]))])),
+        (
+            "http",
+            object([
+                ("url", string("http://127.0.0.1:8080/health")),
+                ("headers", object([("Authorization", string(CANARY).sensitive())])),
+            ]),
+        ),
         ("interval", string("1s")),
         ("timeout", string("60s")),
         ("success_threshold", number(2)),
@@ -206,14 +221,28 @@ pub(super) fn full() -> Plan {
         step("local_service.shop stage", "local_service.shop", act(Action::Stage)),
         step("local_service.shop switch", "local_service.shop", act(Action::Switch)),
     ];
-    let output = |before, after, sensitive| OutputChange { before, after: Some(after), changes: true, sensitive, description: None };
+    let output = |before, after, sensitive| OutputChange {
+        before,
+        after: Some(after),
+        changes: true,
+        sensitive,
+        description: None,
+    };
     plan.outputs = BTreeMap::from([
         ("password".into(), output(Some(json!({ "$hmac": "old" })), string(CANARY), true)),
         ("url".into(), output(Some(json!("http://old")), unknown, false)),
     ]);
     plan.way_back = vec![
-        WayBack { address: address("local_service.shop"), possible: true, sentence: "Traffic goes back to the old version.".into() },
-        WayBack { address: address("migration.schema"), possible: false, sentence: "0003_drop_notes has no down file.".into() },
+        WayBack {
+            address: address("local_service.shop"),
+            possible: true,
+            sentence: "Traffic goes back to the old version.".into(),
+        },
+        WayBack {
+            address: address("migration.schema"),
+            possible: false,
+            sentence: "0003_drop_notes has no down file.".into(),
+        },
     ];
     plan.schemas = BTreeMap::from([("local_service".into(), Arc::new(service_schema()))]);
     plan.unreadable = vec![(address("data.local_file.gone"), "permission denied".into())];
@@ -250,7 +279,10 @@ pub(super) fn generation(number: u64, outcome: RunOutcome) -> Generation {
         finished: Some("2026-11-21T00:16:42.9Z".into()),
         actor: "ann@host".into(),
         pins: BTreeMap::new(),
-        outputs: BTreeMap::from([("password".into(), json!({ "$hmac": "digest" })), ("url".into(), json!("http://here"))]),
+        outputs: BTreeMap::from([
+            ("password".into(), json!({ "$hmac": "digest" })),
+            ("url".into(), json!("http://here")),
+        ]),
         checks: vec![judged("health_check.shop", outcome == RunOutcome::Verified)],
         migrations: BTreeMap::new(),
         failures: Vec::new(),
@@ -331,4 +363,99 @@ pub(super) fn state_under_way() -> State {
     };
     state.apply(&meta, &crate::ledger::event::Event::StepIntended(intended)).unwrap();
     state
+}
+
+/// What the real Terraform said of the plan that [`terraform`] makes by hand.
+pub(super) fn recorded_by_terraform() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../tests/data/terraform-plan/plan.json")).unwrap()
+}
+
+/// The plan of `tests/data/terraform-plan/main.tf`, made by hand; only the random identities are taken from the recording.
+pub(super) fn terraform() -> (Plan, BTreeMap<Arc<str>, Value>) {
+    let recorded = recorded_by_terraform();
+    let id = |at: &str| {
+        let all = recorded["resource_changes"].as_array().unwrap();
+        let one = all.iter().find(|r| r["address"] == at).unwrap();
+        string(one["change"]["before"]["id"].as_str().unwrap())
+    };
+    let secret = || string("canary-secret").sensitive();
+    let data = |id: Value, input: Value, output: Value, triggers: Value| {
+        object([("id", id), ("input", input), ("output", output), ("triggers_replace", triggers)])
+    };
+    let null = || Value::null(Type::Any);
+    let unknown = |ty: Type| Value::opaque(ty);
+    // The same object in place: another input, and an output that follows from it.
+    let update = |at: &str, old: Value, new: Value| {
+        let (before, after) =
+            (data(id(at), old.clone(), old, null()), data(id(at), new.clone(), unknown(new.ty()), null()));
+        resource(at, ChangeKind::Update, Reason::ConfigurationChanged, Some(before), Some(after))
+    };
+    let same = |at: &str, value: Value| {
+        let object = data(id(at), value.clone(), value, null());
+        resource(at, ChangeKind::NoOp, Reason::UpToDate, Some(object.clone()), Some(object))
+    };
+    let replace = |at: &str, kind, input: Value, old: Value, new: Value| {
+        let way = Path::attribute("triggers_replace");
+        let before = data(id(at), input.clone(), input.clone(), old);
+        let after = data(unknown(Type::String), input.clone(), unknown(input.ty()), new);
+        let mut change = resource(at, kind, Reason::CannotUpdate(vec![way.clone()]), Some(before), Some(after));
+        change.replaces = vec![way];
+        change
+    };
+    let delete = |at: &str, reason, input: Value, triggers: Value| {
+        let before = data(id(at), input.clone(), input, triggers);
+        resource(at, ChangeKind::Delete, reason, Some(before), None)
+    };
+    let a = |v: &str| {
+        let tags = Value::tuple([string("x"), string("y"), string(v)]);
+        object([("keep", string("same")), ("n", number(3)), ("name", string("one")), ("tags", tags)])
+    };
+    let json = |v: &str| string(&json!({ "a": 1, "b": { "c": v }, "l": [1, 2] }).to_string());
+    let sub = |v: &str| {
+        let list = Value::tuple([object([("a", number(1))]), object([("a", string(v))])]);
+        object([("list", list), ("v", string(v))])
+    };
+    let each = |key: &str| object([("each", string(key))]);
+    let suffixed = string(&format!("{}-suffix", id("terraform_data.a").as_str().unwrap()));
+    let p_q = data(unknown(Type::String), each("p q"), unknown(each("p q").ty()), null());
+    let mut plan = plan(vec![
+        update("terraform_data.a", a("1"), a("2")),
+        same("terraform_data.b", suffixed),
+        replace("terraform_data.c[0]", ChangeKind::ReplaceCreateFirst, number(0), string("1"), string("2")),
+        delete("terraform_data.c[1]", Reason::CountIndex(1), number(1), string("1")),
+        update("terraform_data.j", json("1"), json("2")),
+        update("terraform_data.m", string("line1\nline 1\nline3\n"), string("line1\nline 2\nline3\n")),
+        delete(
+            "terraform_data.n[\"gone\"]",
+            Reason::EachKey(crate::addr::Key::Name("gone".into())),
+            each("gone"),
+            null(),
+        ),
+        resource("terraform_data.n[\"p q\"]", ChangeKind::Create, Reason::New, None, Some(p_q)),
+        same("terraform_data.n[\"z\"]", each("z")),
+        replace(
+            "terraform_data.r",
+            ChangeKind::ReplaceDeleteFirst,
+            string("r"),
+            Value::tuple([string("1")]),
+            Value::tuple([string("2")]),
+        ),
+        same("terraform_data.s", object([("password", secret()), ("user", string("u"))])),
+        update("module.sub.terraform_data.in", sub("1"), sub("2")),
+    ]);
+    let encoded = |v: &Value| crate::value::encode(v, &|_| "digest".into());
+    let b = recorded["output_changes"]["ident"]["before"].as_str().unwrap();
+    let output = |before: Value, after: Value, changes, sensitive| OutputChange {
+        before: Some(encoded(&before)),
+        after: Some(after),
+        changes,
+        sensitive,
+        description: None,
+    };
+    plan.outputs = BTreeMap::from([
+        ("ident".into(), output(string(b), string(b), false, false)),
+        ("plain".into(), output(a("1"), unknown(a("2").ty()), true, false)),
+        ("sec".into(), output(secret(), secret(), false, true)),
+    ]);
+    (plan, BTreeMap::from([("secret".into(), secret()), ("v".into(), string("2"))]))
 }

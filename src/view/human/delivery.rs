@@ -146,7 +146,7 @@ fn probe(configuration: &Value) -> String {
     {
         how.push(format!("until {n} pass in a row"));
     }
-    how.join(" ")
+    how.join(", ")
 }
 
 /// A value inside a sentence: text without quotes.

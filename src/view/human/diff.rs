@@ -247,9 +247,7 @@ pub(super) fn entries<'v>(
             (None, Some(new)) => Fate::Comes(new),
             (Some(old), Some(new)) if !ways.unchanged(&way, old, new) => Fate::Changes(old, new),
             // An object's identity and name say which one it is, so they are shown for orientation, as in Terraform.
-            (_, Some(new)) if at.0.is_empty() && matches!(&**name, "id" | "name") && inline(new).is_some() => {
-                Fate::Stays(new)
-            }
+            (_, Some(new)) if !quoted && matches!(&**name, "id" | "name") && inline(new).is_some() => Fate::Stays(new),
             _ => {
                 hidden += 1;
                 continue;
@@ -316,7 +314,8 @@ fn list_parts(page: &mut Page, depth: usize, at: &Path, before: &[Value], after:
         if let DiffOp::Equal { old_index, len, .. } = *op {
             // One unchanged item on each side of a change says where in the list it is.
             let (head, tail) = (usize::from(i > 0), usize::from(i < last));
-            let hide = len.saturating_sub(head + tail);
+            // A line that says that one is hidden takes as much room as the one.
+            let hide = Some(len.saturating_sub(head + tail)).filter(|n| *n > 1).unwrap_or(0);
             for (n, item) in before[old_index..old_index + len].iter().enumerate() {
                 if n == head && hide > 0 {
                     page.comment(depth, &format!("({} hidden)", count(hide, "unchanged element")));

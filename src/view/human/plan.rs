@@ -183,7 +183,7 @@ fn outputs(page: &mut Page, plan: &Plan) {
         return;
     }
     page.gap();
-    page.heading("Changes to outputs:");
+    page.heading("Changes to Outputs:");
     let sides: Vec<(crate::value::Map, crate::value::Map)> = changed
         .iter()
         .map(|(name, output)| {
@@ -253,13 +253,199 @@ fn unreadable(page: &mut Page, plan: &Plan) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::samples::full;
+    use crate::plan::Reason;
+    use crate::view::samples::{CANARY, address, full, judged, object, plan as made, resource, string, terraform};
+
+    fn text(of: &Plan) -> String {
+        plan(of, &BTreeMap::new(), Style::Plain)
+    }
+
+    /// The blocks of a plan's text by their first comment line, and the lines outside of them.
+    fn blocks(text: &str) -> (BTreeMap<String, String>, Vec<String>) {
+        let (mut inside, mut outside): (BTreeMap<String, String>, Vec<String>) = Default::default();
+        let mut current: Option<String> = None;
+        for line in text.lines().filter(|l| !l.is_empty()) {
+            if current.is_none() && line.starts_with("  # ") {
+                current = Some(line.to_owned());
+            }
+            match &current {
+                Some(name) => inside.entry(name.clone()).or_default().push_str(&format!("{line}\n")),
+                None => outside.push(line.to_owned()),
+            }
+            if line == "    }" {
+                current = None;
+            }
+        }
+        (inside, outside)
+    }
 
     #[test]
-    fn show_me() {
-        println!("{}", plan(&full(), &BTreeMap::new(), Style::Plain));
-        println!("{}", crate::view::human::show("local", &crate::view::samples::state_under_way(), Style::Plain));
-        println!("{}", crate::view::human::history(&crate::view::samples::state_under_way(), Style::Plain));
-        println!("{}", crate::view::human::show_generation("local", &crate::view::samples::state().generations[1], Style::Plain));
+    fn a_plan_reads_as_terraform_writes_it() {
+        let recorded = include_str!("../../../tests/data/terraform-plan/plan.txt");
+        let (theirs, around) = blocks(recorded);
+        // Terraform says so as well, but not for attributes without a type.
+        let (ours, outside) = blocks(&text(&terraform().0).replace(" # forces replacement", ""));
+        assert_eq!(theirs.keys().collect::<Vec<_>>(), ours.keys().collect::<Vec<_>>());
+        for (name, block) in &theirs {
+            // JSON in a string is compared line by line here, by its parts there.
+            if name != "  # terraform_data.j will be updated in-place" {
+                assert_eq!(ours[name], *block);
+            }
+        }
+        let from = around.iter().position(|l| l == "Changes to Outputs:").unwrap();
+        let to = around.iter().position(|l| l.starts_with('─')).unwrap();
+        assert!(around[from..to].iter().all(|l| outside.contains(l)), "{outside:#?}");
+        assert!(outside.contains(&"Plan: 3 to add, 4 to change, 4 to destroy.".to_owned()), "{outside:#?}");
+    }
+
+    #[test]
+    fn json_in_strings_is_compared_by_line() {
+        let (plan, _) = terraform();
+        let (ours, _) = blocks(&text(&plan));
+        let block = &ours["  # terraform_data.j will be updated in-place"];
+        let expected = r#"      ~ input  = jsonencode(
+            {
+              "a": 1,
+              "b": {
+          -     "c": "1"
+          +     "c": "2"
+              },
+"#;
+        assert!(block.contains(expected), "{block}");
+    }
+
+    #[test]
+    fn a_whole_plan() {
+        let expected = r#"Note: Objects have changed outside of Gantry
+
+Gantry found the following differences between what it recorded and what is there now:
+
+  # local_service.shop has changed
+  ~ resource "local_service" "shop" {
+      ~ command = [
+          ~ "bin/shop-0" -> "bin/shop-1",
+        ]
+        id      = "svc-1"
+      ~ token   = (sensitive value)
+        # (3 unchanged attributes hidden)
+    }
+
+─────────────────────────────────────────────────────────────────────────────
+
+Gantry will change local, making generation 3 from generation 2.
+Actions are indicated with the following symbols:
+  + create
+  ~ update in-place
+  > run (migrations, artifacts, checks)
+
+  # local_file.conf will be created
+  + resource "local_file" "conf" {
+      + content  = (sensitive value)
+      + filename = "x"
+      + id       = (known after apply)
+    }
+
+  # local_service.shop will be updated: staged beside the old version, proven by health_check.shop, then switched
+  ~ resource "local_service" "shop" {
+      ~ command = [
+          ~ "bin/shop-1" -> "bin/shop-2",
+        ]
+        id      = "svc-1"
+      ~ token   = (sensitive value)
+        # (3 unchanged attributes hidden)
+    }
+
+  # artifact.shop will be pinned to its content
+  > artifact "shop" {
+        file   = target/release/shop
+      + digest = (known after apply)
+    }
+
+  # migration.schema: 1 migration to apply (at version 2)
+  > migration "schema" {
+      + 0003 drop_notes  # 0003_drop_notes.up.sql
+            ALTER TABLE orders
+              DROP COLUMN notes;
+            # effect: Destroys the data in orders.notes (line 2).
+            # way back: none
+        # 0003_drop_notes has no down file.
+    }
+
+Checks that will run:
+  > health_check.shop    prove the new local_service.shop, then verify  GET http://127.0.0.1:8080/health, every 1s, for up to 60s, until 2 pass in a row
+  > smoke_test.checkout  verify                                         command curl (sensitive value)
+
+Changes to Outputs:
+  ~ password = (sensitive value)
+  ~ url      = "http://old" -> (known after apply)
+
+What cannot be undone:
+  ! migration.schema: 0003_drop_notes has no down file.
+
+If a step or a check fails, the run takes local back to generation 2.
+
+This plan is incomplete. Could not be read:
+  ? data.local_file.gone: permission denied
+
+Plan: 1 to add, 1 to change, 0 to destroy; 1 artifact, 1 migration, 2 checks.
+"#;
+        assert_eq!(text(&full()), expected);
+    }
+
+    #[test]
+    fn colour_changes_no_word_and_shows_no_secret() {
+        let coloured = plan(&full(), &BTreeMap::new(), Style::Ansi);
+        let mut bare = String::new();
+        for (i, part) in coloured.split("\u{1b}[").enumerate() {
+            bare.push_str(if i == 0 { part } else { part.split_once('m').unwrap().1 });
+        }
+        assert_eq!(bare, text(&full()));
+        assert!(coloured.contains("\u{1b}[32m+\u{1b}[0m") && !coloured.contains(CANARY));
+    }
+
+    #[test]
+    fn nothing_to_do_says_when_the_checks_last_passed() {
+        let last = BTreeMap::from([(
+            address("health_check.shop"),
+            (judged("health_check.shop", true), "2026-11-21T00:16:41.123Z".to_owned()),
+        )]);
+        let mut none = made(vec![]);
+        assert_eq!(
+            plan(&none, &last, Style::Plain),
+            "No changes. local matches its configuration.\n\nThe checks, when they last ran:\n  \
+             passed  health_check.shop  2026-11-21 00:16:41Z  HTTP 200 in 3 ms\n"
+        );
+        none.unreadable = vec![(address("local_file.x"), "permission denied".into())];
+        assert_eq!(
+            text(&none),
+            "No changes found, but the plan is incomplete.\n\nThis plan is incomplete. Could not be read:\n  \
+             ? local_file.x: permission denied\n"
+        );
+    }
+
+    #[test]
+    fn on_failure_is_announced() {
+        let side = || Some(object([("a", string("x"))]));
+        let mut first = made(vec![resource("local_file.a", ChangeKind::Create, Reason::New, None, side())]);
+        first.base = None;
+        assert!(text(&first).contains("making generation 3 from nothing yet.\n"));
+        assert!(text(&first).contains("\nIf a step or a check fails, the run removes what it created.\n"));
+        first.on_failure = OnFailure::Hold;
+        first.partial = true;
+        let held = text(&first);
+        assert!(held.contains("`gantry resume local` goes on"), "{held}");
+        assert!(held.ends_with("is partial and cannot be promoted.\n"), "{held}");
+    }
+
+    #[test]
+    fn a_hostile_plan_stays_on_its_lines() {
+        let evil = "a\u{1b}[2J\u{202e}\nb";
+        let object = Some(object([("content", string(evil)), (evil, string("x"))]));
+        let mut hostile = made(vec![resource("local_file.a", ChangeKind::Create, Reason::New, None, object)]);
+        hostile.environment = evil.into();
+        hostile.unreadable = vec![(address("local_file.b"), evil.into())];
+        let text = text(&hostile);
+        assert!(!text.chars().any(|c| c == '\u{1b}' || c == '\u{202e}'), "{text:?}");
+        assert!(text.contains("      + content       = <<-EOT\n") || text.contains("content"), "{text}");
     }
 }

@@ -55,14 +55,12 @@ fn because(change: &Change) -> Option<String> {
             "because its arguments are known after apply only".into()
         }
         Reason::NotKnownYet => "because a value of it is known after apply only".into(),
-        Reason::CannotUpdate(paths) => match paths.as_slice() {
-            [] => return None,
-            [one] => format!("because {} cannot be changed in place", clean(&one.to_string())),
-            many => {
-                let names: Vec<String> = many.iter().map(|p| clean(&p.to_string())).collect();
-                format!("because {} cannot be changed in place", names.join(", "))
-            }
-        },
+        // Where the attributes are marked one by one, naming them here would say it twice.
+        Reason::CannotUpdate(paths) if paths.is_empty() || !change.replaces.is_empty() => return None,
+        Reason::CannotUpdate(paths) => {
+            let names: Vec<String> = paths.iter().map(|p| clean(&p.to_string())).collect();
+            format!("because {} cannot be changed in place", names.join(", "))
+        }
         Reason::MustReplace(why) => format!("because {}", uncapital(&sentence(why))),
         Reason::Requested => "because of --replace".into(),
         Reason::Triggered(what) => format!("because {} changes", clean(what)),
@@ -113,5 +111,103 @@ fn uncapital(sentence: &str) -> String {
     match (chars.next(), body.chars().nth(1)) {
         (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(chars).collect(),
         _ => body.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addr::Key;
+    use crate::value::Path;
+    use crate::view::samples::{address, object, resource, string};
+
+    fn lines(kind: ChangeKind, reason: Reason) -> String {
+        let side = || Some(object([("a", string("x"))]));
+        headlines(&resource("module.m.local_file.a[1]", kind, reason, side(), side())).join(" ")
+    }
+
+    #[test]
+    fn every_reason_has_its_words() {
+        use ChangeKind::{Create, Delete, Forget, Read, ReplaceCreateFirst, ReplaceDeleteFirst, Run, Update};
+        let cases = [
+            (Create, Reason::New, "will be created"),
+            (
+                Create,
+                Reason::Vanished,
+                "will be created again (because it was recorded, but its target does not have it any more)",
+            ),
+            (Update, Reason::ConfigurationChanged, "will be updated in-place"),
+            (
+                Update,
+                Reason::Drifted,
+                "will be updated in-place (because its target has other values than were recorded)",
+            ),
+            (
+                Update,
+                Reason::NotReady("1 of 2 replicas\n run.".into()),
+                "will be updated in-place (because it is not ready: 1 of 2 replicas run.)",
+            ),
+            (Update, Reason::NotKnownYet, "will be updated in-place (because a value of it is known after apply only)"),
+            (
+                Update,
+                Reason::LeftOver,
+                "stays as it is, and a version left over will be retired (because a version without traffic was left over)",
+            ),
+            (
+                ReplaceDeleteFirst,
+                Reason::CannotUpdate(vec![Path::attribute("a")]),
+                "must be replaced (because a cannot be changed in place)",
+            ),
+            (
+                ReplaceDeleteFirst,
+                Reason::MustReplace("It has no update command.".into()),
+                "must be replaced (because it has no update command)",
+            ),
+            (ReplaceCreateFirst, Reason::Requested, "will be replaced, as requested (because of --replace)"),
+            (
+                ReplaceCreateFirst,
+                Reason::Triggered("local_file.b".into()),
+                "will be replaced due to changes in replace_triggered_by (because local_file.b changes)",
+            ),
+            (
+                Delete,
+                Reason::NotInConfiguration,
+                "will be destroyed (because module.m.local_file.a is not in configuration)",
+            ),
+            (Delete, Reason::CountIndex(1), "will be destroyed (because index [1] is out of range for count)"),
+            (
+                Delete,
+                Reason::EachKey(Key::Name("k".into())),
+                "will be destroyed (because key [\"k\"] is not in for_each map)",
+            ),
+            (Delete, Reason::Destroyed, "will be destroyed (because the environment is destroyed)"),
+            (
+                Forget,
+                Reason::ToForget,
+                "will no longer be managed by Gantry, but will not be destroyed (because destroy = false is set in a removed block)",
+            ),
+            (Read, Reason::NotKnownYet, "will be read during apply (because its arguments are known after apply only)"),
+            (Read, Reason::DependsOnChange, "will be read during apply (because it depends on something that changes)"),
+            (Run, Reason::Checked, "will be run"),
+            (Run, Reason::Pending, "will be run"),
+            (Run, Reason::TakenBack, "will be taken back (because the configuration does not have it any more)"),
+        ];
+        for (kind, reason, expected) in cases {
+            assert_eq!(lines(kind, reason), format!("module.m.local_file.a[1] {expected}"));
+        }
+    }
+
+    #[test]
+    fn a_move_and_leftovers_are_said() {
+        let side = || Some(object([("a", string("x"))]));
+        let mut change = resource("local_file.b", ChangeKind::NoOp, Reason::UpToDate, side(), side());
+        change.moved_from = Some(address("local_file.a"));
+        if let crate::plan::Detail::Resource(detail) = &mut change.detail {
+            detail.leftovers = vec![serde_json::json!("v1")];
+        }
+        assert_eq!(
+            headlines(&change),
+            ["local_file.b has moved", "(moved from local_file.a)", "(1 version without traffic will be retired)"]
+        );
     }
 }

@@ -216,7 +216,10 @@ fn output_change(output: &OutputChange) -> Json {
     let mut out = sides(actions, before.as_ref(), after.as_ref());
     // Outputs are told whole, both for what is known and for what is sensitive.
     let whole = |yes: bool| json!(yes);
-    out.insert("after_unknown".into(), after.as_ref().map_or(json!(false), |v| if v.is_wholly_known() { whole(false) } else { unknown(v) }));
+    out.insert(
+        "after_unknown".into(),
+        after.as_ref().map_or(json!(false), |v| if v.is_wholly_known() { whole(false) } else { unknown(v) }),
+    );
     let hidden = |v: &Option<Value>| output.sensitive || v.as_ref().is_some_and(|v| v.marks_deep().is_sensitive());
     out.insert("before_sensitive".into(), whole(before.is_some() && hidden(&before)));
     out.insert("after_sensitive".into(), whole(after.is_some() && hidden(&after)));
@@ -321,4 +324,108 @@ fn checks(plan: &Plan) -> Json {
         }
     }
     Json::Array(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples::{CANARY, full, recorded_by_terraform, terraform};
+
+    /// The places at which two documents differ, among those that both have; `root_module`s and lists have to agree in length.
+    fn differences(at: &str, ours: &Json, theirs: &Json, found: &mut Vec<String>) {
+        match (ours, theirs) {
+            (Json::Object(a), Json::Object(b)) => {
+                for (name, value) in a {
+                    if let Some(other) = b.get(name) {
+                        differences(&format!("{at}.{name}"), value, other, found);
+                    }
+                }
+            }
+            (Json::Array(a), Json::Array(b)) if a.len() == b.len() => {
+                a.iter().zip(b).enumerate().for_each(|(i, (x, y))| differences(&format!("{at}[{i}]"), x, y, found));
+            }
+            _ if ours == theirs => {}
+            _ => found.push(format!("{at}: {ours} where Terraform says {theirs}")),
+        }
+    }
+
+    /// The keys that only one of two documents has, below what both have.
+    fn only_one(at: &str, ours: &Json, theirs: &Json, found: &mut Vec<String>) {
+        match (ours, theirs) {
+            (Json::Object(a), Json::Object(b)) => {
+                found.extend(a.keys().filter(|k| !b.contains_key(*k)).map(|k| format!("+{at}.{k}")));
+                found.extend(b.keys().filter(|k| !a.contains_key(*k)).map(|k| format!("-{at}.{k}")));
+                for (name, value) in a {
+                    if let Some(other) = b.get(name) {
+                        only_one(&format!("{at}.{name}"), value, other, found);
+                    }
+                }
+            }
+            (Json::Array(a), Json::Array(b)) => {
+                a.iter().zip(b).for_each(|(x, y)| only_one(&format!("{at}[]"), x, y, found));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_document_is_terraforms_but_for_secrets() {
+        let (made, variables) = terraform();
+        let (ours, theirs) = (plan(&made, &variables), recorded_by_terraform());
+        let mut found = Vec::new();
+        differences("", &ours, &theirs, &mut found);
+        let secrets = |text: &String| !text.ends_with("\"(sensitive value)\" where Terraform says \"canary-secret\"");
+        found.retain(secrets);
+        assert_eq!(found, Vec::<String>::new());
+        let mut keys = Vec::new();
+        only_one("", &ours, &theirs, &mut keys);
+        // Terraform's terraform_data loses the mark on its way from input to output; Gantry's keeps it.
+        let marked = |key: &String| {
+            !key.ends_with("sensitive.output.password") && !key.ends_with("sensitive_values.output.password")
+        };
+        keys.retain(marked);
+        let expected = [
+            "+.gantry",
+            "+.gantry_version",
+            "-.relevant_attributes",
+            "-.terraform_version",
+            "-.prior_state.terraform_version",
+            // Only a digest of it is recorded, so its type is not known.
+            "-.prior_state.values.outputs.sec.type",
+            "-.prior_state.values.outputs.sec.value",
+            "-.prior_state.values.root_module.resources[].depends_on",
+            "+.variables.secret.sensitive",
+            "-.variables.secret.value",
+        ];
+        assert_eq!(keys, expected);
+        let count = |document: &Json| document["resource_changes"].as_array().map(Vec::len);
+        assert_eq!(count(&ours), count(&theirs));
+        assert!(!ours.to_string().contains("canary-secret"));
+    }
+
+    #[test]
+    fn what_only_gantry_has_stands_apart() {
+        let document = plan(&full(), &BTreeMap::from([("token".into(), Value::string(CANARY).sensitive())]));
+        assert!(!document.to_string().contains(CANARY), "{document:#}");
+        let gantry = &document["gantry"];
+        assert_eq!(
+            gantry["counts"],
+            json!({ "add": 1, "change": 1, "remove": 0, "forget": 0, "read": 0, "artifacts": 1, "migrations": 1, "checks": 2 })
+        );
+        assert_eq!(gantry["migrations"][0]["up"], "ALTER TABLE orders\n  DROP COLUMN notes;\n");
+        assert_eq!(gantry["checks"][0]["prove"], json!(["local_service.shop"]));
+        assert_eq!(
+            gantry["way_back"][1],
+            json!({ "address": "migration.schema", "possible": false, "sentence": "0003_drop_notes has no down file." })
+        );
+        assert_eq!(gantry["artifacts"], json!([{ "address": "artifact.shop", "kind": "file", "digest": null }]));
+        assert_eq!(document["resource_drift"][0]["change"]["actions"], json!(["update"]));
+        assert_eq!((&document["complete"], &document["applyable"]), (&json!(false), &json!(true)));
+        let shop = &document["resource_changes"][1]["change"];
+        assert_eq!(
+            (&shop["after"]["token"], &shop["after_sensitive"]["token"]),
+            (&json!("(sensitive value)"), &json!(true))
+        );
+        assert_eq!(shop["after_sensitive"]["environment"], json!({ "DATABASE_URL": true }));
+    }
 }

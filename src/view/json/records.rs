@@ -37,7 +37,9 @@ pub fn show(environment: &str, now: &State) -> Json {
     let versions: Vec<Json> = now
         .versions
         .iter()
-        .flat_map(|(address, versions)| versions.iter().map(move |v| json!({ "address": address.to_string(), "values": plain(&v.attributes) })))
+        .flat_map(|(address, versions)| {
+            versions.iter().map(move |v| json!({ "address": address.to_string(), "values": plain(&v.attributes) }))
+        })
         .collect();
     let judged = now.checks.values().map(|(j, at)| check(j, Some(at)));
     let open = now.open.as_ref().map(|open| {

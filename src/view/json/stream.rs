@@ -54,7 +54,12 @@ impl Stream {
         });
         let stream = Self { feed, tally: Mutex::default(), now };
         let version = env!("CARGO_PKG_VERSION");
-        stream.say("info", &format!("Gantry {version}"), "version", vec![("gantry", json!(version)), ("ui", json!(UI))]);
+        stream.say(
+            "info",
+            &format!("Gantry {version}"),
+            "version",
+            vec![("gantry", json!(version)), ("ui", json!(UI))],
+        );
         stream
     }
 
@@ -71,7 +76,12 @@ impl Stream {
         for change in plan.changes.iter().filter(|c| c.drift.is_some()) {
             let action = if change.before.is_some() { "update" } else { "delete" };
             let message = format!("{}: Drift detected ({action})", change.address);
-            self.say("info", &message, "resource_drift", vec![("change", json!({ "resource": resource(&change.address), "action": action }))]);
+            self.say(
+                "info",
+                &message,
+                "resource_drift",
+                vec![("change", json!({ "resource": resource(&change.address), "action": action }))],
+            );
         }
         for change in plan.changes.iter().filter(|c| !c.is_no_op() || c.moved_from.is_some()) {
             self.planned_change(change);
@@ -202,7 +212,9 @@ fn passed(address: &Address, yes: bool) -> Json {
 fn types(address: &Address) -> (&'static str, &'static str, &'static str) {
     match address.kind {
         NodeKind::Migration => ("migration", "migration", "migration"),
-        NodeKind::HealthCheck | NodeKind::SmokeTest | NodeKind::Check => ("check_start", "check_judged", "check_judged"),
+        NodeKind::HealthCheck | NodeKind::SmokeTest | NodeKind::Check => {
+            ("check_start", "check_judged", "check_judged")
+        }
         NodeKind::Data | NodeKind::Resource | NodeKind::Artifact => ("apply_start", "apply_complete", "apply_errored"),
     }
 }
@@ -254,7 +266,8 @@ impl Watcher for Stream {
 
 impl Stream {
     fn step(&self, weight: Weight, event: RunEvent) {
-        let say = |level: &str, message: &str, ty: &str, hook| self.weigh(weight, level, message, ty, vec![("hook", hook)]);
+        let say =
+            |level: &str, message: &str, ty: &str, hook| self.weigh(weight, level, message, ty, vec![("hook", hook)]);
         match event {
             RunEvent::StepStarted { step, address, action, attempt } => {
                 let status = vec![("status", json!("start")), ("attempt", json!(attempt))];

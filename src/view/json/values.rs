@@ -38,9 +38,7 @@ fn shape(value: &Value, is: &dyn Fn(&Value) -> bool) -> Json {
         return json!(true);
     }
     match &value.kind {
-        Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
-            items.iter().map(|v| shape(v, is)).collect()
-        }
+        Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => items.iter().map(|v| shape(v, is)).collect(),
         Kind::Map(_, m) | Kind::Object(m) => {
             let parts = m.iter().map(|(k, v)| ((**k).to_owned(), shape(v, is)));
             Json::Object(parts.filter(|(_, part)| *part != json!(false)).collect())
