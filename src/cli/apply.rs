@@ -31,7 +31,8 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> u8 {
 async fn apply(context: &Context, arguments: &Arguments) -> Result<u8> {
     let view = RunView::of(context.shell);
     let how = arguments.carrying.changing(context, &view)?;
-    let wanted = wanted(&arguments.variables, arguments.limits.options(RunKind::Apply)?, arguments.carrying.allow_destroy)?;
+    let wanted =
+        wanted(&arguments.variables, arguments.limits.options(RunKind::Apply)?, arguments.carrying.allow_destroy)?;
     let file = arguments.plan.clone().map(|p| context.directory.join(p));
     let workspace = match &file {
         Some(path) => of_plan_file(context, arguments, path)?,
@@ -58,11 +59,16 @@ fn of_plan_file(context: &Context, arguments: &Arguments, path: &std::path::Path
         Ok(workspace) if workspace.name == file.inputs.environment => Ok(workspace),
         Ok(workspace) => Err(Failure::refused(
             "Plan file refused",
-            format!("The plan file is for the environment \"{}\", not \"{}\".", file.inputs.environment, workspace.name),
+            format!(
+                "The plan file is for the environment \"{}\", not \"{}\".",
+                file.inputs.environment, workspace.name
+            ),
         )),
         Err(failure) => {
             let recorded = std::path::Path::new(&file.directory);
-            if crate::ports::fs::kind(recorded) == Some(crate::ports::fs::Kind::Directory) && named.is_none_or(|n| n == file.inputs.environment) {
+            if crate::ports::fs::kind(recorded) == Some(crate::ports::fs::Kind::Directory)
+                && named.is_none_or(|n| n == file.inputs.environment)
+            {
                 return Workspace::locate(recorded, None);
             }
             Err(failure)

@@ -35,6 +35,9 @@ mod tests {
         let command = Command::new("gantry").subcommand(Command::new("apply").arg(Arg::new("a").long("auto-approve")));
         let words = |all: &[&str]| all.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
         let given = words(&["apply", "-auto-approve", "-x", "-C", "--", "-auto-approve"]);
-        assert_eq!(with_two_dashes(given, &command), words(&["apply", "--auto-approve", "-x", "-C", "--", "-auto-approve"]));
+        assert_eq!(
+            with_two_dashes(given, &command),
+            words(&["apply", "--auto-approve", "-x", "-C", "--", "-auto-approve"])
+        );
     }
 }

@@ -84,7 +84,10 @@ impl Limits {
 
 fn addresses(option: &str, texts: &[String]) -> Result<Vec<Address>> {
     let parse = |text: &String| {
-        text.parse().map_err(|e| Failure::error("Invalid address", format!("{option}: {e}.")).hint("Addresses look like local_service.shop or module.shop.local_file.config[\"a\"]."))
+        text.parse().map_err(|e| {
+            Failure::error("Invalid address", format!("{option}: {e}."))
+                .hint("Addresses look like local_service.shop or module.shop.local_file.config[\"a\"].")
+        })
     };
     texts.iter().map(parse).collect()
 }
@@ -112,8 +115,9 @@ pub(super) struct Carrying {
 impl Carrying {
     /// As the use cases want it, with the watcher that the shell calls for.
     pub(super) fn changing(&self, context: &Context, watcher: &Arc<RunView>) -> Result<Changing> {
-        let lock_timeout: Duration = crate::plan::duration::parse(&self.lock_timeout)
-            .map_err(|why| Failure::error("Invalid --lock-timeout", format!("--lock-timeout takes a duration: {why}.")))?;
+        let lock_timeout: Duration = crate::plan::duration::parse(&self.lock_timeout).map_err(|why| {
+            Failure::error("Invalid --lock-timeout", format!("--lock-timeout takes a duration: {why}."))
+        })?;
         if self.parallelism == 0 {
             return Err(Failure::error("Invalid --parallelism", "--parallelism is at least 1."));
         }
@@ -228,7 +232,9 @@ impl Judge for Asking {
         let what = match (&open.unwinding, goes_on) {
             (Some(_), _) => "It was going back; that goes on.",
             (None, true) => "It goes on where it stopped.",
-            (None, false) => "The configuration asks for something else now, so it is ended as held, and planning starts anew.",
+            (None, false) => {
+                "The configuration asks for something else now, so it is ended as held, and planning starts anew."
+            }
         };
         self.shell.err(&format!(
             "{} of {} (begun {}) was interrupted. {what}\n",
@@ -239,7 +245,8 @@ impl Judge for Asking {
     }
 
     fn ended_interrupted(&mut self, finished: &Finished) {
-        self.shell.err(&format!("The interrupted run has ended: {}\n", crate::diag::escape_controls(&finished.sentence)));
+        self.shell
+            .err(&format!("The interrupted run has ended: {}\n", crate::diag::escape_controls(&finished.sentence)));
     }
 }
 
@@ -274,7 +281,7 @@ pub(super) fn ended(context: &Context, environment: &str, view: &RunView, applie
 /// Shows how a run ended and gives the exit code.
 pub(super) fn run_ended(context: &Context, environment: &str, view: &RunView, ran: &Ran) -> u8 {
     let shell = context.shell;
-    let code = exit_code::of_outcome(ran.finished.outcome);
+    let code = exit_code::of_ending(&ran.finished.ending);
     let outputs = &ran.finished.state.outputs;
     match view {
         RunView::Json(stream) => {

@@ -1,5 +1,6 @@
 //! Exit codes: the same for every command. `docs/exit-codes.md` explains them to people.
 
+use crate::exec::Ending;
 use crate::ledger::event::RunOutcome;
 use crate::ops::{Failure, FailureKind};
 
@@ -31,13 +32,13 @@ pub fn of_failure(failure: &Failure) -> u8 {
     }
 }
 
-/// The code of a run's end; `None` is a run whose end could not be recorded.
+/// The code of a run's end.
 #[must_use]
-pub fn of_outcome(outcome: Option<RunOutcome>) -> u8 {
-    match outcome {
-        Some(RunOutcome::Verified) => SUCCESS,
-        Some(RunOutcome::RolledBack) => ROLLED_BACK,
-        Some(RunOutcome::Stuck) => STUCK,
-        Some(RunOutcome::Held | RunOutcome::Unknown) | None => UNFINISHED,
+pub fn of_ending(ending: &Ending) -> u8 {
+    match ending {
+        Ending::Ended(RunOutcome::Verified) => SUCCESS,
+        Ending::Ended(RunOutcome::RolledBack) => ROLLED_BACK,
+        Ending::Ended(RunOutcome::Stuck) => STUCK,
+        Ending::Ended(RunOutcome::Held | RunOutcome::Unknown) | Ending::Left | Ending::Broken(_) => UNFINISHED,
     }
 }

@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::shell::Shell;
 use super::{
-    apply, arguments, completions, destroy, exit_code, graph, history, init, output, plan, resume, rollback, show, state,
-    validate, verify, version,
+    apply, arguments, completions, destroy, exit_code, graph, history, init, output, plan, resume, rollback, show,
+    state, validate, verify, version,
 };
 use crate::ops::{Workspace, workspace};
 use crate::ports::env;

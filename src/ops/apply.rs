@@ -123,7 +123,10 @@ pub fn read_plan_file(path: &Path) -> Result<PlanFile> {
     PlanFile::from_bytes(&bytes).map_err(|e| {
         let kind = if matches!(e, PlanFileError::NotAPlan(_)) { FailureKind::Error } else { FailureKind::Refused };
         let detail = format!("The plan file {} is not taken: {e}.", path.display());
-        Failure::new(kind, Diagnostic::error("Plan file refused", detail).hint("Plan again: gantry plan ENVIRONMENT --out FILE"))
+        Failure::new(
+            kind,
+            Diagnostic::error("Plan file refused", detail).hint("Plan again: gantry plan ENVIRONMENT --out FILE"),
+        )
     })
 }
 
@@ -131,7 +134,13 @@ pub fn read_plan_file(path: &Path) -> Result<PlanFile> {
 ///
 /// # Errors
 /// When the steps that come out are not those that the file names.
-pub async fn replan(workspace: &Workspace, file: &PlanFile, fresh: &Fresh<'_>, recorded: &State, key: &Key) -> Result<(Draft, Plan)> {
+pub async fn replan(
+    workspace: &Workspace,
+    file: &PlanFile,
+    fresh: &Fresh<'_>,
+    recorded: &State,
+    key: &Key,
+) -> Result<(Draft, Plan)> {
     let mut draft = Draft::restore(&file.inputs, fresh, key, true)?;
     let catalog = Catalog::built_in();
     let planning = Planning { workspace, catalog: &catalog, targets: None, key };
@@ -143,7 +152,9 @@ pub async fn replan(workspace: &Workspace, file: &PlanFile, fresh: &Fresh<'_>, r
     if plan.effect != file.effect || effect::text(&plan.steps, &seal) != file.steps {
         let detail = "Planning again from what the plan file holds gives other steps than the ones that it names. It was edited, and what \
                       it shows is not what it would do.";
-        return Err(Failure::refused("Plan file refused", detail).hint("Plan again: gantry plan ENVIRONMENT --out FILE"));
+        return Err(
+            Failure::refused("Plan file refused", detail).hint("Plan again: gantry plan ENVIRONMENT --out FILE")
+        );
     }
     Ok((draft, plan))
 }
@@ -174,13 +185,21 @@ async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judg
 }
 
 /// Goes on with an interrupted run if it is still what is asked for; else ends it as held.
-async fn go_on(opened: &mut Opened, draft: &Draft, how: &Changing, judge: &mut dyn Judge, kind: RunKind) -> Result<Option<Ran>> {
+async fn go_on(
+    opened: &mut Opened,
+    draft: &Draft,
+    how: &Changing,
+    judge: &mut dyn Judge,
+    kind: RunKind,
+) -> Result<Option<Ran>> {
     let Some(open) = opened.state.open.clone() else { return Ok(None) };
     let fresh = Fresh { variables: &draft.variables };
     let Some((old, plan)) = opened.interrupted(&fresh).await? else { return Ok(None) };
     let same_variables = {
         let seal = |bytes: &[u8]| opened.key.hmac(bytes);
-        let encoded = |d: &Draft| d.variables.iter().map(|(n, v)| (n.clone(), crate::value::encode(v, &seal))).collect::<Vec<_>>();
+        let encoded = |d: &Draft| {
+            d.variables.iter().map(|(n, v)| (n.clone(), crate::value::encode(v, &seal))).collect::<Vec<_>>()
+        };
         encoded(&old) == encoded(draft)
     };
     let same = open.started.kind == kind && same_variables && planning::unchanged(&old.bundle, &opened.workspace);
@@ -209,7 +228,10 @@ async fn carry_out(
 ) -> Result<Applied> {
     if !made.plan.unreadable.is_empty() {
         let all: Vec<String> = made.plan.unreadable.iter().map(|(a, why)| format!("{a}: {why}")).collect();
-        let detail = format!("Part of what is recorded could not be read, so it is not known what an apply would do:\n  {}", all.join("\n  "));
+        let detail = format!(
+            "Part of what is recorded could not be read, so it is not known what an apply would do:\n  {}",
+            all.join("\n  ")
+        );
         return Err(Failure::new(FailureKind::Incomplete, Diagnostic::error("Incomplete plan", detail)));
     }
     if !made.plan.has_changes() {
@@ -255,7 +277,10 @@ pub async fn apply_file(
 ) -> Result<Applied> {
     let file = read_plan_file(path)?;
     if file.inputs.environment != workspace.name {
-        let detail = format!("The plan file is for the environment \"{}\", not \"{}\".", file.inputs.environment, workspace.name);
+        let detail = format!(
+            "The plan file is for the environment \"{}\", not \"{}\".",
+            file.inputs.environment, workspace.name
+        );
         return Err(Failure::refused("Plan file refused", detail));
     }
     let mut opened = open(workspace, how, judge).await?;
@@ -279,7 +304,9 @@ async fn apply_file_opened(
     }
     // A plan of before the first apply has a key of its own, for there was no ledger to have one.
     let key = match &file.key {
-        Some(hex) => Key::from_hex(hex).ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?,
+        Some(hex) => {
+            Key::from_hex(hex).ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?
+        }
         None => (*opened.key).clone(),
     };
     if let Some(done) = opened.state.generations.iter().find(|g| g.plan.as_deref() == Some(&file.digest)) {
@@ -416,11 +443,20 @@ fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::reco
     let verified = |g: &&crate::ledger::record::Generation| g.outcome == Some(RunOutcome::Verified) && !g.partial;
     let listed = || {
         let all: Vec<String> = state.generations.iter().filter(verified).map(|g| g.number.to_string()).collect();
-        if all.is_empty() { "There is no verified generation.".to_owned() } else { format!("Verified are: {}.", all.join(", ")) }
+        if all.is_empty() {
+            "There is no verified generation.".to_owned()
+        } else {
+            format!("Verified are: {}.", all.join(", "))
+        }
     };
     let found = match to {
         Some(number) => state.find_generation(number),
-        None => state.generations.iter().rev().filter(verified).nth(usize::from(state.generations.last().is_some_and(|g| verified(&g)))),
+        None => state
+            .generations
+            .iter()
+            .rev()
+            .filter(verified)
+            .nth(usize::from(state.generations.last().is_some_and(|g| verified(&g)))),
     };
     match found {
         Some(g) if verified(&g) => Ok(g.clone()),
@@ -442,7 +478,12 @@ fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::reco
 ///
 /// # Errors
 /// When there is none, or it cannot be gone on with.
-pub async fn resume(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Option<Ran>> {
+pub async fn resume(
+    workspace: Workspace,
+    wanted: &Wanted,
+    how: &Changing,
+    judge: &mut dyn Judge,
+) -> Result<Option<Ran>> {
     let mut opened = open(workspace, how, judge).await?;
     let now = planning::open(&opened.workspace, &wanted.variables, Options::default());
     let now = now.map(|(d, _)| d.variables).unwrap_or_default();
@@ -450,6 +491,31 @@ pub async fn resume(workspace: Workspace, wanted: &Wanted, how: &Changing, judge
         let Some((draft, plan)) = opened.interrupted(&Fresh { variables: &now }).await? else { return Ok(None) };
         judge.found_interrupted(&opened.state, true);
         opened.resume(how, &draft, plan).await.map(Some)
+    }
+    .await;
+    opened.close().await;
+    result
+}
+
+/// Runs all checks now and records their verdicts. Changes nothing else.
+///
+/// # Errors
+/// When the environment cannot be planned.
+pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
+    let mut opened = open(workspace, how, judge).await?;
+    let result = async {
+        if opened.state.open.is_some() {
+            let detail = "A run of this environment was interrupted, so what a check would say now belongs to nothing.";
+            return Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"));
+        }
+        let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
+        let plan = opened.planning().plan(&mut draft, &opened.state).await?;
+        let made = Made { plan, draft, state: opened.state.clone(), warnings };
+        if made.plan.steps.is_empty() {
+            return Ok(Applied::Nothing(Box::new(made)));
+        }
+        let ran = opened.run(how, made.plan, &made.draft, None).await?;
+        Ok(Applied::Ran(Box::new(ran)))
     }
     .await;
     opened.close().await;

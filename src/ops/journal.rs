@@ -11,7 +11,7 @@ use crate::ledger::{Backend, Draft, LedgerError, Meta, Writer};
 use crate::ports::clock::Clock;
 
 /// A writer with what every entry of a run carries.
-pub struct RunJournal {
+pub(super) struct RunJournal {
     writer: Mutex<Writer>,
     backend: Arc<dyn Backend>,
     clock: Arc<dyn Clock>,
@@ -22,14 +22,14 @@ pub struct RunJournal {
 impl RunJournal {
     /// For a run.
     #[must_use]
-    pub fn new(writer: Writer, clock: Arc<dyn Clock>, run: String, actor: String) -> Self {
+    pub(super) fn new(writer: Writer, clock: Arc<dyn Clock>, run: String, actor: String) -> Self {
         let backend = Arc::clone(writer.backend());
         Self { writer: Mutex::new(writer), backend, clock, run, actor }
     }
 
     /// The writer back, for what comes after the run.
     #[must_use]
-    pub fn into_writer(self) -> Writer {
+    pub(super) fn into_writer(self) -> Writer {
         self.writer.into_inner()
     }
 }

@@ -9,6 +9,10 @@ mod journal;
 mod way_back;
 pub mod run;
 pub mod apply;
+pub mod init;
+pub mod show;
+pub mod validate;
+pub mod verify_ledger;
 
 pub use error::{Failure, FailureKind, Result};
 pub use records::Records;

@@ -12,7 +12,7 @@ use super::targets::Targets;
 use super::way_back::WayBackFrom;
 use super::workspace::Workspace;
 use crate::event::Watcher;
-use crate::exec::{Begin, Finished, Runner};
+use crate::exec::{Begin, Ending, Finished, Patience, Runner};
 use crate::ledger::event::{Event, RunOutcome, RunStarted};
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
 use crate::ledger::{Backend, Key, LocalBackend, RawEntry, State, Writer};
@@ -73,7 +73,11 @@ impl Opened {
     ///
     /// # Errors
     /// When another command holds the lease for too long, or the ledger cannot be read.
-    pub async fn open(workspace: Workspace, how: &Changing, waiting: &mut (dyn FnMut(&LeaseRecord) + Send)) -> Result<Self> {
+    pub async fn open(
+        workspace: Workspace,
+        how: &Changing,
+        waiting: &mut (dyn FnMut(&LeaseRecord) + Send),
+    ) -> Result<Self> {
         let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(&workspace.state));
         let clock: Arc<dyn crate::ports::clock::Clock> = Arc::new(crate::ports::clock::SystemClock);
         let terms = Terms::default();
@@ -160,11 +164,18 @@ impl Opened {
         Ok(Ran { plan: Box::new(plan), finished, resumed: false })
     }
 
-    async fn carry_out(&mut self, how: &Changing, plan: &Plan, run: String, begin: Begin, draft: &Draft) -> Result<Finished> {
+    async fn carry_out(
+        &mut self,
+        how: &Changing,
+        plan: &Plan,
+        run: String,
+        begin: Begin,
+        draft: &Draft,
+    ) -> Result<Finished> {
         let Some(writer) = self.writer.take() else {
             return Err(Failure::error("Internal error", "The ledger's writer was used up. This is a bug in Gantry."));
         };
-        let journal = Arc::new(RunJournal::new(writer, Arc::clone(&self.targets.clock), run, env::user()));
+        let journal = Arc::new(RunJournal::new(writer, Arc::clone(&self.targets.clock), run.clone(), env::user()));
         let key = Arc::clone(&self.key);
         let way_back = WayBackFrom {
             workspace: self.workspace.clone(),
@@ -173,19 +184,23 @@ impl Opened {
             lineage: self.lineage.clone(),
             project: how.project.clone(),
             failed: draft.clone(),
+            down_anyway: down_anyway(plan),
         };
         let runner = Runner {
+            run,
             journal: Arc::clone(&journal) as Arc<dyn crate::exec::Journal>,
             providers: self.targets.providers.clone(),
             clock: Arc::clone(&self.targets.clock),
             seal: Arc::new(move |bytes: &[u8]| key.hmac(bytes)),
             lineage: self.lineage.clone(),
-            environment: self.workspace.environment.clone(),
+            environment_dir: self.workspace.environment.clone(),
             blobs: self.workspace.blobs(&draft.bundle.project),
             watcher: Arc::clone(&how.watcher),
             interrupts: how.interrupts.clone(),
             parallelism: how.parallelism,
             way_back: Arc::new(way_back),
+            images: Arc::new(super::targets::Registry),
+            patience: Patience::default(),
         };
         let state = std::mem::take(&mut self.state);
         let finished = runner.run(plan, state, begin).await;
@@ -204,8 +219,9 @@ impl Opened {
     pub async fn interrupted(&self, fresh: &Fresh<'_>) -> Result<Option<(Draft, Plan)>> {
         let Some(open) = &self.state.open else { return Ok(None) };
         let json = records::blob_json(self.backend.as_ref(), &open.started.inputs).await?;
-        let saved: SavedInputs = serde_json::from_value(json)
-            .map_err(|e| Failure::error("Unreadable ledger", format!("The inputs of the interrupted run cannot be read: {e}.")))?;
+        let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
+            Failure::error("Unreadable ledger", format!("The inputs of the interrupted run cannot be read: {e}."))
+        })?;
         let mut draft = Draft::restore(&saved, fresh, &self.key, true)?;
         let before = self.entries.iter().take_while(|e| e.run.as_deref() != Some(&open.run));
         let base = records::replay(before)?;
@@ -270,9 +286,7 @@ impl Opened {
             event: serde_json::to_value(&event).expect("invariant: an event is plain data with text keys"),
         };
         for entry in writer.append(vec![draft]).await? {
-            self.state
-                .apply(&records::meta(&entry), &event)
-                .map_err(|e| Failure::error("Ledger", format!("{e}.")))?;
+            self.state.apply(&records::meta(&entry), &event).map_err(|e| Failure::error("Ledger", format!("{e}.")))?;
         }
         Ok(())
     }
@@ -282,6 +296,12 @@ impl Ran {
     /// Whether everything asked for is serving.
     #[must_use]
     pub fn verified(&self) -> bool {
-        self.finished.outcome == Some(RunOutcome::Verified)
+        self.finished.ending == Ending::Ended(RunOutcome::Verified)
     }
+}
+
+/// The migrations that go down on a way back even after traffic has moved.
+fn down_anyway(plan: &Plan) -> Vec<crate::addr::Address> {
+    let down = |c: &&crate::plan::Change| matches!(&c.detail, crate::plan::Detail::Migration(m) if m.down_on_rollback);
+    plan.changes.iter().filter(down).map(|c| c.address.clone()).collect()
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use super::error::{Failure, Result};
 use super::workspace::Workspace;
+use crate::exec::Images;
+use crate::ledger::record::Pin;
 use crate::ports::clock::{Clock, SystemClock};
 use crate::ports::env;
 use crate::provider::catalog::Catalog;
@@ -20,6 +22,8 @@ pub struct Targets {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     catalog: Catalog,
+    /// Whether nobody is really asked: whatever is outside counts as not there.
+    unasked: bool,
 }
 
 impl Targets {
@@ -44,7 +48,20 @@ impl Targets {
             providers: [("local".to_owned(), local)].into(),
             clock: Arc::new(SystemClock),
             catalog: Catalog::built_in(),
+            unasked: false,
         })
+    }
+
+    /// The same for a plan that is made to see whether a configuration is valid: nobody outside is asked.
+    #[must_use]
+    pub fn unasked(self) -> Self {
+        Self { unasked: true, ..self }
+    }
+
+    /// Whether nobody outside may be asked.
+    #[must_use]
+    pub fn is_unasked(&self) -> bool {
+        self.unasked
     }
 
     /// The time of day.
@@ -94,7 +111,17 @@ impl Targets {
     /// # Errors
     /// When the registry does not tell; a sentence.
     pub async fn image(&self, reference: &str) -> std::result::Result<String, String> {
-        let _ = reference;
-        Err("Image references are resolved through a registry, and none is wired yet.".into())
+        Registry.resolve(reference).await.map(|pin| pin.digest)
+    }
+}
+
+/// Resolves image references through their registries.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Registry;
+
+#[async_trait::async_trait]
+impl Images for Registry {
+    async fn resolve(&self, reference: &str) -> std::result::Result<Pin, String> {
+        Err(format!("no registry for {reference}"))
     }
 }

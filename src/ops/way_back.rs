@@ -12,7 +12,7 @@ use super::workspace::Workspace;
 use crate::addr::Address;
 use crate::exec::WayBackPlanner;
 use crate::ledger::{Backend, Key, State};
-use crate::plan::{Detail, Facts, Options, Plan, SavedInputs};
+use crate::plan::{Facts, Options, Plan, SavedInputs};
 use crate::provider::catalog::Catalog;
 
 /// Who plans the way back of a run.
@@ -24,12 +24,14 @@ pub(super) struct WayBackFrom {
     pub(super) project: Option<PathBuf>,
     /// What the failed run was made from: the secrets of now, and, on a first deployment, its migrations.
     pub(super) failed: Draft,
+    /// The migrations with `on_rollback = "down"`.
+    pub(super) down_anyway: Vec<Address>,
 }
 
 #[async_trait::async_trait]
 impl WayBackPlanner for WayBackFrom {
-    async fn plan(&self, state: &State, plan: &Plan) -> std::result::Result<Plan, String> {
-        self.make(state, plan).await.map_err(|failure| {
+    async fn plan(&self, state: &State) -> std::result::Result<Plan, String> {
+        self.make(state).await.map_err(|failure| {
             let all: Vec<String> =
                 failure.diagnostics.sorted().iter().map(|d| format!("{}: {}", d.summary, d.detail)).collect();
             all.join("; ")
@@ -38,7 +40,7 @@ impl WayBackPlanner for WayBackFrom {
 }
 
 impl WayBackFrom {
-    async fn make(&self, state: &State, plan: &Plan) -> Result<Plan> {
+    async fn make(&self, state: &State) -> Result<Plan> {
         let catalog = Catalog::built_in();
         let targets = Targets::open(&self.workspace, &self.lineage, self.project.clone())?;
         let planning =
@@ -50,8 +52,12 @@ impl WayBackFrom {
         let mut draft = match base {
             Some(base) => {
                 let json = records::blob_json(self.backend.as_ref(), &base.inputs).await?;
-                let saved: SavedInputs = serde_json::from_value(json)
-                    .map_err(|e| Failure::error("Unreadable ledger", format!("The inputs of generation {} cannot be read: {e}.", base.number)))?;
+                let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
+                    Failure::error(
+                        "Unreadable ledger",
+                        format!("The inputs of generation {} cannot be read: {e}.", base.number),
+                    )
+                })?;
                 Draft::restore(&saved, &Fresh { variables: &self.failed.variables }, &self.key, false)?
             }
             None => self.failed.clone(),
@@ -62,7 +68,7 @@ impl WayBackFrom {
             kind: open.started.kind,
             limit: Some(open.touched.clone()),
             pins: pins.into_iter().filter(|(a, _)| open.touched.contains(a)).collect(),
-            revert: self.reverts(state, plan),
+            revert: self.reverts(state),
             older: true,
             going_back: true,
             to_nothing: base.is_none(),
@@ -75,15 +81,12 @@ impl WayBackFrom {
     /// The migrations of the run that are taken back: those with a way back, newest first, as long as no traffic has reached
     /// what needs them, or where the configuration says that they go down in any case. One without a way back keeps all
     /// that came before it.
-    fn reverts(&self, state: &State, plan: &Plan) -> BTreeMap<Address, Vec<u64>> {
+    fn reverts(&self, state: &State) -> BTreeMap<Address, Vec<u64>> {
         let Some(open) = &state.open else { return BTreeMap::new() };
         let mut all: BTreeMap<Address, Vec<u64>> = BTreeMap::new();
         let mut stopped = Vec::new();
         for (address, migration) in open.migrated.iter().rev() {
-            let down_anyway = plan.changes.iter().any(|c| {
-                c.address == *address && matches!(&c.detail, Detail::Migration(m) if m.down_on_rollback)
-            });
-            let may = !open.switched || down_anyway || open.started.base.is_none();
+            let may = !open.switched || self.down_anyway.contains(address) || open.started.base.is_none();
             if migration.down.is_none() || !may {
                 stopped.push(address.clone());
             }

@@ -36,6 +36,8 @@ pub(super) struct Context<'a> {
     pub(super) inside_run: bool,
     /// Whether checks run.
     pub(super) with_checks: bool,
+    /// Whether nothing but checks runs.
+    pub(super) only_checks: bool,
     /// Pins of the generation that is gone back to.
     pub(super) pins: &'a BTreeMap<Address, crate::ledger::record::Pin>,
 }
@@ -454,7 +456,7 @@ impl Lowerer<'_> {
     fn verify_and_commit(&mut self) {
         let working = self.steps.iter().any(|s| !matches!(s.work, Work::Barrier));
         let mut last: Vec<usize> = (0..self.steps.len()).filter(|s| !self.late.contains(s)).collect();
-        if self.context.with_checks && working {
+        if self.context.with_checks && (working || self.context.only_checks) {
             for position in 0..self.changes.len() {
                 let change = &self.changes[position];
                 let Detail::Check(detail) = &change.detail else { continue };

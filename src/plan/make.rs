@@ -66,8 +66,15 @@ impl Planner<'_> {
         let warnings = self.world.diagnostics.take();
         let inputs = self.world.inputs;
         let outputs = outputs(&self.world);
-        let cause = self.changes.iter().any(Change::is_cause);
+        let only_checks = inputs.options.kind == crate::ledger::event::RunKind::Verify;
+        let cause = only_checks || self.changes.iter().any(Change::is_cause);
         let mut changes = self.changes;
+        if only_checks {
+            // `verify` asks what is, whatever an apply would make of it.
+            for change in changes.iter_mut().filter(|c| !c.address.kind.is_probe()) {
+                change.kind = ChangeKind::NoOp;
+            }
+        }
         if !cause {
             // Nothing changes, so no check runs: when each last passed is shown instead.
             for change in changes.iter_mut().filter(|c| c.address.kind.is_probe()) {
@@ -81,6 +88,7 @@ impl Planner<'_> {
             catalog: inputs.catalog,
             inside_run: inputs.options.limit.is_some(),
             with_checks: cause,
+            only_checks,
             pins: &inputs.options.pins,
         };
         let steps = lower::sorted(lower::lower(&changes, context));
