@@ -1,12 +1,16 @@
 //! `local_command`: real commands under a real shim.
 
+#![expect(clippy::disallowed_methods, reason = "tests stop where something is not as it has to be")]
+
 use std::time::{Duration, Instant};
 
 use gantry::provider::local::Local;
 use gantry::provider::{Action, Context, Found, Observation, Outcome, Prior, ProblemClass, Provider as _, Silent};
 use gantry::value::{Type, Value};
 
-use crate::local_support::{Place, applied, argv, eventually, found, kill, nothing_left, processes_with, rejected, shell, text, told};
+use crate::local_support::{
+    Place, applied, argv, eventually, found, kill, nothing_left, processes_with, rejected, shell, text, told,
+};
 
 const TY: &str = "local_command";
 
@@ -64,7 +68,10 @@ async fn a_failure_has_code_and_last_lines() {
 async fn what_cannot_be_started_is_said() {
     let place = Place::new();
     for (argv, words) in [
-        (argv(["no-such-program-anywhere"]), "there is no program \"no-such-program-anywhere\" in the directories of PATH"),
+        (
+            argv(["no-such-program-anywhere"]),
+            "there is no program \"no-such-program-anywhere\" in the directories of PATH",
+        ),
         (argv(["./missing"]), "there is no program \"./missing\""),
     ] {
         let planned = place.planned(TY, [("create", argv)]);
@@ -179,7 +186,11 @@ async fn read_looks_at_what_is_there() {
     let place = Place::new();
     let planned = place.planned(
         TY,
-        [("create", shell("echo 1 > thing")), ("read", shell("test -e thing || exit 3; cat thing")), ("destroy", shell("rm thing"))],
+        [
+            ("create", shell("echo 1 > thing")),
+            ("read", shell("test -e thing || exit 3; cat thing")),
+            ("destroy", shell("rm thing")),
+        ],
     );
     let made = place.create(TY, &planned).await;
     assert_eq!(made.attributes.get_str("stdout"), Some("1"));
@@ -189,14 +200,19 @@ async fn read_looks_at_what_is_there() {
     std::fs::remove_file(place.path("thing")).unwrap();
     assert_eq!(place.observe(TY, &made).await, Observation::Absent);
     std::fs::create_dir(place.path("thing")).unwrap();
-    assert!(matches!(place.observe(TY, &made).await, Observation::Unreadable(why) if why.contains("exited with code 1")));
+    assert!(
+        matches!(place.observe(TY, &made).await, Observation::Unreadable(why) if why.contains("exited with code 1"))
+    );
 }
 
 /// A helper process that acts and is killed; the command goes on.
 #[tokio::test]
 async fn a_command_survives_whoever_started_it() {
     let place = Place::new();
-    let planned = place.planned(TY, [("create", shell("echo begun > begun; while ! test -e go; do sleep 0.05; done; echo end; echo x >> runs"))]);
+    let planned = place.planned(
+        TY,
+        [("create", shell("echo begun > begun; while ! test -e go; do sleep 0.05; done; echo end; echo x >> runs"))],
+    );
     let act = place.act(Action::Create, TY, planned, None);
     {
         // Dropping the future is what a killed Gantry does: nobody waits any more.
@@ -207,10 +223,15 @@ async fn a_command_survives_whoever_started_it() {
             () = eventually("it has begun", async || place.path("begun").exists()) => {}
         }
     }
-    let shim = processes_with(place.root.path().to_str().unwrap()).into_iter().find(|(_, line)| line.contains("__command"));
+    let shim =
+        processes_with(place.root.path().to_str().unwrap()).into_iter().find(|(_, line)| line.contains("__command"));
     let (shim, _) = shim.expect("the shim runs");
     let session = std::fs::read_to_string(format!("/proc/{shim}/stat")).unwrap();
-    assert_eq!(session.rsplit_once(')').unwrap().1.split_whitespace().nth(3), Some(shim.to_string().as_str()), "its own session");
+    assert_eq!(
+        session.rsplit_once(')').unwrap().1.split_whitespace().nth(3),
+        Some(shim.to_string().as_str()),
+        "its own session"
+    );
     let (found, ()) = tokio::join!(place.local.find(&act), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         std::fs::write(place.path("go"), "").unwrap();
@@ -273,7 +294,8 @@ async fn one_that_was_looked_for_does_not_start_late() {
         let root = place.context.state.join("run/commands");
         let waiting = |e: &std::fs::DirEntry| !e.path().join("exit.json").exists();
         let directory = std::fs::read_dir(root).unwrap().flatten().find(waiting).unwrap().path();
-        let late = std::process::Command::new(&place.context.program).arg("__command").arg(&directory).status().unwrap();
+        let late =
+            std::process::Command::new(&place.context.program).arg("__command").arg(&directory).status().unwrap();
         assert!(late.success());
     }
     assert_eq!(read(&place, "runs"), "x\n", "only the one that nobody had looked for came late and ran");
@@ -288,10 +310,7 @@ async fn secrets_are_not_told() {
         [
             ("create", shell("echo $PASSWORD; exit $CODE")),
             ("destroy", shell("echo $PASSWORD > destroyed")),
-            (
-                "environment",
-                Value::object_of([("PASSWORD", text(secret).sensitive()), ("CODE", text("1"))]),
-            ),
+            ("environment", Value::object_of([("PASSWORD", text(secret).sensitive()), ("CODE", text("1"))])),
         ],
     );
     let outcome = place.run(&place.act(Action::Create, TY, planned.clone(), None)).await;

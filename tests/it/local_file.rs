@@ -67,7 +67,8 @@ async fn what_somebody_changed_is_neither_changed_nor_deleted() {
 async fn modes_are_seen_and_put_right() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();
-    let planned = place.planned(TY, [("filename", text("m")), ("content", text("x")), ("file_permission", text("0600"))]);
+    let planned =
+        place.planned(TY, [("filename", text("m")), ("content", text("x")), ("file_permission", text("0600"))]);
     let made = place.create(TY, &planned).await;
     let mode = |p: &Place| std::fs::metadata(p.path("m")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&place), 0o600);

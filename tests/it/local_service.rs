@@ -1,15 +1,24 @@
 //! `local_service`: real processes, real HTTP, real kills.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests stop where something is not as it has to be"
+)]
+
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use gantry::provider::{Act, Action, Found, Observation, Outcome, Prior, ProblemClass, Provider as _, Readiness, Silent};
+use gantry::provider::{
+    Act, Action, Found, Observation, Outcome, Prior, ProblemClass, Provider as _, Readiness, Silent,
+};
 use gantry::value::{Type, Value};
 
 use crate::local_support::{
-    Place, argv, eventually, found, free_port, json, kill, nothing_left, processes_with, rejected, server, shell, text, told,
+    Place, argv, eventually, found, free_port, json, kill, nothing_left, processes_with, rejected, server, shell, text,
+    told,
 };
 
 const TY: &str = "local_service";
@@ -36,7 +45,10 @@ fn stage(place: &Place, planned: Value, prior: &Prior) -> Act {
 }
 
 fn switch(place: &Place, staged: &Prior, prior: &Prior) -> Act {
-    Act { staged: Some(staged.identity.clone()), ..place.act(Action::Switch, TY, staged.attributes.clone(), Some(prior.clone())) }
+    Act {
+        staged: Some(staged.identity.clone()),
+        ..place.act(Action::Switch, TY, staged.attributes.clone(), Some(prior.clone()))
+    }
 }
 
 fn retire(place: &Place, old: &Prior) -> Act {
@@ -79,7 +91,8 @@ impl Client {
             bytes.extend_from_slice(&buffer[..n]);
             let all = String::from_utf8_lossy(&bytes).into_owned();
             let Some((head, body)) = all.split_once("\r\n\r\n") else { continue };
-            let length = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
+            let length =
+                head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
             if body.len() >= length.unwrap_or(0) {
                 return Ok((head[9..12].parse().unwrap(), body.to_owned()));
             }
@@ -268,7 +281,9 @@ async fn a_killed_replica_is_replaced_and_its_reads_go_elsewhere() {
     kill(victim);
     eventually("somebody notices", async || place.readiness(TY, &made).await != Readiness::Ready).await;
     match place.readiness(TY, &made).await {
-        Readiness::Failed(why) => assert!(why.contains("1 of 2 replicas is ready") && why.contains("signal 9"), "{why}"),
+        Readiness::Failed(why) => {
+            assert!(why.contains("1 of 2 replicas is ready") && why.contains("signal 9"), "{why}");
+        }
         Readiness::Ready => {} // it was quick
         Readiness::Pending(why) => panic!("{why}"),
     }
@@ -276,7 +291,11 @@ async fn a_killed_replica_is_replaced_and_its_reads_go_elsewhere() {
     stop.store(true, Ordering::SeqCst);
     let failures: Vec<String> = readers.into_iter().flat_map(|r| r.join().unwrap()).collect();
     assert!(failures.is_empty(), "{failures:?}");
-    assert!(processes_with(&format!("GANTRY_SERVICE={}", json(&made.identity, "service"))).iter().all(|(pid, _)| *pid != victim));
+    assert!(
+        processes_with(&format!("GANTRY_SERVICE={}", json(&made.identity, "service")))
+            .iter()
+            .all(|(pid, _)| *pid != victim)
+    );
     place.delete(TY, made).await;
     nothing_left(&place).await;
 }
@@ -317,7 +336,10 @@ async fn a_version_that_dies_at_once_fails_fast_with_its_last_words() {
     let outcome = place.run(&act).await;
     assert!(start.elapsed() < Duration::from_secs(5));
     let told = told(&outcome);
-    assert!(told.contains("exited with code 3 twice within") && told.contains("the reason is (sensitive value)"), "{told}");
+    assert!(
+        told.contains("exited with code 3 twice within") && told.contains("the reason is (sensitive value)"),
+        "{told}"
+    );
     assert!(!told.contains("swordfish"), "{told}");
     nothing_left(&place).await;
     // The same beside a version that serves: that one is not touched.
@@ -366,7 +388,8 @@ async fn an_act_goes_on_without_whoever_asked() {
     let port = free_port();
     let mut planned = service(&place, port, 1, "v1").as_map().unwrap().clone();
     let script = planned["command"].as_items().unwrap()[1].as_str().unwrap().to_owned();
-    planned.insert("command".into(), shell(&format!("while ! test -e go; do sleep 0.05; done; exec python3 {script} v1")));
+    planned
+        .insert("command".into(), shell(&format!("while ! test -e go; do sleep 0.05; done; exec python3 {script} v1")));
     let act = place.act(Action::Create, TY, Value::object(planned), None);
     {
         let running = place.local.act(&act, &Silent);
@@ -417,7 +440,11 @@ async fn tcp_goes_through() {
     let echo = "import os, socketserver\nclass E(socketserver.StreamRequestHandler):\n  def handle(self):\n    for line in self.rfile: self.wfile.write(line.upper())\nsocketserver.ThreadingTCPServer((\"127.0.0.1\", int(os.environ[\"PORT\"])), E).serve_forever()";
     let planned = place.planned(
         TY,
-        [("command", argv(["python3", "-c", echo])), ("port", Value::number(i64::from(port))), ("protocol", text("tcp"))],
+        [
+            ("command", argv(["python3", "-c", echo])),
+            ("port", Value::number(i64::from(port))),
+            ("protocol", text("tcp")),
+        ],
     );
     let made = place.create(TY, &planned).await;
     assert_eq!(made.attributes.get_str("url"), Some(format!("tcp://127.0.0.1:{port}").as_str()));

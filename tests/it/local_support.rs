@@ -1,5 +1,11 @@
 //! What the tests of the local target share: a place to work in, acts, a small web server.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests stop where something is not as it has to be"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

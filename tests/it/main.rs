@@ -4,3 +4,4 @@ mod local_support;
 mod local_file;
 mod local_command;
 mod local_service;
+mod local_conformance;

@@ -20,7 +20,7 @@ pub use identity::{ProcessId, Signal};
 pub use lock::Lock;
 pub use socket::{bind_in, connect_in};
 pub use spawn::{
-    Captured, Detached, Ended, Launch, LaunchError, Piped, adopt_orphans, become_program, capture, find_program, leave_session,
-    new_session, start_detached, start_piped, terminate_signal,
+    Captured, Detached, Ended, Launch, LaunchError, Piped, adopt_orphans, become_program, capture, find_program,
+    leave_session, new_session, start_detached, start_piped, terminate_signal,
 };
 pub use table::{kill_with_variable, port_owner, reap_orphans, with_variable};

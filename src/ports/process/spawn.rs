@@ -322,7 +322,12 @@ struct Stream {
 }
 
 /// Reads a stream to its end, keeping `limit` bytes of its head, in memory and in `file`.
-async fn pump(mut from: impl AsyncRead + Unpin, limit: usize, file: Option<PathBuf>, kept: &mut Stream) -> io::Result<()> {
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    limit: usize,
+    file: Option<PathBuf>,
+    kept: &mut Stream,
+) -> io::Result<()> {
     use std::io::Write as _;
     let mut file = match file {
         Some(path) => Some(OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?),

@@ -33,7 +33,8 @@ pub(super) enum NoAnswer {
 /// Asks a supervisor.
 pub(super) async fn ask(directory: &Directory, request: Request, deadline: Duration) -> Result<Answer, NoAnswer> {
     let Ok(mut stream) = process::connect_in(&directory.0, SOCKET).await else { return Err(NoAnswer::NotRunning) };
-    let mut line = serde_json::to_string(&Question { v: VERSION, request }).expect("invariant: a request is plain data");
+    let mut line =
+        serde_json::to_string(&Question { v: VERSION, request }).expect("invariant: a request is plain data");
     line.push('\n');
     if line.len() > LINE_MAX {
         return Err(NoAnswer::Broken(format!("the request is larger than {LINE_MAX} bytes")));
@@ -53,6 +54,27 @@ pub(super) async fn ask(directory: &Directory, request: Request, deadline: Durat
     };
     crash::point("service answer");
     serde_json::from_str(&answer).map_err(|_| NoAnswer::Broken("it speaks another version".into()))
+}
+
+/// Asks what became of an operation and waits for its end. `NotRunning` means that no supervisor runs, and that none which was
+/// started will come late.
+pub(super) async fn outcome(directory: &Directory, op: &str, deadline: Duration) -> Result<Answer, NoAnswer> {
+    let clock = SystemClock;
+    let start = clock.elapsed();
+    loop {
+        match ask(directory, Request::Await { op: op.to_owned() }, deadline).await {
+            Err(NoAnswer::NotRunning) => {}
+            other => return other,
+        }
+        if directory.supervisor().is_none() && fence(directory).await {
+            return Err(NoAnswer::NotRunning);
+        }
+        // One holds the lock and has not opened its socket yet, or has closed it and not gone yet.
+        if clock.elapsed().saturating_sub(start) > START {
+            return Err(NoAnswer::Late);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// How a service does.

@@ -19,12 +19,14 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::shim::{self, Exit, Request, Standing};
-use super::words::{DURATION_MAX, duration_fault, from_json, keep, kept, parse_duration, redact, secrets, string_map, strings, with};
+use super::words::{
+    DURATION_MAX, duration_fault, from_json, keep, kept, parse_duration, redact, secrets, string_map, strings, with,
+};
 use crate::ports::process::{Captured, Ended, Launch, capture};
 use crate::ports::{crash, fs};
 use crate::provider::{
-    Act, Action, Context, Evidence, Found, Observation, Outcome, Prior, Problem, ProblemClass, Progress, ProposedChange,
-    Readiness,
+    Act, Action, Context, Evidence, Found, Observation, Outcome, Prior, Problem, ProblemClass, Progress,
+    ProposedChange, Readiness,
 };
 use crate::value::{Kind, Type, Value};
 
@@ -156,7 +158,9 @@ fn work(context: &Context, act: &Act) -> Result<Work, Problem> {
         Action::Create => Ok(Work::Run(argv(&act.planned, "create"), act.planned.clone())),
         Action::Update if act.planned.get("exit_code").is_some_and(|code| !code.is_null()) => Ok(Work::Record),
         Action::Update => match argv(&act.planned, "update") {
-            none if none.is_empty() => Err(invalid("The triggers changed and there is no \"update\" command; plan again.")),
+            none if none.is_empty() => {
+                Err(invalid("The triggers changed and there is no \"update\" command; plan again."))
+            }
             update => Ok(Work::Run(update, act.planned.clone())),
         },
         Action::Delete => {
@@ -320,7 +324,7 @@ pub(super) async fn observe(context: &Context, prior: &Prior) -> Observation {
         Ok(Some(seen)) => {
             let stdout = shim::stdout(context, prior.identity.get("op").and_then(Json::as_str).unwrap_or_default());
             let [stdout_now, json] = said(&seen.stdout, seen.dropped, !hidden.is_empty());
-            let unchanged = prior.attributes.get("stdout").is_some_and(|v| v.is_unknown())
+            let unchanged = prior.attributes.get("stdout").is_some_and(Value::is_unknown)
                 && stdout.is_some_and(|before| said(&before, 0, true)[0].1 == stdout_now.1);
             let attributes =
                 if unchanged { prior.attributes.clone() } else { with(&prior.attributes, [stdout_now, json]) };
@@ -357,7 +361,9 @@ pub(super) async fn find(context: &Context, act: &Act) -> Found {
                     shim::directory(context, &act.op).display()
                 ))
             } else {
-                Found::Repeat(format!("The \"{word}\" command of {address} was interrupted; it is declared safe to run again."))
+                Found::Repeat(format!(
+                    "The \"{word}\" command of {address} was interrupted; it is declared safe to run again."
+                ))
             }
         }
         Standing::Unreadable(why) => Found::CannotTell(why),

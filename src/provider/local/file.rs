@@ -45,8 +45,7 @@ pub(super) fn compute(change: &ProposedChange<'_>) -> Vec<(&'static str, Value)>
 
 pub(super) fn validate(object: &Value) -> Vec<(&'static str, String)> {
     let mut faults = Vec::new();
-    let given: Vec<&str> =
-        CONTENTS.into_iter().filter(|name| object.get(name).is_some_and(|v| !v.is_null())).collect();
+    let given: Vec<&str> = CONTENTS.into_iter().filter(|name| object.get(name).is_some_and(|v| !v.is_null())).collect();
     if given.len() > 1 {
         faults.push(("content", format!("Only one of {} can be given: they are the same bytes.", given.join(" and "))));
     }
@@ -59,7 +58,10 @@ pub(super) fn validate(object: &Value) -> Vec<(&'static str, String)> {
         if let Some(text) = object.get_str(name)
             && mode(text).is_none()
         {
-            faults.push((name, format!("\"{text}\" are not permissions. Write three or four octal digits, as in \"0644\".")));
+            faults.push((
+                name,
+                format!("\"{text}\" are not permissions. Write three or four octal digits, as in \"0644\"."),
+            ));
         }
     }
     if object.get_str("filename") == Some("") {
@@ -87,7 +89,8 @@ struct Content {
 
 /// The content that an object asks for; `None` where it is not known.
 fn content_of(object: &Value) -> Result<Option<Content>, Problem> {
-    let Some((name, value)) = CONTENTS.into_iter().find_map(|n| Some((n, object.get(n).filter(|v| !v.is_null())?))) else {
+    let Some((name, value)) = CONTENTS.into_iter().find_map(|n| Some((n, object.get(n).filter(|v| !v.is_null())?)))
+    else {
         return Ok(Some(Content { bytes: Vec::new(), sensitive: false }));
     };
     let Some(text) = value.as_str() else { return Ok(None) };
@@ -177,7 +180,13 @@ fn standing(path: &Path) -> Result<Option<Vec<u8>>, Problem> {
 }
 
 /// Refuses unless what stands there is what was recorded or what the plan saw.
-fn check_ours(files: &Files<'_>, prior: &Prior, path: &Path, now: &[u8], planned: Option<&[u8]>) -> Result<(), Problem> {
+fn check_ours(
+    files: &Files<'_>,
+    prior: &Prior,
+    path: &Path,
+    now: &[u8],
+    planned: Option<&[u8]>,
+) -> Result<(), Problem> {
     let recorded = prior.identity.get("digest").and_then(serde_json::Value::as_str).unwrap_or("none");
     let seen = content_of(&prior.attributes)?.is_some_and(|c| c.bytes == now);
     if seen || files.has_digest(now, recorded).map_err(|e| problem(&e))? || planned == Some(now) {
@@ -199,7 +208,9 @@ fn write(files: &Files<'_>, act: &Act) -> Result<Outcome, Problem> {
     let path = files.path(name);
     let content = content_of(&act.planned)?.ok_or_else(|| invalid("The content of this file is not known yet."))?;
     if content.bytes.len() as u64 > SIZE_MAX {
-        return Err(invalid(format!("The content is larger than {SIZE_MAX} bytes, the most that a local_file may have.")));
+        return Err(invalid(format!(
+            "The content is larger than {SIZE_MAX} bytes, the most that a local_file may have."
+        )));
     }
     let permission = act.planned.get_str("file_permission").unwrap_or("0644");
     let bits = mode(permission).ok_or_else(|| invalid(format!("\"{permission}\" are no permissions.")))?;
@@ -324,12 +335,12 @@ pub(super) fn find(context: &Context, act: &Act) -> Found {
     }
     let now = match standing(&path) {
         Ok(now) => now,
-        Err(e) => return Found::CannotTell(e.sentence),
+        Err(e) if e.class == ProblemClass::Denied => return Found::CannotTell(e.sentence),
+        // A directory, or far too large: not what this act would have left.
+        Err(_) => return Found::NotDone,
     };
     match (act.action, now) {
-        (Action::Delete, None) => {
-            Found::Done { attributes: Value::null(Type::Any), identity: serde_json::Value::Null }
-        }
+        (Action::Delete, None) => Found::Done { attributes: Value::null(Type::Any), identity: serde_json::Value::Null },
         (Action::Create | Action::Update, Some(now)) => {
             let bits = act.planned.get_str("file_permission").and_then(mode);
             let planned = content_of(&act.planned).ok().flatten().is_some_and(|c| c.bytes == now);

@@ -4,8 +4,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::{command, data, file, service};
 use crate::provider::{
-    Act, Action, Context, Evidence, Found, Observation, ObserveRequest, Outcome, Problem, ProblemClass, Progress, Provider,
-    ReadRequest, Readiness, ResourceSchema,
+    Act, Action, Context, Evidence, Found, Observation, ObserveRequest, Outcome, Problem, ProblemClass, Progress,
+    Provider, ReadRequest, Readiness, ResourceSchema,
 };
 use crate::value::Value;
 
@@ -54,7 +54,11 @@ pub(super) fn tail(text: &str, most: usize) -> &str {
         start += 1;
     }
     let cut = &text[start..];
-    if start == 0 { cut } else { cut.split_once('\n').map_or(cut, |(_, rest)| if rest.is_empty() { cut } else { rest }) }
+    if start == 0 {
+        cut
+    } else {
+        cut.split_once('\n').map_or(cut, |(_, rest)| if rest.is_empty() { cut } else { rest })
+    }
 }
 
 /// What is wrong with an object's `environment`.
@@ -66,7 +70,10 @@ pub(super) fn environment_faults(object: &Value) -> Vec<(&'static str, String)> 
             faults.push(("environment", format!("\"{}\" cannot be the name of a variable.", name.escape_default())));
         }
         if value.as_str().is_some_and(|v| v.contains('\0')) {
-            faults.push(("environment", format!("The value of \"{name}\" has a zero byte in it, which no variable can have.")));
+            faults.push((
+                "environment",
+                format!("The value of \"{name}\" has a zero byte in it, which no variable can have."),
+            ));
         }
     }
     faults

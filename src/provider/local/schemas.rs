@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{command, data, file, service};
+use super::{command, data, file, service, version};
 use crate::provider::{AttributeSchema as A, BlockSchema, Compute, Lowering, Nesting, ResourceSchema, Role};
 use crate::value::{Type, Value};
 
@@ -58,7 +58,10 @@ fn local_file() -> ResourceSchema {
         Lowering::InProcess,
         Some(file::compute),
         [
-            ("filename", A::required(Type::String, "Where it stands; relative to the environment's directory.").replaces()),
+            (
+                "filename",
+                A::required(Type::String, "Where it stands; relative to the environment's directory.").replaces(),
+            ),
             ("content", A::optional(Type::String, "Its content.")),
             ("sensitive_content", A::optional(Type::String, "Its content, never shown.").sensitive()),
             ("content_base64", A::optional(Type::String, "Its content, as base64, for bytes that are no text.")),
@@ -93,9 +96,15 @@ fn local_command() -> ResourceSchema {
             ("create", A::required(argv(), "The program and its arguments that make it.")),
             ("update", A::optional(argv(), "What runs when `triggers` change. Without it a change replaces.")),
             ("destroy", A::optional(argv(), "What takes it away.")),
-            ("read", A::optional(argv(), "What looks at it: exit code 0 is there, 3 is gone; its output becomes `stdout`.")),
+            (
+                "read",
+                A::optional(argv(), "What looks at it: exit code 0 is there, 3 is gone; its output becomes `stdout`."),
+            ),
             ("triggers", A::optional(Type::Any, "A change of this value runs `update`, or replaces.")),
-            ("working_directory", A::optional(Type::String, "Where the commands run; the environment's directory by default.")),
+            (
+                "working_directory",
+                A::optional(Type::String, "Where the commands run; the environment's directory by default."),
+            ),
             ("environment", A::optional(Type::map(Type::String), "Variables beside those that Gantry itself has.")),
             ("timeout", A::optional(Type::String, "How long one command may take.").default(Value::string("10m"))),
             (
@@ -132,17 +141,21 @@ fn local_service() -> ResourceSchema {
     let mut schema = managed(
         service::TYPE,
         Lowering::Workload,
-        Some(service::compute),
+        Some(version::compute),
         [
             ("command", A::required(Type::list(Type::String), "The program and its arguments.")),
             ("working_directory", A::optional(Type::String, "Where it runs; the environment's directory by default.")),
-            ("environment", A::optional(Type::map(Type::String), "Its environment, beside PATH, HOME, USER, LANG and the like.")),
+            (
+                "environment",
+                A::optional(Type::map(Type::String), "Its environment, beside PATH, HOME, USER, LANG and the like."),
+            ),
             ("replicas", A::optional(Type::Number, "How many processes.").default(number(1))),
             ("port", A::required(Type::Number, "The port of 127.0.0.1 that it is served on.").replaces()),
             ("protocol", A::optional(Type::String, "\"http\" or \"tcp\".").default(Value::string("http")).replaces()),
             (
                 "drain_timeout",
-                A::optional(Type::String, "How long requests may take to end when a version goes.").default(Value::string("5s")),
+                A::optional(Type::String, "How long requests may take to end when a version goes.")
+                    .default(Value::string("5s")),
             ),
             ("id", A::computed(Type::String, "The service's name on this machine.")),
             ("url", A::computed(Type::String, "Where it is served.").staged()),
@@ -154,9 +167,19 @@ fn local_service() -> ResourceSchema {
             "readiness",
             block(
                 [
-                    ("http_path", A::optional(Type::String, "Ready when a GET of this answers 2xx or 3xx; without it, when the port is open.")),
+                    (
+                        "http_path",
+                        A::optional(
+                            Type::String,
+                            "Ready when a GET of this answers 2xx or 3xx; without it, when the port is open.",
+                        ),
+                    ),
                     ("interval", A::optional(Type::String, "How often it is asked.").default(Value::string("200ms"))),
-                    ("timeout", A::optional(Type::String, "How long a new version has to become ready.").default(Value::string("30s"))),
+                    (
+                        "timeout",
+                        A::optional(Type::String, "How long a new version has to become ready.")
+                            .default(Value::string("30s")),
+                    ),
                 ],
                 "When a process is taken for ready.",
             ),
@@ -165,14 +188,17 @@ fn local_service() -> ResourceSchema {
             "log",
             block(
                 [
-                    ("max_bytes", A::optional(Type::Number, "How large a log file may grow.").default(number(10 * 1024 * 1024))),
+                    (
+                        "max_bytes",
+                        A::optional(Type::Number, "How large a log file may grow.").default(number(10 * 1024 * 1024)),
+                    ),
                     ("keep", A::optional(Type::Number, "How many full ones are kept.").default(number(3))),
                 ],
                 "Limits of the log files.",
             ),
         ),
     ]);
-    schema.deadline = service::deadline;
-    schema.validate = Some(service::validate);
+    schema.deadline = version::deadline;
+    schema.validate = Some(version::validate);
     schema
 }

@@ -106,7 +106,9 @@ pub(super) fn directory(context: &Context, op: &str) -> PathBuf {
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, String> {
     match fs::read(path, FILE_MAX) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| format!("{} is damaged: {e}.", path.display())),
+        Ok(bytes) => {
+            serde_json::from_slice(&bytes).map(Some).map_err(|e| format!("{} is damaged: {e}.", path.display()))
+        }
         Err(e) if e.is_not_found() => Ok(None),
         Err(e) => Err(format!("Gantry {e}: {}.", e.source)),
     }

@@ -98,9 +98,21 @@ impl Deployment {
 
     pub(super) fn started(&self, index: usize, port: u16, process: ProcessId) {
         self.change(index, |r| {
-            *r = Replica { port: Some(port), process: Some(process), strikes: r.strikes, trouble: r.trouble.take(), ..Replica::default() };
+            *r = Replica {
+                port: Some(port),
+                process: Some(process),
+                strikes: r.strikes,
+                trouble: r.trouble.take(),
+                ..Replica::default()
+            };
         });
-        let _ = self.directory.set_replicas(&self.processes());
+    }
+
+    /// Records the processes that run, for whoever comes after a supervisor that was killed. Off this thread: it may wait for the
+    /// disk while requests go through.
+    pub(super) async fn record_processes(&self) {
+        let (directory, id, processes) = (self.directory.clone(), self.id.clone(), self.processes());
+        let _ = tokio::task::spawn_blocking(move || directory.set_replicas(&id, &processes)).await;
     }
 
     pub(super) fn cannot_start(&self, index: usize, why: String) {
@@ -120,6 +132,10 @@ impl Deployment {
 
     pub(super) fn stopping(&self, index: usize) {
         self.change(index, |r| (r.ready, r.was_ready) = (false, false));
+    }
+
+    pub(super) fn stopped(&self, index: usize) {
+        self.change(index, |r| *r = Replica::default());
     }
 
     pub(super) fn was_ready(&self, index: usize) -> bool {
@@ -240,7 +256,8 @@ impl Deployment {
 
     /// A failure of this version, with the last lines that its replicas wrote.
     pub(super) fn failure(&self, why: &str) -> Failure {
-        let mut failure = Failure::new(ProblemClass::Invalid, format!("The new version of {} {why}.", self.spec.address));
+        let mut failure =
+            Failure::new(ProblemClass::Invalid, format!("The new version of {} {why}.", self.spec.address));
         failure.sentence = redact(&failure.sentence, &self.spec.hidden);
         for index in 0..self.spec.replicas {
             if let Some(text) = last_lines(&self.log_path(index), &self.spec.hidden) {
@@ -268,12 +285,10 @@ impl Deployment {
     pub(super) async fn stop(&self) {
         self.stop.send_replace(true);
         let tasks = std::mem::take(&mut *held(&self.tasks));
-        for task in tasks {
-            let _ = task.await;
-        }
+        futures_util::future::join_all(tasks).await;
         let name = self.mark();
         let _ = tokio::task::spawn_blocking(move || process::kill_with_variable("GANTRY_DEPLOYMENT", &name)).await;
-        let _ = self.directory.set_replicas(&[]);
+        self.record_processes().await;
     }
 
     fn mark(&self) -> String {
@@ -298,7 +313,8 @@ pub(in super::super) fn summary(replicas: &[ReplicaStatus]) -> String {
     let ready = replicas.iter().filter(|r| r.ready).count();
     let verb = if ready == 1 { "is" } else { "are" };
     let mut text = format!("{ready} of {} replicas {verb} ready", replicas.len());
-    let troubles = replicas.iter().enumerate().filter(|(_, r)| !r.ready).filter_map(|(n, r)| Some((n, r.trouble.as_ref()?)));
+    let troubles =
+        replicas.iter().enumerate().filter(|(_, r)| !r.ready).filter_map(|(n, r)| Some((n, r.trouble.as_ref()?)));
     for (n, (index, trouble)) in troubles.take(3).enumerate() {
         text.push_str(if n == 0 { ": " } else { ", " });
         text.push_str(&format!("replica {index}: {trouble}"));
@@ -307,7 +323,7 @@ pub(in super::super) fn summary(replicas: &[ReplicaStatus]) -> String {
 }
 
 fn seconds(duration: Duration) -> String {
-    if duration.as_millis() % 1000 == 0 {
+    if duration.as_millis().is_multiple_of(1000) {
         format!("{} s", duration.as_secs())
     } else {
         format!("{:.1} s", duration.as_secs_f64())

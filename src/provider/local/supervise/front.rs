@@ -88,7 +88,9 @@ fn in_use(port: u16, error: &std::io::Error) -> Failure {
             format!("Port {port} of 127.0.0.1 is in use by {owner}. End it, or give this service another \"port\".")
         }
         std::io::ErrorKind::PermissionDenied => {
-            format!("Port {port} of 127.0.0.1 may not be opened: ports below 1024 need a privilege. Take a higher \"port\".")
+            format!(
+                "Port {port} of 127.0.0.1 may not be opened: ports below 1024 need a privilege. Take a higher \"port\"."
+            )
         }
         _ => format!("Port {port} of 127.0.0.1 cannot be opened: {error}."),
     };

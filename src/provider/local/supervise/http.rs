@@ -136,12 +136,8 @@ fn forward(request: Request<Incoming>, peer: SocketAddr, upgrade: Option<HeaderV
     let (mut parts, body) = request.into_parts();
     strip(&mut parts.headers);
     put_upgrade(&mut parts.headers, upgrade);
-    let mut clients: Vec<String> = parts
-        .headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|v| Some(v.to_str().ok()?.to_owned()))
-        .collect();
+    let mut clients: Vec<String> =
+        parts.headers.get_all("x-forwarded-for").iter().filter_map(|v| Some(v.to_str().ok()?.to_owned())).collect();
     clients.push(peer.ip().to_string());
     if let Ok(value) = HeaderValue::from_str(&clients.join(", ")) {
         parts.headers.insert("x-forwarded-for", value);
@@ -176,10 +172,7 @@ fn repeatable(request: &Request<Incoming>) -> Option<Request<()>> {
 type ToReplica = Either<Incoming, Full<Bytes>>;
 
 /// Sends a request to a replica that takes it.
-async fn send(
-    request: Request<Incoming>,
-    target: &Target,
-) -> Result<(Response<Incoming>, Ticket), Response<Outgoing>> {
+async fn send(request: Request<Incoming>, target: &Target) -> Result<(Response<Incoming>, Ticket), Response<Outgoing>> {
     let again = repeatable(&request);
     let mut request: Request<ToReplica> = request.map(Either::Left);
     let mut tried = Vec::new();
@@ -238,6 +231,7 @@ pub(super) async fn probe(port: u16, path: &str) -> Result<(), String> {
     let status = response.status();
     let mut body = http_body_util::Limited::new(response.into_body(), PROBE_BODY_MAX);
     // Read to its end, so that a simple server does not meet a closed connection.
-    let _ = tokio::time::timeout(Duration::from_millis(500), async { while let Some(Ok(_)) = body.frame().await {} }).await;
+    let _ =
+        tokio::time::timeout(Duration::from_millis(500), async { while let Some(Ok(_)) = body.frame().await {} }).await;
     if status.is_success() || status.is_redirection() { Ok(()) } else { Err(format!("GET {path} answered {status}")) }
 }

@@ -156,8 +156,11 @@ impl Service {
                     inner.under_way.insert(op.clone(), receive.clone());
                     let this = self.clone();
                     tokio::spawn(async move {
+                        // One operation at a time, until it is recorded: an older state never replaces a newer one.
+                        let turn = this.turn.lock().await;
                         let answer = this.perform(request).await;
                         let answer = this.record(&op, answer).await;
+                        drop(turn);
                         this.held().under_way.remove(&op);
                         send.send_replace(Some(answer));
                     });
@@ -169,7 +172,6 @@ impl Service {
     }
 
     async fn perform(self: &Arc<Self>, request: Request) -> Answer {
-        let _turn = self.turn.lock().await;
         let performed = match request {
             Request::Ensure { deployment, spec, serve, .. } => self.ensure(&deployment, *spec, serve).await,
             Request::Switch { deployment, .. } => self.switch(&deployment),
@@ -202,7 +204,8 @@ impl Service {
     }
 
     async fn ensure(self: &Arc<Self>, id: &str, spec: Spec, serve: bool) -> Result<Answer, Failure> {
-        let reserved = if serve && self.held().front.is_none() { Some(front::reserve(self.config.port)?) } else { None };
+        let reserved =
+            if serve && self.held().front.is_none() { Some(front::reserve(self.config.port)?) } else { None };
         let known = self.held().running.get(id).cloned();
         let fresh = known.is_none();
         let deployment = known.unwrap_or_else(|| self.start(id, spec.clone()));
@@ -282,7 +285,8 @@ impl Service {
         let id = self.config.id.clone();
         let _ = tokio::task::spawn_blocking(move || process::kill_with_variable("GANTRY_SERVICE", &id)).await;
         let mut inner = self.held();
-        inner.state = State { stopped: true, operations: std::mem::take(&mut inner.state.operations), ..State::default() };
+        inner.state =
+            State { stopped: true, operations: std::mem::take(&mut inner.state.operations), ..State::default() };
         done()
     }
 
