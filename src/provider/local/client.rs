@@ -79,9 +79,12 @@ pub(super) async fn outcome(directory: &Directory, op: &str, deadline: Duration)
 
 /// How a service does.
 pub(super) async fn status(directory: &Directory) -> Result<Status, NoAnswer> {
-    match ask(directory, Request::Status, STATUS).await? {
-        Answer::Status(status) => Ok(status),
-        _ => Err(NoAnswer::Broken("it speaks another version".into())),
+    match ask(directory, Request::Status, STATUS).await {
+        Ok(Answer::Status(status)) => Ok(status),
+        // It died while it was asked.
+        Err(NoAnswer::Broken(_)) if directory.supervisor().is_none() => Err(NoAnswer::NotRunning),
+        Err(e) => Err(e),
+        Ok(_) => Err(NoAnswer::Broken("it speaks another version".into())),
     }
 }
 

@@ -299,8 +299,7 @@ async fn delete(context: &Context, act: &Act, _: &dyn Progress) -> Result<Outcom
     client::end_by_force(&directory, &service).await;
     if fs::kind(&directory.0).is_some() {
         client::fence(&directory).await;
-        fs::remove_dir_all(&directory.0)
-            .map_err(|e| Trouble::Unknown(invalid(format!("The service is stopped, but Gantry {e}: {}.", e.source))))?;
+        directory.remove().map_err(|e| Trouble::Unknown(invalid(format!("The service is stopped, but: {e}"))))?;
     }
     Ok(gone())
 }
