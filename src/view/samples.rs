@@ -215,7 +215,7 @@ pub(super) fn full() -> Plan {
         check("health_check.shop", true, health),
         check("smoke_test.checkout", false, smoke),
     ]);
-    let pin = PinStep { kind: "file".into(), source: string("target/release/shop"), digest: None };
+    let pin = PinStep { kind: "file".into(), source: string("target/release/shop"), digest: None, recorded: None };
     plan.steps = vec![
         step("artifact.shop pin", "artifact.shop", Work::Pin(pin)),
         step("local_service.shop stage", "local_service.shop", act(Action::Stage)),

@@ -1,5 +1,11 @@
 //! `local_service`: real processes, real HTTP, real kills.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests stop where something is not as it has to be"
+)]
+
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -125,6 +131,9 @@ async fn lives_and_goes() {
     assert_eq!(attributes, made.attributes);
     let pids: std::collections::BTreeSet<String> = (0..20).map(|_| body(port, "/")).collect();
     assert_eq!(pids.len(), 2, "both replicas serve");
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", supervisor(&place))).unwrap();
+    let session = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(3).unwrap().to_owned();
+    assert_eq!(session, supervisor(&place).to_string(), "a terminal that closes is none of its business");
     let headers = body(port, "/headers");
     assert!(headers.contains("x-forwarded-for: 127.0.0.1"), "{headers}");
     place.delete(TY, made.clone()).await;
@@ -251,6 +260,63 @@ async fn no_request_fails_while_versions_change() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_wait_for_the_only_replica_to_come_back() {
+    let place = Place::new();
+    let port = free_port();
+    let made = place.create(TY, &service(&place, port, 1, "v1")).await;
+    let first = body(port, "/");
+    kill(first.split_once(' ').unwrap().1.parse().unwrap());
+    let second = tokio::task::spawn_blocking(move || body(port, "/")).await.unwrap();
+    assert_ne!(first, second, "another process answered");
+    // A request that may not be repeated by itself says so when its replica dies under it.
+    let dying = tokio::task::spawn_blocking(move || {
+        Client::connect(port)?.send("POST /die HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n")
+    });
+    assert_eq!(dying.await.unwrap().unwrap().0, 502);
+    place.wait_ready(TY, &made).await;
+    place.delete(TY, made).await;
+    nothing_left(&place).await;
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_goes_through() {
+    let place = Place::new();
+    let port = free_port();
+    let upgrader = r#"
+import os, socketserver
+class U(socketserver.StreamRequestHandler):
+  def handle(self):
+    while self.rfile.readline().strip(): pass
+    self.wfile.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\n")
+    for line in self.rfile: self.wfile.write(line.upper())
+socketserver.ThreadingTCPServer(("127.0.0.1", int(os.environ["PORT"])), U).serve_forever()
+"#;
+    let planned =
+        place.planned(TY, [("command", argv(["python3", "-c", upgrader])), ("port", Value::number(i64::from(port)))]);
+    let made = place.create(TY, &planned).await;
+    let talk = tokio::task::spawn_blocking(move || {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\n")?;
+        let mut seen = Vec::new();
+        let mut byte = [0_u8];
+        while !seen.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte)?;
+            seen.push(byte[0]);
+        }
+        stream.write_all(b"hello\n")?;
+        let mut answer = [0_u8; 6];
+        stream.read_exact(&mut answer)?;
+        Ok::<_, std::io::Error>((String::from_utf8_lossy(&seen).to_lowercase(), answer))
+    });
+    let (head, answer) = talk.await.unwrap().unwrap();
+    assert!(head.starts_with("http/1.1 101") && head.contains("upgrade: shout"), "{head}");
+    assert_eq!(&answer, b"HELLO\n");
+    place.delete(TY, made).await;
+    nothing_left(&place).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_replica_is_replaced_and_its_reads_go_elsewhere() {
     let place = Place::new();
     let port = free_port();
@@ -276,7 +342,7 @@ async fn a_killed_replica_is_replaced_and_its_reads_go_elsewhere() {
     eventually("somebody notices", async || place.readiness(TY, &made).await != Readiness::Ready).await;
     match place.readiness(TY, &made).await {
         Readiness::Failed(why) => {
-            assert!(why.contains("1 of 2 replicas is ready") && why.contains("signal 9"), "{why}")
+            assert!(why.contains("1 of 2 replicas is ready") && why.contains("signal 9"), "{why}");
         }
         Readiness::Ready => {} // it was quick
         Readiness::Pending(why) => panic!("{why}"),

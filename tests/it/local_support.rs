@@ -1,5 +1,11 @@
 //! What the tests of the local target share: a place to work in, acts, a small web server.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests stop where something is not as it has to be"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -239,9 +245,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/health": return self.answer(200 if version != "bad" else 503, "health of " + version)
         if self.path == "/slow": time.sleep(0.5)
         if self.path == "/headers": return self.answer(200, str(self.headers))
-        if self.path == "/die": os._exit(7)
         self.answer(200, "%s %d" % (version, os.getpid()))
     def do_POST(self):
+        if self.path == "/die": os._exit(7)
         n = int(self.headers.get("Content-Length") or 0)
         self.answer(200, "%s %d" % (version, len(self.rfile.read(n))))
 class Server(http.server.ThreadingHTTPServer):

@@ -3,12 +3,13 @@
 
 mod support;
 
+mod functions;
 mod harness;
 mod local_command;
+mod local_conformance;
 mod local_file;
 mod local_service;
 mod local_support;
-mod functions;
 mod migrate;
 mod probe;
 mod sample;

@@ -56,11 +56,35 @@ pub(super) async fn ask(directory: &Directory, request: Request, deadline: Durat
     serde_json::from_str(&answer).map_err(|_| NoAnswer::Broken("it speaks another version".into()))
 }
 
+/// Asks what became of an operation and waits for its end. `NotRunning` means that no supervisor runs, and that none which was
+/// started will come late.
+pub(super) async fn outcome(directory: &Directory, op: &str, deadline: Duration) -> Result<Answer, NoAnswer> {
+    let clock = SystemClock;
+    let start = clock.elapsed();
+    loop {
+        match ask(directory, Request::Await { op: op.to_owned() }, deadline).await {
+            Err(NoAnswer::NotRunning) => {}
+            other => return other,
+        }
+        if directory.supervisor().is_none() && fence(directory).await {
+            return Err(NoAnswer::NotRunning);
+        }
+        // One holds the lock and has not opened its socket yet, or has closed it and not gone yet.
+        if clock.elapsed().saturating_sub(start) > START {
+            return Err(NoAnswer::Late);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// How a service does.
 pub(super) async fn status(directory: &Directory) -> Result<Status, NoAnswer> {
-    match ask(directory, Request::Status, STATUS).await? {
-        Answer::Status(status) => Ok(status),
-        _ => Err(NoAnswer::Broken("it speaks another version".into())),
+    match ask(directory, Request::Status, STATUS).await {
+        Ok(Answer::Status(status)) => Ok(status),
+        // It died while it was asked.
+        Err(NoAnswer::Broken(_)) if directory.supervisor().is_none() => Err(NoAnswer::NotRunning),
+        Err(e) => Err(e),
+        Ok(_) => Err(NoAnswer::Broken("it speaks another version".into())),
     }
 }
 

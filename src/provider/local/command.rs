@@ -324,7 +324,7 @@ pub(super) async fn observe(context: &Context, prior: &Prior) -> Observation {
         Ok(Some(seen)) => {
             let stdout = shim::stdout(context, prior.identity.get("op").and_then(Json::as_str).unwrap_or_default());
             let [stdout_now, json] = said(&seen.stdout, seen.dropped, !hidden.is_empty());
-            let unchanged = prior.attributes.get("stdout").is_some_and(|v| v.is_unknown())
+            let unchanged = prior.attributes.get("stdout").is_some_and(Value::is_unknown)
                 && stdout.is_some_and(|before| said(&before, 0, true)[0].1 == stdout_now.1);
             let attributes =
                 if unchanged { prior.attributes.clone() } else { with(&prior.attributes, [stdout_now, json]) };

@@ -335,7 +335,9 @@ pub(super) fn find(context: &Context, act: &Act) -> Found {
     }
     let now = match standing(&path) {
         Ok(now) => now,
-        Err(e) => return Found::CannotTell(e.sentence),
+        Err(e) if e.class == ProblemClass::Denied => return Found::CannotTell(e.sentence),
+        // A directory, or far too large: not what this act would have left.
+        Err(_) => return Found::NotDone,
     };
     match (act.action, now) {
         (Action::Delete, None) => Found::Done { attributes: Value::null(Type::Any), identity: serde_json::Value::Null },

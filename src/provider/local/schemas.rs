@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{command, data, file, service};
+use super::{command, data, file, service, version};
 use crate::provider::{AttributeSchema as A, BlockSchema, Compute, Lowering, Nesting, ResourceSchema, Role, Undo};
 use crate::value::{Type, Value};
 
@@ -144,7 +144,7 @@ fn local_service() -> ResourceSchema {
     let mut schema = managed(
         service::TYPE,
         Lowering::Workload,
-        Some(service::compute),
+        Some(version::compute),
         [
             ("command", A::required(Type::list(Type::String), "The program and its arguments.")),
             ("working_directory", A::optional(Type::String, "Where it runs; the environment's directory by default.")),
@@ -201,7 +201,7 @@ fn local_service() -> ResourceSchema {
             ),
         ),
     ]);
-    schema.deadline = service::deadline;
-    schema.validate = Some(service::validate);
+    schema.deadline = version::deadline;
+    schema.validate = Some(version::validate);
     schema
 }

@@ -18,6 +18,7 @@
 //! and not running any more. The claim pattern is the one of Chubby's and git's lock files.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -349,8 +350,13 @@ pub(super) fn forget(context: &Context, op: &str) {
     let _ = fs::remove_dir_all(&directory(context, op));
 }
 
-/// Removes directories that no object refers to and that are old.
+/// Removes directories that no object refers to and that are old. Once in a process is enough, and for each of a thousand commands
+/// would be a thousand times a thousand files.
 fn prune(context: &Context, own: &Path) {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Ordering::Relaxed) {
+        return;
+    }
     let root = context.state.join("run").join("commands");
     let Ok(names) = fs::list(&root) else { return };
     let now = SystemClock.now().as_second();

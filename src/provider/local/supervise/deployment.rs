@@ -106,7 +106,13 @@ impl Deployment {
                 ..Replica::default()
             };
         });
-        let _ = self.directory.set_replicas(&self.processes());
+    }
+
+    /// Records the processes that run, for whoever comes after a supervisor that was killed. Off this thread: it may wait for the
+    /// disk while requests go through.
+    pub(super) async fn record_processes(&self) {
+        let (directory, id, processes) = (self.directory.clone(), self.id.clone(), self.processes());
+        let _ = tokio::task::spawn_blocking(move || directory.set_replicas(&id, &processes)).await;
     }
 
     pub(super) fn cannot_start(&self, index: usize, why: String) {
@@ -126,6 +132,10 @@ impl Deployment {
 
     pub(super) fn stopping(&self, index: usize) {
         self.change(index, |r| (r.ready, r.was_ready) = (false, false));
+    }
+
+    pub(super) fn stopped(&self, index: usize) {
+        self.change(index, |r| *r = Replica::default());
     }
 
     pub(super) fn was_ready(&self, index: usize) -> bool {
@@ -275,12 +285,10 @@ impl Deployment {
     pub(super) async fn stop(&self) {
         self.stop.send_replace(true);
         let tasks = std::mem::take(&mut *held(&self.tasks));
-        for task in tasks {
-            let _ = task.await;
-        }
+        futures_util::future::join_all(tasks).await;
         let name = self.mark();
         let _ = tokio::task::spawn_blocking(move || process::kill_with_variable("GANTRY_DEPLOYMENT", &name)).await;
-        let _ = self.directory.set_replicas(&[]);
+        self.record_processes().await;
     }
 
     fn mark(&self) -> String {
@@ -315,7 +323,7 @@ pub(in super::super) fn summary(replicas: &[ReplicaStatus]) -> String {
 }
 
 fn seconds(duration: Duration) -> String {
-    if duration.as_millis() % 1000 == 0 {
+    if duration.as_millis().is_multiple_of(1000) {
         format!("{} s", duration.as_secs())
     } else {
         format!("{:.1} s", duration.as_secs_f64())

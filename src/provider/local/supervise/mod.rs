@@ -15,7 +15,7 @@
 //! | `supervisor.json` | who that is | supervisor |
 //! | `control.sock` | requests | supervisor |
 //! | `state.json` | deployments, which one is active, the last operations | supervisor, before it answers |
-//! | `replicas.json` | the processes that run | supervisor |
+//! | `replicas-VERSION.json` | the processes that run | supervisor |
 //!
 //! All are readable by their owner alone; `state.json` holds the service's environment in clear, for a crashed replica has
 //! to be started again without anybody's help.

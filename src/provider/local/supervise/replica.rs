@@ -113,6 +113,7 @@ async fn start(deployment: &Deployment, index: usize, log: &mut Log) -> Result<(
     })?;
     log.note(&format!("replica {index} of {} started as process {} with PORT {port}", deployment.id, child.id.pid));
     deployment.started(index, port, child.id.clone());
+    deployment.record_processes().await;
     Ok((child, port))
 }
 
@@ -135,6 +136,7 @@ async fn live(
     if ended.is_none() {
         deployment.stopping(index);
         child.stop(STOP_GRACE).await;
+        deployment.stopped(index);
     }
     // What it said last is still in the pipe; something that it left behind may hold the pipe open.
     let _ = tokio::time::timeout(OUTPUT_DRAIN, copied).await;

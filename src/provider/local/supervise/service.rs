@@ -156,8 +156,11 @@ impl Service {
                     inner.under_way.insert(op.clone(), receive.clone());
                     let this = self.clone();
                     tokio::spawn(async move {
+                        // One operation at a time, until it is recorded: an older state never replaces a newer one.
+                        let turn = this.turn.lock().await;
                         let answer = this.perform(request).await;
                         let answer = this.record(&op, answer).await;
+                        drop(turn);
                         this.held().under_way.remove(&op);
                         send.send_replace(Some(answer));
                     });
@@ -169,7 +172,6 @@ impl Service {
     }
 
     async fn perform(self: &Arc<Self>, request: Request) -> Answer {
-        let _turn = self.turn.lock().await;
         let performed = match request {
             Request::Ensure { deployment, spec, serve, .. } => self.ensure(&deployment, *spec, serve).await,
             Request::Switch { deployment, .. } => self.switch(&deployment),

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use super::protocol::{Answer, Spec};
-use crate::ports::fs;
 use crate::ports::process::ProcessId;
+use crate::ports::{fs, id};
 
+/// What the name of a directory starts with that is being removed.
+const GOING: &str = ".going-";
 /// The largest of these files.
 const FILE_MAX: u64 = 64 * 1024 * 1024;
 /// How many operations are remembered: those of several runs, so that the last one's answers are always there.
@@ -105,6 +107,22 @@ impl Directory {
         fs::kind(&self.file("service.json")).is_some()
     }
 
+    /// Removes it with all that is in it. It gets another name first, so that a supervisor that was fenced and is late finds nothing
+    /// to write to; what an earlier removal left under such a name goes too.
+    pub(in super::super) fn remove(&self) -> Result<(), StateError> {
+        let Some(root) = self.0.parent() else { return Ok(()) };
+        match fs::rename(&self.0, &root.join(format!("{GOING}{}", id::random_hex::<8>()))) {
+            Err(e) if !e.is_not_found() => return Err(e.into()),
+            _ => {}
+        }
+        for (name, _) in fs::list(root)? {
+            if name.starts_with(GOING) {
+                fs::remove_dir_all(&root.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(in super::super) fn lock(&self) -> PathBuf {
         self.file("lock")
     }
@@ -142,11 +160,19 @@ impl Directory {
         store(&self.file("supervisor.json"), id)
     }
 
+    /// The processes that a supervisor recorded, of all versions.
     pub(in super::super) fn replicas(&self) -> Vec<ProcessId> {
-        load(&self.file("replicas.json")).ok().flatten().unwrap_or_default()
+        let names = fs::list(&self.0).unwrap_or_default();
+        let of = |(name, _): (String, fs::Kind)| {
+            (name.starts_with("replicas-") && name.ends_with(".json"))
+                .then(|| load::<Vec<ProcessId>>(&self.file(&name)).ok().flatten())?
+        };
+        names.into_iter().filter_map(of).flatten().collect()
     }
 
-    pub(super) fn set_replicas(&self, replicas: &[ProcessId]) -> Result<(), StateError> {
-        store(&self.file("replicas.json"), &replicas)
+    /// Records the processes of a version.
+    pub(super) fn set_replicas(&self, deployment: &str, replicas: &[ProcessId]) -> Result<(), StateError> {
+        let file = self.file(&format!("replicas-{deployment}.json"));
+        if replicas.is_empty() { Ok(fs::remove_file(&file)?) } else { store(&file, &replicas) }
     }
 }
