@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::config::ConfigError;
 use crate::diag::{Diagnostic, Diagnostics, SourceMap};
-use crate::ledger::LedgerError;
 use crate::ledger::error::Consequence;
+use crate::ledger::LedgerError;
 
 /// What kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -124,10 +124,7 @@ impl Planning<'_> {
                 FailureKind::Refused,
                 Diagnostic::error(
                     "Plan does not hold all that it needs",
-                    format!(
-                        "Planning again asks for something that the plan file does not answer: {}.",
-                        missing.join("; ")
-                    ),
+                    format!("Planning again asks for something that the plan file does not answer: {}.", missing.join("; ")),
                 ),
             ));
         };
@@ -221,9 +218,7 @@ fn parse_migrations(
             for e in migrate::check(&migration, dialect) {
                 problems.push((e.file, format!("line {}: {}. {}", e.line, e.message, e.hint)));
             }
-            effects.extend(
-                migrate::effects(&migration, dialect).into_iter().map(|e| format!("line {}: {}", e.line, e.sentence)),
-            );
+            effects.extend(migrate::effects(&migration, dialect).into_iter().map(|e| format!("line {}: {}", e.line, e.sentence)));
         }
         planned.push(PlannedMigration {
             version: migration.version,
@@ -262,9 +257,7 @@ impl Draft {
     /// # Errors
     /// When it is not what this Gantry saves, or a secret is missing or different.
     pub fn restore(saved: &SavedInputs, fresh: &Fresh<'_>, key: &Key, strict: bool) -> Result<Self> {
-        let bad = |why: String| {
-            Failure::error("Unreadable saved plan", format!("The saved inputs of a plan cannot be read: {why}."))
-        };
+        let bad = |why: String| Failure::error("Unreadable saved plan", format!("The saved inputs of a plan cannot be read: {why}."));
         let bundle: Bundle = serde_json::from_value(saved.bundle.clone()).map_err(|e| bad(e.to_string()))?;
         let desired = crate::config::load(&bundle)?;
         let mut variables = BTreeMap::new();
@@ -283,14 +276,7 @@ impl Draft {
         if missing.has_errors() {
             return Err(Failure { kind: FailureKind::Refused, diagnostics: missing, sources: desired.sources });
         }
-        Ok(Self {
-            bundle,
-            desired: Arc::new(desired),
-            variables,
-            options: saved.options.clone(),
-            facts,
-            seed: saved.seed,
-        })
+        Ok(Self { bundle, desired: Arc::new(desired), variables, options: saved.options.clone(), facts, seed: saved.seed })
     }
 }
 
@@ -312,8 +298,7 @@ fn supply(
         return Ok(value);
     }
     let Some(now) = fresh.variables.get(name).filter(|v| !v.is_null()) else {
-        let detail =
-            format!("The variable \"{name}\" is sensitive, so only its digest was kept. It has to be given again.");
+        let detail = format!("The variable \"{name}\" is sensitive, so only its digest was kept. It has to be given again.");
         let hint = format!("Give it: --var {name}=…, or GANTRY_VAR_{name} in the environment.");
         return Err(Box::new(Diagnostic::error("Secret missing", detail).hint(hint)));
     };
@@ -321,9 +306,7 @@ fn supply(
     if same || !strict {
         return Ok(now.clone());
     }
-    let detail = format!(
-        "The variable \"{name}\" is sensitive, and the value given now is not the one that the plan was made with."
-    );
+    let detail = format!("The variable \"{name}\" is sensitive, and the value given now is not the one that the plan was made with.");
     Err(Box::new(Diagnostic::error("Secret differs", detail).hint("Plan again to use the new value.")))
 }
 
@@ -334,18 +317,12 @@ fn supply_environment(facts: &mut Facts, key: &Key, strict: bool, missing: &mut 
         match env::var(variable) {
             Some(text) if !strict || key.hmac(text.as_bytes()) == *digest => *fact = Fact::Text(Some(text)),
             Some(_) => missing.push(
-                Diagnostic::error(
-                    "Secret differs",
-                    format!("The environment variable {variable} is not what it was when the plan was made."),
-                )
-                .hint("Plan again to use the new value."),
+                Diagnostic::error("Secret differs", format!("The environment variable {variable} is not what it was when the plan was made."))
+                    .hint("Plan again to use the new value."),
             ),
             None => missing.push(
-                Diagnostic::error(
-                    "Secret missing",
-                    format!("The plan was made with the environment variable {variable}, which is not set now."),
-                )
-                .hint(format!("Set {variable} to the value that it had.")),
+                Diagnostic::error("Secret missing", format!("The plan was made with the environment variable {variable}, which is not set now."))
+                    .hint(format!("Set {variable} to the value that it had.")),
             ),
         }
     }
@@ -355,11 +332,7 @@ fn supply_environment(facts: &mut Facts, key: &Key, strict: bool, missing: &mut 
 ///
 /// # Errors
 /// When it cannot be loaded, or a variable has no value that fits.
-pub fn open(
-    workspace: &Workspace,
-    variables: &[crate::config::VarArg],
-    options: Options,
-) -> Result<(Draft, Diagnostics)> {
+pub fn open(workspace: &Workspace, variables: &[crate::config::VarArg], options: Options) -> Result<(Draft, Diagnostics)> {
     let (bundle, desired) = crate::config::open(&workspace.environment)?;
     let gathered = crate::config::gather(&desired, &workspace.environment, &workspace.project, variables)?;
     let values = gathered.values.into_iter().map(|(n, g)| (n, g.value)).collect();

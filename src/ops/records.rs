@@ -41,10 +41,7 @@ pub fn meta(entry: &RawEntry) -> Meta {
 /// When it is none that this Gantry can read.
 pub fn event(entry: &RawEntry) -> Result<Event> {
     serde_json::from_value(entry.event.clone()).map_err(|e| {
-        Failure::error(
-            "Unreadable ledger",
-            format!("Entry {} of the ledger holds an event of another form: {e}.", entry.seq),
-        )
+        Failure::error("Unreadable ledger", format!("Entry {} of the ledger holds an event of another form: {e}.", entry.seq))
     })
 }
 
@@ -57,8 +54,7 @@ pub fn replay<'e>(entries: impl IntoIterator<Item = &'e RawEntry>) -> Result<Sta
     for entry in entries {
         let event = event(entry)?;
         state.apply(&meta(entry), &event).map_err(|e| {
-            Failure::error("Unreadable ledger", format!("{e}."))
-                .hint("Look at the whole ledger with: gantry state verify")
+            Failure::error("Unreadable ledger", format!("{e}.")).hint("Look at the whole ledger with: gantry state verify")
         })?;
     }
     Ok(state)

@@ -28,9 +28,8 @@ impl Targets {
     /// # Errors
     /// When the machine does not tell what is needed.
     pub fn open(workspace: &Workspace, lineage: &str, project: Option<PathBuf>) -> Result<Self> {
-        let program = env::current_exe().map_err(|e| {
-            Failure::error("Cannot find this program", format!("The path of the running Gantry is not known: {e}."))
-        })?;
+        let program = env::current_exe()
+            .map_err(|e| Failure::error("Cannot find this program", format!("The path of the running Gantry is not known: {e}.")))?;
         let context = Context {
             project: project.clone().unwrap_or_else(|| workspace.project.clone()),
             environment: workspace.environment.clone(),
@@ -68,9 +67,7 @@ impl Targets {
                     batch.0.push(key);
                     batch.1.push(request);
                 }
-                None => {
-                    answers.push((key, Observation::Unreadable(format!("no provider knows the type {}", request.ty))))
-                }
+                None => answers.push((key, Observation::Unreadable(format!("no provider knows the type {}", request.ty)))),
             }
         }
         for (name, (keys, requests)) in batches {

@@ -57,9 +57,7 @@ impl Workspace {
         }
         let path = directory.join(name);
         match fs::kind(&path) {
-            Some(fs::Kind::Directory) if name.contains('/') || name.starts_with('.') || project.is_none() => {
-                Self::at(&path)
-            }
+            Some(fs::Kind::Directory) if name.contains('/') || name.starts_with('.') || project.is_none() => Self::at(&path),
             Some(fs::Kind::File) if name.contains('/') => Err(Failure::error(
                 "Not an environment",
                 format!("{name} is a file. An environment is a directory with .hcl files in it."),
@@ -71,12 +69,8 @@ impl Workspace {
     fn unknown(project: Option<&Path>, name: &str) -> Failure {
         let known = project.map(environments).unwrap_or_default();
         let detail = match (project, known.is_empty()) {
-            (None, _) => {
-                format!("There is no environment \"{name}\": no directory from here upwards holds environments/.")
-            }
-            (Some(p), true) => {
-                format!("There is no environment \"{name}\": {} is empty.", p.join("environments").display())
-            }
+            (None, _) => format!("There is no environment \"{name}\": no directory from here upwards holds environments/."),
+            (Some(p), true) => format!("There is no environment \"{name}\": {} is empty.", p.join("environments").display()),
             (Some(_), false) => format!("There is no environment \"{name}\". There is: {}.", known.join(", ")),
         };
         let failure = Failure::error("Unknown environment", detail);
