@@ -395,6 +395,8 @@ impl Evaluator<'_> {
             prepared.push(value);
         }
         if unknown {
+            // Parameters that keep their marks keep them for the function, which is not called here.
+            let marks = prepared.iter().fold(marks, |marks, v| marks.union(v.marks_deep()));
             let types: Vec<Type> = prepared.iter().map(Value::ty).collect();
             return Ok(Value::opaque((function.result)(&types)).mark(marks));
         }

@@ -89,6 +89,5 @@ pub struct Function {
     /// The type of the result for arguments of these types; used while arguments are unknown.
     pub result: fn(&[Type]) -> Type,
     /// Computes it.
-    #[expect(clippy::type_complexity, reason = "spelt once, here")]
     pub call: fn(&CallContext<'_>, &[Value]) -> Result<Value, FunctionError>,
 }

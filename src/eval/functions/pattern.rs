@@ -14,6 +14,9 @@ const REPEAT_MAX: u32 = 1_000;
 /// The most bytes that a compiled pattern may take; repetition in repetition reaches it at once.
 const COMPILED_MAX: usize = 4 << 20;
 
+/// How deep groups may nest: the compiler walks them on the stack, and refuses more than 250 levels of its own accord.
+const DEPTH_MAX: usize = 200;
+
 /// A pattern that was understood.
 #[derive(Debug)]
 pub(super) struct Pattern {
@@ -128,6 +131,9 @@ impl<'p> Rewrite<'p> {
 
     fn open(&mut self) -> Rewritten {
         self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            return Err(fail("expression nests too deeply", self.all));
+        }
         self.repeatable = false;
         let Some(perl) = self.rest.strip_prefix("(?") else {
             self.names.push(None);
