@@ -226,16 +226,21 @@ impl Table {
         connection.execute(&sql, &args).await.map(drop)
     }
 
-    /// Notes how far a migration without a transaction is.
+    /// Notes how far a migration without a transaction is, which was at `from` so far: `RowNotFound` if another moved
+    /// it on.
     pub(crate) async fn progress(
         &self,
         connection: &mut Connection,
         version: u64,
-        started: usize,
-        committed: usize,
+        from: usize,
+        (started, committed): (usize, usize),
     ) -> Result<(), sqlx::Error> {
-        let sql = format!("UPDATE {} SET started = $2, committed = $3 WHERE version = $1", self.0);
-        let changed = connection.execute(&sql, &[version.into(), started.into(), committed.into()]).await?;
+        let sql = format!(
+            "UPDATE {} SET started = $2, committed = $3 WHERE version = $1 AND committed = $4 AND state = 'in_progress'",
+            self.0
+        );
+        let args: [Arg; 4] = [version.into(), started.into(), committed.into(), from.into()];
+        let changed = connection.execute(&sql, &args).await?;
         if changed == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
     }
 

@@ -1,6 +1,6 @@
 //! Migrations: a directory of versioned SQL, applied to a database and taken back.
 //!
-//! [`source`] reads the directory, [`effects`] says what a migration will do to others and refuses what cannot work,
+//! [`source`] reads the directory, [`mod@effects`] says what a migration will do to others and refuses what cannot work,
 //! [`history`] compares the directory with the database's own [`journal`], and [`run`] carries out: all statements of
 //! a migration and its row in the journal in one transaction, so that a crash at any instant leaves all or nothing.
 //! Files that open with `-- gantry:no-transaction` are carried out statement by statement (`stepwise`), noted before

@@ -2,7 +2,7 @@
 //!
 //! A migration runs in one transaction together with its row in the journal, so that the journal is exact whatever
 //! happens: a process or a server that dies leaves all of it or nothing. Files that open with
-//! [`NO_TRANSACTION`](super::source::NO_TRANSACTION) are [`stepwise`](super::stepwise)'s.
+//! [`NO_TRANSACTION`](super::source::NO_TRANSACTION) are `stepwise`'s.
 //!
 //! Two that migrate one database at once: on PostgreSQL an advisory lock that ends with the transaction, on SQLite
 //! `BEGIN IMMEDIATE`. The advisory lock is *tried* again and again instead of waited for: a waiting query holds a

@@ -193,9 +193,20 @@ impl Steps<'_, '_, '_> {
         Ok(())
     }
 
-    async fn note(&mut self, started: usize, committed: usize) -> Result<(), MigrateError> {
-        let noted = self.table.progress(&mut self.session.connection, self.migration.version, started, committed).await;
-        noted.map_err(|e| self.session.rejected(&e, "cannot note the progress on"))
+    /// Notes that `started` statements were begun and `committed` took effect, where `from` had.
+    async fn note(&mut self, from: usize, started: usize, committed: usize) -> Result<(), MigrateError> {
+        let version = self.migration.version;
+        let noted = self.table.progress(&mut self.session.connection, version, from, (started, committed)).await;
+        noted.map_err(|error| match error {
+            sqlx::Error::RowNotFound => MigrateError {
+                transient: true,
+                ..MigrateError::refused(
+                    format!("{} is being applied by another process at the same time", self.migration.up_file),
+                    "Wait for that to end, then apply again.",
+                )
+            },
+            error => self.session.rejected(&error, "cannot note the progress on"),
+        })
     }
 
     async fn unit(&mut self, unit: &Unit, committed: usize, interrupted: bool) -> Result<(), MigrateError> {
@@ -206,7 +217,7 @@ impl Steps<'_, '_, '_> {
                 let begun = self.session.connection.send(begin).await;
                 begun.map_err(|e| self.session.rejected(&e, "cannot begin a transaction on"))?;
                 let done = match self.send(unit).await {
-                    Ok(()) => self.note(end, end).await,
+                    Ok(()) => self.note(committed, end, end).await,
                     failed => failed,
                 };
                 if let Err(error) = done {
@@ -220,7 +231,7 @@ impl Steps<'_, '_, '_> {
             }
             How::Session => {
                 self.send(unit).await?;
-                self.note(end, end).await
+                self.note(committed, end, end).await
             }
             How::Alone => self.alone(unit, committed, interrupted).await,
         }
@@ -231,12 +242,12 @@ impl Steps<'_, '_, '_> {
         let statement = self.statements[unit.statements.start];
         if interrupted {
             match self.look(&statement).await? {
-                Seen::Done => return self.note(end, end).await,
+                Seen::Done => return self.note(committed, end, end).await,
                 Seen::NotDone => {}
                 Seen::CannotTell => return Err(self.in_doubt(&statement)),
             }
         }
-        self.note(end, committed).await?;
+        self.note(committed, end, committed).await?;
         crash::point("migrate.alone_started");
         self.send(unit).await.map_err(|mut error| {
             // An answer of the database is an answer; anything else leaves open what happened.
@@ -247,7 +258,7 @@ impl Steps<'_, '_, '_> {
             error
         })?;
         crash::point("migrate.alone_done");
-        self.note(end, end).await
+        self.note(committed, end, end).await
     }
 
     fn in_doubt(&self, statement: &Statement<'_>) -> MigrateError {

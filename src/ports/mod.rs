@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod crash;
 pub mod env;
+pub mod exec;
 pub mod fs;
 pub mod id;
 pub mod process;

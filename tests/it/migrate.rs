@@ -402,3 +402,86 @@ async fn a_server_that_dies_leaves_nothing_half_done() {
     let error = task.await.unwrap().unwrap_err();
     assert_eq!((error.class, error.transient), (FailureClass::Rejected, true), "{error:?}");
 }
+
+/// Stands between a client and the server, and hangs up as soon as the client says `COMMIT`, before or after passing it on.
+async fn cutting_proxy(url: &str, pass_on: bool) -> (tempfile::TempDir, Database) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (socket, name) = url.rsplit_once('@').unwrap().1.split_once('/').unwrap();
+    let real = format!("{}/.s.PGSQL.5432", socket.replace("%2F", "/"));
+    let dir = tempfile::tempdir().unwrap();
+    let listener = tokio::net::UnixListener::bind(dir.path().join(".s.PGSQL.5432")).unwrap();
+    tokio::spawn(async move {
+        let (client, _) = listener.accept().await.unwrap();
+        let server = tokio::net::UnixStream::connect(real).await.unwrap();
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
+        let mut answers = tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+        let mut buffer = vec![0; 65536];
+        while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
+            let commit = buffer[..read].windows(7).any(|w| w == b"COMMIT\0");
+            if commit {
+                answers.abort();
+                let _ = (&mut answers).await;
+            }
+            if !commit || pass_on {
+                to_server.write_all(&buffer[..read]).await.unwrap();
+            }
+            if commit {
+                break;
+            }
+        }
+    });
+    let url = format!("postgres://tester@{}/{name}", dir.path().display().to_string().replace('/', "%2F"));
+    let database = pg(&url);
+    (dir, database)
+}
+
+#[tokio::test]
+async fn a_commit_without_an_answer_is_unknown_and_can_be_found_out() {
+    for pass_on in [true, false] {
+        let url = Postgres::shared().database().await;
+        let (_dir, cut) = cutting_proxy(&url, pass_on).await;
+        let migration = one("CREATE TABLE a (x int)");
+        let error = apply(&cut, &migration, &ctx()).await.unwrap_err();
+        assert_eq!(error.class, FailureClass::Unknown, "{error}");
+        let found = find(&pg(&url), 1, &migration.checksum, &ctx()).await.unwrap();
+        assert_eq!(matches!(found, Found::Applied(_)), pass_on, "{found:?}");
+        assert_eq!(apply(&pg(&url), &migration, &ctx()).await.unwrap().already, pass_on);
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_password_is_in_no_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::info!("the log works");
+    let url = Postgres::shared().database().await;
+    for url in [url.clone(), format!("{url}?application_name=s3cret-word"), format!("{url}?odd=s3cret-word")] {
+        if let Ok(database) = Database::parse(&url, Path::new("/")) {
+            let _ = apply(&database, &one("SELECT 1; SELECT nonsense;"), &ctx()).await;
+            let _ = read(&database).await;
+        }
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("the log works"));
+    assert!(!log.contains("s3cret-word"), "{log}");
+}
