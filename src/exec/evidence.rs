@@ -1,0 +1,70 @@
+//! Evidence: what was seen when something failed, kept in the blobs before anything is cleaned up.
+
+use std::time::Duration;
+
+use super::attempt::Hands;
+use super::job::{Kept, Witness};
+use super::journal::JournalError;
+use crate::ledger::event::EvidenceRef;
+use crate::provider::Evidence;
+
+/// The largest piece in bytes: the end of it is kept, where logs tell what happened.
+const MAX_PIECE: usize = 64 * 1024;
+
+/// How many pieces one failure keeps.
+const MAX_PIECES: usize = 24;
+
+/// How much of a piece who watches is shown, in bytes.
+const SHOWN: usize = 4 * 1024;
+
+/// How long a target may take to tell what it saw: the way back waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A piece of evidence that is not kept yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Piece {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+impl Piece {
+    pub(crate) fn new(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        Self { name: name.into(), bytes }
+    }
+}
+
+impl From<Evidence> for Piece {
+    fn from(evidence: Evidence) -> Self {
+        Self { name: evidence.name, bytes: evidence.bytes }
+    }
+}
+
+/// What a target can tell of an object now. That it does not answer is evidence as well.
+pub(crate) async fn of_object(hands: &Hands, witness: &Witness) -> Vec<Piece> {
+    let Some(provider) = hands.providers.get(&witness.provider) else { return Vec::new() };
+    let asked = provider.evidence(&witness.address.ty, &witness.identity);
+    let Ok(pieces) = tokio::time::timeout(PATIENCE, asked).await else {
+        let sentence = format!("nothing was told within {} s", PATIENCE.as_secs());
+        return vec![Piece::new(format!("{}", witness.address), sentence.into_bytes())];
+    };
+    let named = |e: Evidence| Piece::new(format!("{}: {}", witness.address, e.name), e.bytes);
+    pieces.into_iter().map(named).collect()
+}
+
+/// Keeps pieces in the blobs.
+///
+/// # Errors
+/// When the ledger cannot be written.
+pub(crate) async fn keep(hands: &Hands, pieces: Vec<Piece>) -> Result<Kept, JournalError> {
+    let mut kept = Kept::default();
+    for Piece { name, mut bytes } in pieces.into_iter().take(MAX_PIECES) {
+        let surplus = bytes.len().saturating_sub(MAX_PIECE);
+        bytes.drain(..surplus);
+        let blob = hands.journal.put_blob(&bytes).await?;
+        let text = String::from_utf8_lossy(&bytes);
+        let start = text.ceil_char_boundary(text.len().saturating_sub(SHOWN));
+        kept.shown.push((name.clone(), text[start..].to_owned()));
+        kept.blobs.push(EvidenceRef { name, blob });
+    }
+    Ok(kept)
+}

@@ -1,0 +1,326 @@
+//! Recovery: replay, then looking.
+//!
+//! The results of steps that had succeeded are rebuilt from the records. For every step that was intended and has no
+//! outcome its target is asked, by the identity that is in the intent, all of them at once, each with its settle window; what
+//! it says is recorded. Nothing is repeated here but the question, so a crash of a recovery is recovered the same way. Checks,
+//! reads and artifacts are harmless to do again and are simply left to the run.
+
+use futures_util::future::join_all;
+
+use super::attempt::look;
+use super::driver::ByName;
+use super::job::{ActJob, Answer, Failure, Job, MigrateJob, Prepared};
+use super::journal::JournalError;
+use super::prepare::Scene;
+use super::recorder::Recorder;
+use super::request::fill_in;
+use super::results::{RunResults, reveal};
+use super::work;
+use crate::addr::Address;
+use crate::event::RunEvent;
+use crate::ledger::State;
+use crate::ledger::event::{AppliedMigration, Event, StepIntended};
+use crate::ledger::replay::{OpenRun, StepStatus};
+use crate::migrate::Database;
+use crate::plan::Plan;
+use crate::plan::step::{ActStep, Step, Work};
+use crate::ports::crash;
+use crate::provider::{Action, Found, Observation, ObserveRequest, Prior};
+use crate::value::{Value, decode};
+
+/// How many targets are asked at once.
+const AT_ONCE: usize = 32;
+
+/// Behind the name of a step of a way back that is planned again after a step of that name succeeded.
+const AGAIN: &str = " again";
+
+/// What looking for an intended step found.
+enum Looked {
+    /// It was done; this is as if it had answered.
+    Done(Box<Job>, Answer),
+    /// It was not done, or is harmless to do again.
+    NotDone,
+    /// It failed, or nobody can tell.
+    Failed(Failure),
+}
+
+/// Recovers a run that was going forward: afterwards every step has succeeded, failed, or may be started.
+///
+/// # Errors
+/// When the ledger cannot be written.
+pub(crate) async fn forward(
+    scene: Scene<'_>,
+    recorder: &mut Recorder,
+    results: &mut RunResults,
+) -> Result<(), JournalError> {
+    crash::point("exec.recover");
+    let Some(open) = recorder.state().open.clone() else { return Ok(()) };
+    for (at, step) in scene.plan.steps.iter().enumerate() {
+        if matches!(open.steps.get(&step.name), Some(StepStatus::Succeeded)) {
+            restore(scene, at, step, recorder.state(), results).await;
+        }
+    }
+    reconcile(scene, recorder, results, &open.steps).await?;
+    Ok(())
+}
+
+/// Recovers a run that was going back, by a way that was planned again; says whether anything was found that changes it.
+///
+/// # Errors
+/// When the ledger cannot be written.
+pub(crate) async fn back(
+    scene: Scene<'_>,
+    recorder: &mut Recorder,
+    results: &mut RunResults,
+) -> Result<bool, JournalError> {
+    crash::point("exec.recover_back");
+    let Some(open) = recorder.state().open.clone() else { return Ok(false) };
+    reconcile(scene, recorder, results, &open.unwinding_steps).await
+}
+
+/// Gives steps of a way back that was planned again names of their own, where the ledger has a step of that name that
+/// succeeded.
+pub(crate) fn rename_done(plan: &mut Plan, open: &OpenRun) {
+    for step in &mut plan.steps {
+        while matches!(open.unwinding_steps.get(&step.name), Some(StepStatus::Succeeded)) {
+            step.name.push_str(AGAIN);
+        }
+    }
+}
+
+async fn reconcile(
+    scene: Scene<'_>,
+    recorder: &mut Recorder,
+    results: &mut RunResults,
+    statuses: &std::collections::BTreeMap<String, StepStatus>,
+) -> Result<bool, JournalError> {
+    let positions: ByName = scene.plan.steps.iter().enumerate().map(|(at, s)| (s.name.as_str(), at)).collect();
+    let intended: Vec<&StepIntended> = statuses
+        .values()
+        .filter_map(|status| if let StepStatus::Intended(intent) = status { Some(intent) } else { None })
+        .collect();
+    let mut found_done = false;
+    for batch in intended.chunks(AT_ONCE) {
+        let mut questions = Vec::new();
+        for intent in batch {
+            let at = positions.get(intent.step.trim_end_matches(AGAIN)).copied();
+            let prepared = at.map(|at| scene.prepare(at, intent.attempt, results, recorder.state()));
+            questions.push(question(scene, intent, prepared));
+        }
+        let answers = join_all(questions).await;
+        for (intent, looked) in batch.iter().zip(answers) {
+            let at = positions.get(intent.step.trim_end_matches(AGAIN)).copied();
+            found_done |= take_in(scene, recorder, results, intent, at, looked?);
+        }
+    }
+    recorder.flush().await?;
+    Ok(found_done)
+}
+
+/// Looks for one intended step.
+async fn question(
+    scene: Scene<'_>,
+    intent: &StepIntended,
+    prepared: Option<Result<Prepared, Failure>>,
+) -> Result<Looked, JournalError> {
+    let job = match prepared {
+        // A way back that is planned again from what is there now does not have the step any more: there is nothing left to do.
+        None if scene.unwinding => return Ok(Looked::NotDone),
+        None => {
+            let sentence = format!("The plan that is gone on with has no step \"{}\".", intent.step);
+            return Ok(Looked::Failed(Failure::unclear(sentence)));
+        }
+        Some(Err(failure)) => return Ok(Looked::Failed(Failure { unclear: true, ..failure })),
+        Some(Ok(Prepared::Done(_))) => return Ok(Looked::NotDone),
+        Some(Ok(Prepared::Job(_, job))) => job,
+    };
+    match job {
+        Job::Act(mut act) => {
+            act.act.op.clone_from(&intent.op);
+            Ok(look_for_act(&act).await)
+        }
+        Job::Migrate(ref migrate) => {
+            let kept = keep(scene, migrate).await?;
+            Ok(look_for_migration(scene, migrate, Some(kept), &job).await)
+        }
+        Job::Revert(ref revert) => Ok(look_for_migration(scene, revert, None, &job).await),
+        Job::Read { .. } | Job::Pin(_) | Job::Check(_) => Ok(Looked::NotDone),
+    }
+}
+
+async fn look_for_act(job: &ActJob) -> Looked {
+    match look(job).await {
+        Found::Done { attributes, identity } => {
+            Looked::Done(Box::new(Job::Act(Box::new(job.clone()))), Answer::Applied { attributes, identity })
+        }
+        Found::NotDone | Found::Repeat(_) => Looked::NotDone,
+        Found::Failed(problem) => Looked::Failed(Failure::rejected(problem.sentence)),
+        Found::CannotTell(sentence) => Looked::Failed(Failure::unclear(sentence)),
+    }
+}
+
+async fn keep(scene: Scene<'_>, job: &MigrateJob) -> Result<AppliedMigration, JournalError> {
+    work::keep(job, &*scene.runner.journal).await
+}
+
+async fn look_for_migration(
+    scene: Scene<'_>,
+    migrate: &MigrateJob,
+    kept: Option<AppliedMigration>,
+    job: &Job,
+) -> Looked {
+    let database = match Database::parse(&migrate.url, &scene.runner.environment_dir) {
+        Ok(database) => database,
+        Err(e) => return Looked::Failed(Failure::unclear(format!("{}. {}", e.message, e.hint))),
+    };
+    let known = work::found(&database, migrate, &work::context(&scene.runner.run)).await;
+    let done = |answer| Looked::Done(Box::new(job.clone()), answer);
+    match (known, kept) {
+        (work::Known::Applied, Some(kept)) => done(Answer::Migrated(kept)),
+        (work::Known::NotApplied, None) => done(Answer::Reverted),
+        (work::Known::Nothing(sentence), _) => Looked::Failed(Failure::unclear(sentence)),
+        _ => Looked::NotDone,
+    }
+}
+
+/// Records what was found; says whether it was that the step was done.
+fn take_in(
+    scene: Scene<'_>,
+    recorder: &mut Recorder,
+    results: &mut RunResults,
+    intent: &StepIntended,
+    at: Option<usize>,
+    looked: Looked,
+) -> bool {
+    let (found, sentence, events, done) = match looked {
+        Looked::Done(job, answer) => {
+            let at = at.expect("invariant: what was found done was looked for by its step");
+            let mut events = scene.conclude(at, &job, answer, results).events;
+            rename(&mut events, &intent.step);
+            ("done", "It had been done; its outcome is recorded now.".to_owned(), events, true)
+        }
+        Looked::NotDone => ("not done", "It is started again.".to_owned(), Vec::new(), false),
+        Looked::Failed(failure) => {
+            let word = if failure.unclear { "cannot tell" } else { "failed" };
+            let sentence = failure.sentence.clone();
+            let event = Event::StepFailed(crate::ledger::event::StepFailed {
+                step: intent.step.clone(),
+                address: intent.address.clone(),
+                kind: failure.kind,
+                sentence: failure.sentence,
+                evidence: Vec::new(),
+                unwinding: intent.unwinding,
+            });
+            (word, sentence, vec![event], false)
+        }
+    };
+    let (step, address) = (intent.step.clone(), intent.address.clone());
+    recorder.push(Event::Reconciled { step: step.clone(), address: address.clone(), found: found.into() });
+    recorder.tell(RunEvent::Reconciled { step, address, sentence });
+    events.into_iter().for_each(|e| recorder.push(e));
+    done
+}
+
+/// The outcome belongs to the step that was intended, whatever the plan calls it now.
+fn rename(events: &mut [Event], name: &str) {
+    for event in events {
+        match event {
+            Event::StepSucceeded(e) => name.clone_into(&mut e.step),
+            Event::StepFailed(e) => name.clone_into(&mut e.step),
+            Event::MigrationApplied { step, .. } | Event::MigrationReverted { step, .. } => name.clone_into(step),
+            _ => {}
+        }
+    }
+}
+
+/// Rebuilds the result of a step that had succeeded.
+async fn restore(scene: Scene<'_>, at: usize, step: &Step, state: &State, results: &mut RunResults) {
+    match &step.work {
+        Work::Act(act) => restore_act(scene, at, step, act, state, results).await,
+        Work::Read { provider, arguments } => {
+            let recorded = state.open.as_ref().and_then(|o| o.read.get(&step.address));
+            let object = recorded.zip(scene.schema(step)).and_then(|(j, s)| decode(j, &s.object_type()).ok());
+            if let Some(object) = object.filter(Value::is_wholly_known) {
+                results.set(&step.address, object);
+                return;
+            }
+            // Secrets that it answered are recorded as digests only, so it is asked again; reading changes nothing.
+            let Some(provider) = scene.runner.providers.get(provider) else { return };
+            let Ok(asked) = fill_in(arguments, &step.address, &*results) else { return };
+            let request = crate::provider::ReadRequest {
+                address: step.address.clone(),
+                ty: step.address.ty.to_string(),
+                arguments: asked.request,
+            };
+            if let Ok(value) = provider.read(&request).await {
+                let schema = scene.schema(step);
+                let none = Value::null(crate::value::Type::Any);
+                results.set(&step.address, super::request::accept(&value, &none, schema, Action::Create).0);
+            }
+        }
+        Work::Pin(_) => {
+            if let Some(pin) = state.pins.get(&step.address) {
+                results.set(&step.address, crate::plan::pinned(pin, &scene.runner.blobs));
+            }
+        }
+        _ => {}
+    }
+}
+
+async fn restore_act(
+    scene: Scene<'_>,
+    at: usize,
+    step: &Step,
+    act: &ActStep,
+    state: &State,
+    results: &mut RunResults,
+) {
+    let Some(schema) = scene.schema(step) else { return };
+    let planned = fill_in(&act.planned, &step.address, &*results).map_or(Value::null(crate::value::Type::Any), |a| a.expected);
+    let seal = &*scene.runner.seal;
+    if act.action == Action::Stage {
+        // The newest version is the one that was staged last; after the switch nobody asks for it.
+        if let Some(version) = state.versions.get(&step.address).and_then(|all| all.last())
+            && let Ok(object) = decode(&version.attributes, &schema.object_type())
+        {
+            let object = reveal(&object, &planned, seal);
+            let object = opened(scene, &step.address, act, object, &version.identity).await;
+            results.set_staged(&step.address, version.identity.clone(), object);
+        }
+        return;
+    }
+    let Some(record) = state.records.get(&step.address) else { return };
+    if super::prepare::is_going(act.action) {
+        return;
+    }
+    if let Some(leftover) = super::conclude::leftover(act, &record.identity) {
+        results.set_leftover(at, leftover);
+    }
+    results.set_identity(&step.address, record.identity.clone());
+    if let Ok(object) = decode(&record.attributes, &schema.object_type()) {
+        let object = reveal(&object, &planned, seal);
+        let object = opened(scene, &step.address, act, object, &record.identity).await;
+        results.set(&step.address, object);
+    }
+}
+
+/// An object whose secrets are all open: what only the target knew is asked of it again, and taken where it is still the
+/// same.
+async fn opened(
+    scene: Scene<'_>,
+    address: &Address,
+    act: &ActStep,
+    object: Value,
+    identity: &serde_json::Value,
+) -> Value {
+    if object.is_wholly_known() {
+        return object;
+    }
+    let Some(provider) = scene.runner.providers.get(&act.provider) else { return object };
+    let prior = Prior { attributes: object.clone(), identity: identity.clone() };
+    let request = ObserveRequest { address: address.clone(), ty: address.ty.to_string(), prior };
+    match provider.observe(&[request]).await.into_iter().next() {
+        Some(Observation::Present { attributes, .. }) => reveal(&object, &attributes, &*scene.runner.seal),
+        _ => object,
+    }
+}

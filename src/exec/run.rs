@@ -1,0 +1,308 @@
+//! A whole run: forward, and if it has to be, back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::driver::{Done, Driver, End};
+use super::journal::JournalError;
+use super::machine::Policy;
+use super::prepare::Scene;
+use super::recorder::Recorder;
+use super::recover;
+use super::request::finish_all;
+use super::results::{Draws, RunResults};
+use super::runner::{Begin, Ending, Finished, Runner, StepFailure};
+use crate::event::RunEvent;
+use crate::ledger::State;
+use crate::ledger::event::{Event, FailureKind, RunOutcome};
+use crate::ledger::replay::{OpenRun, StepStatus};
+use crate::plan::step::{Step, Work};
+use crate::plan::{OnFailure, Plan};
+use crate::value::{Kind, Value, encode};
+
+/// How a run ends, before that is recorded.
+struct Verdict {
+    ending: Ending,
+    sentence: String,
+    outputs: BTreeMap<Arc<str>, Value>,
+}
+
+impl Verdict {
+    fn ended(outcome: RunOutcome, sentence: impl Into<String>) -> Self {
+        Self { ending: Ending::Ended(outcome), sentence: sentence.into(), outputs: BTreeMap::new() }
+    }
+
+    fn left(sentence: impl Into<String>) -> Self {
+        Self { ending: Ending::Left, ..Self::ended(RunOutcome::Held, sentence) }
+    }
+}
+
+impl Runner {
+    /// Carries a plan out, from its first step or from where a process that is gone left it, and records how it ended.
+    pub async fn run(&self, plan: &Plan, state: State, begin: Begin) -> Finished {
+        let started = self.clock.elapsed();
+        let mut recorder = Recorder::new(self.journal.clone(), self.watcher.clone(), state);
+        let mut run = Run { runner: self, plan, recorder: &mut recorder, failures: Vec::new(), interrupted: false };
+        let verdict = match run.carry_out(begin).await {
+            Ok(verdict) => run.record_end(verdict, started).await,
+            Err(e) => Err(e),
+        };
+        let (failures, interrupted) = (run.failures, run.interrupted);
+        let (ending, sentence, outputs) = match verdict {
+            Ok(verdict) => (verdict.ending, verdict.sentence, verdict.outputs),
+            Err(e) => {
+                let sentence = format!("{e}. Nothing further was started; the next command finds out what was done.");
+                (Ending::Broken(e), sentence, BTreeMap::new())
+            }
+        };
+        Finished { state: recorder.into_state(), ending, interrupted, sentence, failures, outputs }
+    }
+}
+
+/// A run under way.
+struct Run<'a> {
+    runner: &'a Runner,
+    plan: &'a Plan,
+    recorder: &'a mut Recorder,
+    failures: Vec<StepFailure>,
+    interrupted: bool,
+}
+
+impl Run<'_> {
+    async fn carry_out(&mut self, begin: Begin) -> Result<Verdict, JournalError> {
+        let resumed = !matches!(begin, Begin::New(_));
+        let abandoned = begin == Begin::Abandon;
+        let generation = match &begin {
+            Begin::New(started) => started.generation,
+            Begin::Continue | Begin::Abandon => self.open().and_then(|o| o.started.generation),
+        };
+        self.recorder.tell(RunEvent::Started {
+            run: self.runner.run.clone(),
+            generation,
+            steps: self.plan.working_steps(),
+            resumed,
+        });
+        if let Begin::New(started) = begin {
+            self.recorder.push(Event::RunStarted(started));
+            if draws_time(self.plan) {
+                // The time that is drawn is the one that is recorded, so that it is the same after a crash.
+                self.recorder.flush().await?;
+            }
+            let results = RunResults::new(self.draws());
+            return self.forward(results, &Done::default()).await;
+        }
+        let Some(open) = self.open() else {
+            return Ok(Verdict::left("there is no open run to go on with"));
+        };
+        if let Some(cause) = open.unwinding.clone() {
+            return self.back(&cause, true).await;
+        }
+        let scene = self.scene(self.plan, false);
+        let mut results = RunResults::new(self.draws());
+        recover::forward(scene, self.recorder, &mut results).await?;
+        if abandoned {
+            let sentence = "it was interrupted, and something else is asked for now";
+            return Ok(Verdict::ended(RunOutcome::Held, sentence));
+        }
+        let done = self.done();
+        self.failures_before();
+        self.forward(results, &done).await
+    }
+
+    fn open(&self) -> Option<&OpenRun> {
+        self.recorder.state().open.as_ref()
+    }
+
+    fn scene<'p>(&self, plan: &'p Plan, unwinding: bool) -> Scene<'p>
+    where
+        Self: 'p,
+    {
+        let generation = self.open().and_then(|o| o.started.generation).unwrap_or(self.plan.generation);
+        Scene { runner: self.runner, plan, generation, unwinding }
+    }
+
+    fn draws(&self) -> Draws {
+        let recorded = self.open().map(|o| o.time.clone());
+        let time = recorded.unwrap_or_else(|| self.runner.clock.now().to_string());
+        Draws { time, run: self.runner.run.clone(), seal: self.runner.seal.clone() }
+    }
+
+    /// How far the open run's steps are, as recorded.
+    fn done(&self) -> Done {
+        let Some(open) = self.open() else { return Done::default() };
+        let mut done = Done::default();
+        for (at, step) in self.plan.steps.iter().enumerate() {
+            let status = open.steps.get(&step.name);
+            let committed = matches!(step.work, Work::Commit) && open.committed;
+            done.succeeded.push(committed || matches!(status, Some(StepStatus::Succeeded)));
+            if let Some(StepStatus::Failed(failed)) = status {
+                let sentence = format!("{} failed: {}", failed.step, failed.sentence);
+                done.failed.push((at, sentence, failed.kind == FailureKind::Unknown));
+            }
+        }
+        done
+    }
+
+    /// What had failed before the run was left.
+    fn failures_before(&mut self) {
+        let Some(open) = &self.recorder.state().open else { return };
+        for (step, status) in &open.steps {
+            if let StepStatus::Failed(failed) = status {
+                self.failures.push(StepFailure {
+                    step: step.clone(),
+                    sentence: failed.sentence.clone(),
+                    evidence: Vec::new(),
+                    unwinding: false,
+                });
+            }
+        }
+    }
+
+    async fn forward(&mut self, results: RunResults, done: &Done) -> Result<Verdict, JournalError> {
+        let policy = match self.plan.on_failure {
+            OnFailure::Rollback => Policy::Rollback,
+            OnFailure::Hold => Policy::Hold,
+        };
+        let committed = self.open().is_some_and(|o| o.committed);
+        let scene = self.scene(self.plan, false);
+        let mut driver = Driver::new(scene, results, done, policy, committed);
+        let end = driver.drive(self.recorder).await;
+        self.failures.append(&mut driver.failures);
+        self.interrupted |= driver.interrupted();
+        match end? {
+            End::Finished => match outputs(self.plan, driver.results()) {
+                Ok(outputs) => Ok(Verdict { outputs, ..Verdict::ended(RunOutcome::Verified, self.verified()) }),
+                Err(why) => Ok(Verdict::ended(RunOutcome::Held, why)),
+            },
+            End::Held(why) => Ok(Verdict::ended(RunOutcome::Held, why)),
+            End::Left => Ok(Verdict::left("the run was interrupted twice and left as it is")),
+            End::Unwind(cause) => {
+                drop(driver);
+                self.back(&cause, false).await
+            }
+        }
+    }
+
+    fn verified(&self) -> String {
+        match self.open().and_then(|o| o.started.generation) {
+            Some(generation) => format!("generation {generation} is serving, and every check passed"),
+            None if self.open().is_some() => "every check passed".into(),
+            None => format!("generation {} is serving, and every check passed", self.plan.generation),
+        }
+    }
+
+    /// Goes back to the base. The decision is durable before the way is planned, so that no crash changes it.
+    async fn back(&mut self, cause: &str, resumed: bool) -> Result<Verdict, JournalError> {
+        let stuck = |why: &str| Ok(Verdict::ended(RunOutcome::Stuck, format!("{cause}; the way back failed: {why}")));
+        if !resumed {
+            self.recorder.push(Event::UnwindingStarted { sentence: cause.to_owned() });
+        }
+        self.recorder.flush().await?;
+        let mut plan = match self.way_back(cause).await {
+            Ok(plan) => plan,
+            Err(why) => return stuck(&why),
+        };
+        let mut results = RunResults::new(self.draws());
+        if resumed && recover::back(self.scene(&plan, true), self.recorder, &mut results).await? {
+            // What was found changes what is left to do.
+            plan = match self.way_back(cause).await {
+                Ok(plan) => plan,
+                Err(why) => return stuck(&why),
+            };
+        }
+        if let Some(open) = self.open() {
+            recover::rename_done(&mut plan, open);
+        }
+        let scene = self.scene(&plan, true);
+        let results = RunResults::new(self.draws());
+        let mut driver = Driver::new(scene, results, &Done::default(), Policy::GoOn, false);
+        let end = driver.drive(self.recorder).await;
+        self.failures.append(&mut driver.failures);
+        let stopped = driver.interrupted();
+        drop(driver);
+        self.interrupted |= stopped;
+        match end? {
+            End::Finished => Ok(Verdict::ended(RunOutcome::RolledBack, format!("{cause}; {}", self.at_base()))),
+            // A way back is gone to its end by the next command; it is not given up because somebody is in a hurry.
+            _ if stopped => Ok(Verdict::left("the way back was interrupted; the next command goes on with it")),
+            End::Held(why) | End::Unwind(why) => stuck(&why),
+            End::Left => Ok(Verdict::left("the run was interrupted twice and left as it is")),
+        }
+    }
+
+    async fn way_back(&mut self, cause: &str) -> Result<Plan, String> {
+        let plan = self.runner.way_back.plan(self.recorder.state()).await?;
+        let sentence = cause.to_owned();
+        self.runner.watcher.event(RunEvent::Unwinding { sentence, steps: plan.working_steps() });
+        Ok(plan)
+    }
+
+    fn at_base(&self) -> String {
+        match self.open().and_then(|o| o.started.base) {
+            Some(base) => format!("the environment is back at generation {base}"),
+            None => "what the run had made is gone again".into(),
+        }
+    }
+
+    async fn record_end(&mut self, verdict: Verdict, started: Duration) -> Result<Verdict, JournalError> {
+        if let Ending::Ended(outcome) = verdict.ending {
+            let outputs = verdict.outputs.iter();
+            let outputs = outputs.map(|(name, value)| ((**name).to_owned(), encode(value, &*self.runner.seal)));
+            self.recorder.push(Event::RunFinished {
+                outcome,
+                sentence: verdict.sentence.clone(),
+                outputs: outputs.collect(),
+            });
+            self.recorder.tell(RunEvent::Finished {
+                outcome: word(outcome).into(),
+                sentence: verdict.sentence.clone(),
+                elapsed: self.runner.clock.elapsed().saturating_sub(started),
+            });
+        }
+        self.recorder.flush().await?;
+        Ok(verdict)
+    }
+}
+
+fn word(outcome: RunOutcome) -> &'static str {
+    match outcome {
+        RunOutcome::Verified => "verified",
+        RunOutcome::RolledBack => "rolled back",
+        RunOutcome::Held => "held",
+        RunOutcome::Stuck => "stuck",
+        RunOutcome::Unknown => "unknown",
+    }
+}
+
+/// The outputs with everything known; sensitive ones marked.
+fn outputs(plan: &Plan, results: &RunResults) -> Result<BTreeMap<Arc<str>, Value>, String> {
+    let mut all = BTreeMap::new();
+    for (name, output) in &plan.outputs {
+        let Some(after) = &output.after else { continue };
+        let value = finish_all(after, results)
+            .map_err(|e| format!("every step succeeded, but the output \"{name}\" cannot be computed: {}", e.detail))?;
+        all.insert(name.clone(), if output.sensitive { value.sensitive() } else { value });
+    }
+    Ok(all)
+}
+
+/// Whether any value of a plan draws the time.
+fn draws_time(plan: &Plan) -> bool {
+    let of_step = |step: &Step| match &step.work {
+        Work::Act(act) => value_draws_time(&act.planned) || value_draws_time(&act.inputs),
+        Work::Read { arguments, .. } => value_draws_time(arguments),
+        Work::Pin(pin) => value_draws_time(&pin.source),
+        Work::Migrate { url, .. } | Work::Revert { url, .. } => value_draws_time(url),
+        Work::Check(check) => value_draws_time(&check.configuration),
+        Work::Barrier | Work::Forget | Work::Move { .. } | Work::Commit => false,
+    };
+    plan.steps.iter().any(of_step) || plan.outputs.values().filter_map(|o| o.after.as_ref()).any(value_draws_time)
+}
+
+fn value_draws_time(value: &Value) -> bool {
+    match &value.kind {
+        Kind::Unknown(unknown) => unknown.residual.as_ref().is_some_and(|r| r.text().contains("timestamp(")),
+        _ => value.children().any(value_draws_time),
+    }
+}
