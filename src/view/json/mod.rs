@@ -14,5 +14,5 @@ pub mod stream;
 
 pub use line::diagnostic;
 pub use plan::plan;
-pub use records::{history, outputs, show, show_generation, state_list, state_show};
+pub use records::{history, output, outputs, show, show_generation, state_list, state_show};
 pub use stream::Stream;
