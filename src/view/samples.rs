@@ -216,7 +216,7 @@ pub(super) fn full() -> Plan {
         check("health_check.shop", true, health),
         check("smoke_test.checkout", false, smoke),
     ]);
-    let pin = PinStep { kind: "file".into(), source: string("target/release/shop"), digest: None };
+    let pin = PinStep { kind: "file".into(), source: string("target/release/shop"), digest: None, recorded: None };
     plan.steps = vec![
         step("artifact.shop pin", "artifact.shop", Work::Pin(pin)),
         step("local_service.shop stage", "local_service.shop", act(Action::Stage)),
@@ -404,8 +404,8 @@ impl Identities<'_> {
     }
 
     /// The same object in place: another input, and an output that follows from it.
-    fn update(&self, at: &str, old: Value, new: Value) -> Change {
-        let before = data(self.of(at), old.clone(), old, null());
+    fn update(&self, at: &str, old: &Value, new: &Value) -> Change {
+        let before = data(self.of(at), old.clone(), old.clone(), null());
         let after = data(self.of(at), new.clone(), Value::opaque(new.ty()), null());
         resource(at, ChangeKind::Update, Reason::ConfigurationChanged, Some(before), Some(after))
     }
@@ -415,7 +415,7 @@ impl Identities<'_> {
         resource(at, ChangeKind::NoOp, Reason::UpToDate, Some(object.clone()), Some(object))
     }
 
-    fn replace(&self, at: &str, kind: ChangeKind, input: Value, (old, new): (Value, Value)) -> Change {
+    fn replace(&self, at: &str, kind: ChangeKind, input: &Value, (old, new): (Value, Value)) -> Change {
         let way = Path::attribute("triggers_replace");
         let before = data(self.of(at), input.clone(), input.clone(), old);
         let after = data(Value::opaque(Type::String), input.clone(), Value::opaque(input.ty()), new);
@@ -457,18 +457,18 @@ fn terraform_changes(ids: &Identities<'_>) -> Vec<Change> {
     let gone = Reason::EachKey(crate::addr::Key::Name("gone".into()));
     let triggers = (string("1"), string("2"));
     vec![
-        ids.update("terraform_data.a", terraform_a("1"), terraform_a("2")),
+        ids.update("terraform_data.a", &terraform_a("1"), &terraform_a("2")),
         ids.same("terraform_data.b", suffixed),
-        ids.replace("terraform_data.c[0]", ChangeKind::ReplaceCreateFirst, number(0), triggers),
+        ids.replace("terraform_data.c[0]", ChangeKind::ReplaceCreateFirst, &number(0), triggers),
         ids.delete("terraform_data.c[1]", Reason::CountIndex(1), number(1), string("1")),
-        ids.update("terraform_data.j", json("1"), json("2")),
-        ids.update("terraform_data.m", string("line1\nline 1\nline3\n"), string("line1\nline 2\nline3\n")),
+        ids.update("terraform_data.j", &json("1"), &json("2")),
+        ids.update("terraform_data.m", &string("line1\nline 1\nline3\n"), &string("line1\nline 2\nline3\n")),
         ids.delete("terraform_data.n[\"gone\"]", gone, each("gone"), null()),
         resource("terraform_data.n[\"p q\"]", ChangeKind::Create, Reason::New, None, Some(p_q)),
         ids.same("terraform_data.n[\"z\"]", each("z")),
-        ids.replace("terraform_data.r", ChangeKind::ReplaceDeleteFirst, string("r"), (one("1"), one("2"))),
+        ids.replace("terraform_data.r", ChangeKind::ReplaceDeleteFirst, &string("r"), (one("1"), one("2"))),
         ids.same("terraform_data.s", object([("password", secret()), ("user", string("u"))])),
-        ids.update("module.sub.terraform_data.in", sub("1"), sub("2")),
+        ids.update("module.sub.terraform_data.in", &sub("1"), &sub("2")),
     ]
 }
 

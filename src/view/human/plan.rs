@@ -439,6 +439,27 @@ Plan: 1 to add, 1 to change, 0 to destroy; 1 artifact, 1 migration, 2 checks.
     }
 
     #[test]
+    fn drift_is_told_also_of_what_is_gone_and_of_secrets() {
+        let side = |secret: Value| Some(object([("content", secret), ("id", string("x"))]));
+        let sealed = || Value::sealed(Type::String, "digest");
+        let now = || side(string(CANARY).sensitive());
+        let mut other = resource("local_file.a", ChangeKind::Update, Reason::Drifted, now(), side(sealed()));
+        other.drift = side(sealed());
+        let gone = resource("local_file.b", ChangeKind::Create, Reason::Vanished, None, side(sealed()));
+        let text = text(&made(vec![other, gone]));
+        let (drift, changes) = text.split_once('─').unwrap();
+        assert!(drift.contains("  # local_file.a has changed\n"), "{drift}");
+        assert!(drift.contains("        # (sensitive values of it have changed)\n"), "{drift}");
+        assert!(drift.contains("  # local_file.b is gone\n"), "{drift}");
+        assert!(changes.contains("      ~ content = (sensitive value)\n"), "{changes}");
+        assert!(
+            changes.contains("# (because it was recorded, but its target does not have it any more)\n"),
+            "{changes}"
+        );
+        assert!(!text.contains(CANARY), "{text}");
+    }
+
+    #[test]
     fn a_hostile_plan_stays_on_its_lines() {
         let evil = "a\u{1b}[2J\u{202e}\nb";
         let object = Some(object([("content", string(evil)), (evil, string("x"))]));

@@ -107,7 +107,10 @@ fn stamp(time: Timestamp) -> String {
 pub(super) fn describe(event: &RunEvent, style: Style, starts: bool) -> Option<String> {
     let say =
         |address: &crate::addr::Address, text: String| format!("{}: {text}", style.bold(&clean(&address.to_string())));
+    // Steps that only hold others back, and the commit, which has an event of its own.
+    let silent = |action: &str| matches!(action, "wait" | "commit");
     Some(match event {
+        RunEvent::StepStarted { action, .. } | RunEvent::StepSucceeded { action, .. } if silent(action) => return None,
         RunEvent::Started { run, generation, steps, resumed } => {
             let what = if *resumed { "goes on" } else { "starts" };
             let makes = generation.map(|n| format!(", generation {n}")).unwrap_or_default();
