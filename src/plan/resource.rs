@@ -26,7 +26,7 @@ pub(super) struct Known {
     pub(super) readiness: Readiness,
     /// Set when it was recorded and is gone.
     pub(super) vanished: bool,
-    /// The object as it is, where that is not what was recorded.
+    /// The object as it was recorded, where what is there is not that.
     pub(super) drift: Option<Value>,
     /// Whether it could be looked at, or need not be.
     pub(super) readable: bool,
@@ -64,7 +64,7 @@ pub(super) fn known(
             let mut found = Vec::new();
             differences(&recorded, &attributes, &Path::default(), planner.world.inputs.seal, &mut found);
             found.retain(|path| !is_ignored(schema, path));
-            let drift = (!found.is_empty()).then(|| attributes.clone());
+            let drift = (!found.is_empty()).then(|| recorded.clone());
             let prior = Prior { attributes, identity: record.identity.clone() };
             Some(Known { prior: Some(prior), readiness: readiness.clone(), vanished: false, drift, readable: true })
         }

@@ -48,7 +48,7 @@ impl<T: Send + 'static> Feed<T> {
         let queue = Queue { waiting: VecDeque::new(), dropped: 0, closed: false };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), filled: Condvar::new() });
         let behind = shared.clone();
-        let thread = std::thread::spawn(move || {
+        let work = move || {
             loop {
                 let mut queue = behind.queue.lock().unwrap_or_else(PoisonError::into_inner);
                 while queue.waiting.is_empty() && !queue.closed {
@@ -62,8 +62,10 @@ impl<T: Send + 'static> Feed<T> {
                 drop(queue);
                 write(batch, dropped);
             }
-        });
-        Self { shared, thread: Mutex::new(Some(thread)) }
+        };
+        // On a machine that has no thread left nothing is shown; the run goes on and is recorded all the same.
+        let thread = std::thread::Builder::new().name("view".into()).spawn(work).ok();
+        Self { shared, thread: Mutex::new(thread) }
     }
 
     /// Puts something in; never waits for the writer.

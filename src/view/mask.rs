@@ -57,6 +57,8 @@ fn mark(value: &Value, way: &[&str], name: &str) -> Value {
         }
         Kind::List(t, items) => out.kind = Kind::List(t.clone(), mark_items(items, way, name)),
         Kind::Tuple(items) => out.kind = Kind::Tuple(mark_items(items, way, name)),
+        // Which member of a set is which hangs on its parts, so the marks of members are the set's, as everywhere.
+        Kind::Set(_, items) if mark_items(items, way, name) != *items => return out.sensitive(),
         _ => {}
     }
     out
@@ -64,4 +66,28 @@ fn mark(value: &Value, way: &[&str], name: &str) -> Value {
 
 fn mark_items(items: &[Value], way: &[&str], name: &str) -> Arc<[Value]> {
     items.iter().map(|v| mark(v, way, name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Type;
+    use crate::view::samples::{CANARY, object, string};
+
+    #[test]
+    fn a_mark_finds_its_way_through_collections() {
+        let user = || object([("name", string("u")), ("password", string(CANARY))]);
+        let ty = user().ty();
+        for users in [
+            Value::tuple([user()]),
+            Value::list(ty.clone(), [user()]),
+            Value::map(ty.clone(), Map::from([("k".into(), user())])),
+            Value::set(Type::Any, [user()]),
+            user(),
+        ] {
+            let marked = mark(&object([("users", users), ("x", string("shown"))]), &["users"], "password");
+            let text = crate::value::show(&marked);
+            assert!(!text.contains(CANARY) && text.contains("shown"), "{text}");
+        }
+    }
 }

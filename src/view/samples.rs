@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::addr::Address;
 use crate::diag::Diagnostics;
+use crate::event::RunEvent;
 use crate::ledger::event::{CheckJudged, EvidenceRef, Phase, RunKind, RunOutcome};
 use crate::ledger::record::{Generation, Pin, Record};
 use crate::ledger::replay::Version;
@@ -373,76 +374,8 @@ pub(super) fn recorded_by_terraform() -> serde_json::Value {
 /// The plan of `tests/data/terraform-plan/main.tf`, made by hand; only the random identities are taken from the recording.
 pub(super) fn terraform() -> (Plan, BTreeMap<Arc<str>, Value>) {
     let recorded = recorded_by_terraform();
-    let id = |at: &str| {
-        let all = recorded["resource_changes"].as_array().unwrap();
-        let one = all.iter().find(|r| r["address"] == at).unwrap();
-        string(one["change"]["before"]["id"].as_str().unwrap())
-    };
     let secret = || string("canary-secret").sensitive();
-    let data = |id: Value, input: Value, output: Value, triggers: Value| {
-        object([("id", id), ("input", input), ("output", output), ("triggers_replace", triggers)])
-    };
-    let null = || Value::null(Type::Any);
-    let unknown = |ty: Type| Value::opaque(ty);
-    // The same object in place: another input, and an output that follows from it.
-    let update = |at: &str, old: Value, new: Value| {
-        let (before, after) =
-            (data(id(at), old.clone(), old, null()), data(id(at), new.clone(), unknown(new.ty()), null()));
-        resource(at, ChangeKind::Update, Reason::ConfigurationChanged, Some(before), Some(after))
-    };
-    let same = |at: &str, value: Value| {
-        let object = data(id(at), value.clone(), value, null());
-        resource(at, ChangeKind::NoOp, Reason::UpToDate, Some(object.clone()), Some(object))
-    };
-    let replace = |at: &str, kind, input: Value, old: Value, new: Value| {
-        let way = Path::attribute("triggers_replace");
-        let before = data(id(at), input.clone(), input.clone(), old);
-        let after = data(unknown(Type::String), input.clone(), unknown(input.ty()), new);
-        let mut change = resource(at, kind, Reason::CannotUpdate(vec![way.clone()]), Some(before), Some(after));
-        change.replaces = vec![way];
-        change
-    };
-    let delete = |at: &str, reason, input: Value, triggers: Value| {
-        let before = data(id(at), input.clone(), input, triggers);
-        resource(at, ChangeKind::Delete, reason, Some(before), None)
-    };
-    let a = |v: &str| {
-        let tags = Value::tuple([string("x"), string("y"), string(v)]);
-        object([("keep", string("same")), ("n", number(3)), ("name", string("one")), ("tags", tags)])
-    };
-    let json = |v: &str| string(&json!({ "a": 1, "b": { "c": v }, "l": [1, 2] }).to_string());
-    let sub = |v: &str| {
-        let list = Value::tuple([object([("a", number(1))]), object([("a", string(v))])]);
-        object([("list", list), ("v", string(v))])
-    };
-    let each = |key: &str| object([("each", string(key))]);
-    let suffixed = string(&format!("{}-suffix", id("terraform_data.a").as_str().unwrap()));
-    let p_q = data(unknown(Type::String), each("p q"), unknown(each("p q").ty()), null());
-    let mut plan = plan(vec![
-        update("terraform_data.a", a("1"), a("2")),
-        same("terraform_data.b", suffixed),
-        replace("terraform_data.c[0]", ChangeKind::ReplaceCreateFirst, number(0), string("1"), string("2")),
-        delete("terraform_data.c[1]", Reason::CountIndex(1), number(1), string("1")),
-        update("terraform_data.j", json("1"), json("2")),
-        update("terraform_data.m", string("line1\nline 1\nline3\n"), string("line1\nline 2\nline3\n")),
-        delete(
-            "terraform_data.n[\"gone\"]",
-            Reason::EachKey(crate::addr::Key::Name("gone".into())),
-            each("gone"),
-            null(),
-        ),
-        resource("terraform_data.n[\"p q\"]", ChangeKind::Create, Reason::New, None, Some(p_q)),
-        same("terraform_data.n[\"z\"]", each("z")),
-        replace(
-            "terraform_data.r",
-            ChangeKind::ReplaceDeleteFirst,
-            string("r"),
-            Value::tuple([string("1")]),
-            Value::tuple([string("2")]),
-        ),
-        same("terraform_data.s", object([("password", secret()), ("user", string("u"))])),
-        update("module.sub.terraform_data.in", sub("1"), sub("2")),
-    ]);
+    let mut plan = plan(terraform_changes(&Identities(&recorded)));
     let encoded = |v: &Value| crate::value::encode(v, &|_| "digest".into());
     let b = recorded["output_changes"]["ident"]["before"].as_str().unwrap();
     let output = |before: Value, after: Value, changes, sensitive| OutputChange {
@@ -454,8 +387,181 @@ pub(super) fn terraform() -> (Plan, BTreeMap<Arc<str>, Value>) {
     };
     plan.outputs = BTreeMap::from([
         ("ident".into(), output(string(b), string(b), false, false)),
-        ("plain".into(), output(a("1"), unknown(a("2").ty()), true, false)),
+        ("plain".into(), output(terraform_a("1"), Value::opaque(terraform_a("2").ty()), true, false)),
         ("sec".into(), output(secret(), secret(), false, true)),
     ]);
     (plan, BTreeMap::from([("secret".into(), secret()), ("v".into(), string("2"))]))
+}
+
+/// The identities that Terraform drew.
+struct Identities<'a>(&'a serde_json::Value);
+
+impl Identities<'_> {
+    fn of(&self, at: &str) -> Value {
+        let all = self.0["resource_changes"].as_array().unwrap();
+        let one = all.iter().find(|r| r["address"] == at).unwrap();
+        string(one["change"]["before"]["id"].as_str().unwrap())
+    }
+
+    /// The same object in place: another input, and an output that follows from it.
+    fn update(&self, at: &str, old: &Value, new: &Value) -> Change {
+        let before = data(self.of(at), old.clone(), old.clone(), null());
+        let after = data(self.of(at), new.clone(), Value::opaque(new.ty()), null());
+        resource(at, ChangeKind::Update, Reason::ConfigurationChanged, Some(before), Some(after))
+    }
+
+    fn same(&self, at: &str, value: Value) -> Change {
+        let object = data(self.of(at), value.clone(), value, null());
+        resource(at, ChangeKind::NoOp, Reason::UpToDate, Some(object.clone()), Some(object))
+    }
+
+    fn replace(&self, at: &str, kind: ChangeKind, input: &Value, (old, new): (Value, Value)) -> Change {
+        let way = Path::attribute("triggers_replace");
+        let before = data(self.of(at), input.clone(), input.clone(), old);
+        let after = data(Value::opaque(Type::String), input.clone(), Value::opaque(input.ty()), new);
+        let mut change = resource(at, kind, Reason::CannotUpdate(vec![way.clone()]), Some(before), Some(after));
+        change.replaces = vec![way];
+        change
+    }
+
+    fn delete(&self, at: &str, reason: Reason, input: Value, triggers: Value) -> Change {
+        let before = data(self.of(at), input.clone(), input, triggers);
+        resource(at, ChangeKind::Delete, reason, Some(before), None)
+    }
+}
+
+fn null() -> Value {
+    Value::null(Type::Any)
+}
+
+fn data(id: Value, input: Value, output: Value, triggers: Value) -> Value {
+    object([("id", id), ("input", input), ("output", output), ("triggers_replace", triggers)])
+}
+
+fn terraform_a(v: &str) -> Value {
+    let tags = Value::tuple([string("x"), string("y"), string(v)]);
+    object([("keep", string("same")), ("n", number(3)), ("name", string("one")), ("tags", tags)])
+}
+
+fn terraform_changes(ids: &Identities<'_>) -> Vec<Change> {
+    let secret = || string("canary-secret").sensitive();
+    let json = |v: &str| string(&json!({ "a": 1, "b": { "c": v }, "l": [1, 2] }).to_string());
+    let sub = |v: &str| {
+        let list = Value::tuple([object([("a", number(1))]), object([("a", string(v))])]);
+        object([("list", list), ("v", string(v))])
+    };
+    let each = |key: &str| object([("each", string(key))]);
+    let one = |v: &str| Value::tuple([string(v)]);
+    let suffixed = string(&format!("{}-suffix", ids.of("terraform_data.a").as_str().unwrap()));
+    let p_q = data(Value::opaque(Type::String), each("p q"), Value::opaque(each("p q").ty()), null());
+    let gone = Reason::EachKey(crate::addr::Key::Name("gone".into()));
+    let triggers = (string("1"), string("2"));
+    vec![
+        ids.update("terraform_data.a", &terraform_a("1"), &terraform_a("2")),
+        ids.same("terraform_data.b", suffixed),
+        ids.replace("terraform_data.c[0]", ChangeKind::ReplaceCreateFirst, &number(0), triggers),
+        ids.delete("terraform_data.c[1]", Reason::CountIndex(1), number(1), string("1")),
+        ids.update("terraform_data.j", &json("1"), &json("2")),
+        ids.update("terraform_data.m", &string("line1\nline 1\nline3\n"), &string("line1\nline 2\nline3\n")),
+        ids.delete("terraform_data.n[\"gone\"]", gone, each("gone"), null()),
+        resource("terraform_data.n[\"p q\"]", ChangeKind::Create, Reason::New, None, Some(p_q)),
+        ids.same("terraform_data.n[\"z\"]", each("z")),
+        ids.replace("terraform_data.r", ChangeKind::ReplaceDeleteFirst, &string("r"), (one("1"), one("2"))),
+        ids.same("terraform_data.s", object([("password", secret()), ("user", string("u"))])),
+        ids.update("module.sub.terraform_data.in", &sub("1"), &sub("2")),
+    ]
+}
+
+/// Somewhere to write to that can be read.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Buffer(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Buffer {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A clock that stands still.
+pub(super) fn clock() -> super::Now {
+    Arc::new(|| "2026-11-21T00:16:30.5Z".parse().unwrap())
+}
+
+fn started(at: &str, action: &str, attempt: u32) -> RunEvent {
+    RunEvent::StepStarted { step: format!("{at} {action}"), address: address(at), action: action.into(), attempt }
+}
+
+fn succeeded(at: &str, action: &str, sentence: Option<&str>, ms: u64) -> RunEvent {
+    RunEvent::StepSucceeded {
+        step: format!("{at} {action}"),
+        address: address(at),
+        action: action.into(),
+        sentence: sentence.map(Into::into),
+        elapsed: Duration::from_millis(ms),
+    }
+}
+
+/// A run in which all goes well.
+pub(super) fn a_good_run() -> Vec<RunEvent> {
+    vec![
+        RunEvent::Started { run: "run-3".into(), generation: Some(3), steps: 5, resumed: false },
+        started("local_file.a", "create", 1),
+        succeeded("local_file.a", "create", None, 3),
+        started("migration.schema", "migrate 3", 1),
+        succeeded("migration.schema", "migrate 3", None, 40),
+        started("local_service.shop", "stage", 1),
+        RunEvent::StepProgress {
+            step: "local_service.shop stage".into(),
+            address: address("local_service.shop"),
+            sentence: "waiting for \u{1b}[31mreadiness".into(),
+            elapsed: Duration::from_secs(1),
+        },
+        succeeded("local_service.shop", "stage", None, 2_500),
+        started("health_check.shop", "prove", 2),
+        succeeded("health_check.shop", "prove", Some("HTTP 200 in 3 ms."), 4),
+        succeeded("local_service.shop", "switch", None, 10),
+        RunEvent::Committed,
+        RunEvent::Finished {
+            outcome: "verified".into(),
+            sentence: "All checks passed.".into(),
+            elapsed: Duration::from_secs(12),
+        },
+    ]
+}
+
+/// A run that fails and goes back.
+pub(super) fn a_failed_run() -> Vec<RunEvent> {
+    let log: String = (1..=100).map(|n| format!("line {n}\n")).collect();
+    vec![
+        RunEvent::Started { run: "run-3".into(), generation: Some(3), steps: 2, resumed: true },
+        succeeded("local_file.a", "create", None, 3),
+        RunEvent::StepFailed {
+            step: "health_check.shop prove".into(),
+            address: address("health_check.shop"),
+            action: "prove".into(),
+            sentence: "HTTP 500 where 200\nwas expected.".into(),
+            evidence: vec![
+                ("response body".into(), "no such table: notes\u{1b}[2J\n".into()),
+                ("last lines of the log".into(), log),
+            ],
+            elapsed: Duration::from_secs(5),
+        },
+        RunEvent::Unwinding { sentence: "health_check.shop failed.".into(), steps: 2 },
+        succeeded("local_file.a", "delete", None, 3),
+        RunEvent::Finished {
+            outcome: "rolled back".into(),
+            sentence: "health_check.shop failed in prove.".into(),
+            elapsed: Duration::from_secs(9),
+        },
+    ]
 }

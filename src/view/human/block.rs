@@ -137,7 +137,12 @@ pub(super) fn write_drift(page: &mut Page, plan: &Plan) {
         let sign = if observed.is_none() { Mark::Remove } else { Mark::Change };
         page.line(0, sign, &format!("resource {} {{", header(change)));
         match (recorded.as_map(), observed.as_ref().and_then(Value::as_map)) {
-            (Some(old), Some(new)) => diff::entries(page, 1, &Path::default(), (old, new), false, Ways::NONE),
+            (Some(old), Some(new)) => {
+                diff::entries(page, 1, &Path::default(), (old, new), false, Ways::NONE);
+                if observed.as_ref().is_some_and(|now| diff::alike(&recorded, now)) {
+                    page.comment(1, "(sensitive values of it have changed)");
+                }
+            }
             (Some(old), None) => diff::whole_attributes(page, 1, Mark::Remove, old, " -> null"),
             _ => {}
         }

@@ -373,3 +373,125 @@ fn align(before: &[Value], after: &[Value]) -> Vec<DiffOp> {
     }
     ops
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::view::Style;
+    use crate::view::samples::{CANARY, number, object, string};
+
+    fn difference(before: Value, after: Value) -> String {
+        let mut page = Page::new(Style::Plain);
+        let (a, b) = (object([("a", before)]), object([("a", after)]));
+        let differs = [Path::attribute("a")];
+        let ways = Ways { differs: &differs, replaces: &[] };
+        let empty = Map::new();
+        let sides = (a.as_map().unwrap_or(&empty), b.as_map().unwrap_or(&empty));
+        entries(&mut page, 0, &Path::default(), sides, false, ways);
+        page.finish()
+    }
+
+    fn map(items: &[(&str, &str)]) -> Value {
+        Value::map(Type::String, items.iter().map(|(k, v)| ((*k).into(), string(v))).collect())
+    }
+
+    #[test]
+    fn maps_by_key() {
+        let text = difference(
+            map(&[("a b", "1"), ("gone", "2"), ("same", "3")]),
+            map(&[("a b", "4"), ("new", "5"), ("same", "3")]),
+        );
+        assert_eq!(
+            text,
+            "  ~ a = {\n      ~ \"a b\"  = \"1\" -> \"4\"\n      - \"gone\" = \"2\" -> null\n      + \"new\"  = \"5\"\n        \
+             # (1 unchanged element hidden)\n    }\n"
+        );
+    }
+
+    #[test]
+    fn sets_by_membership_and_lists_by_place() {
+        let set = |items: &[i64]| Value::set(Type::Number, items.iter().map(|n| number(*n)));
+        assert_eq!(
+            difference(set(&[1, 2, 3]), set(&[2, 3, 4])),
+            "  ~ a = [\n      - 1,\n      + 4,\n        # (2 unchanged elements hidden)\n    ]\n"
+        );
+        let list = |items: &[i64]| Value::list(Type::Number, items.iter().map(|n| number(*n)).collect::<Vec<_>>());
+        assert_eq!(
+            difference(list(&[1, 2, 3, 4, 5, 6]), list(&[1, 2, 3, 4, 6, 7])),
+            "  ~ a = [\n        # (3 unchanged elements hidden)\n        4,\n      - 5,\n        6,\n      + 7,\n    ]\n"
+        );
+    }
+
+    #[test]
+    fn another_kind_of_value_goes_and_comes() {
+        assert_eq!(
+            difference(string("x"), Value::tuple([string("x")])),
+            "  - a = \"x\"\n  + a = [\n      + \"x\",\n    ]\n"
+        );
+        assert_eq!(difference(number(1), string("1")), "  ~ a = 1 -> \"1\"\n");
+    }
+
+    #[test]
+    fn a_secret_inside_is_told_but_not_shown() {
+        let with = |secret: Value| object([("host", string("h")), ("password", secret)]);
+        let sealed = Value::sealed(Type::String, "digest");
+        let text = difference(with(sealed.clone()), with(string(CANARY).sensitive()));
+        assert_eq!(
+            text,
+            "  ~ a = {\n      ~ password = (sensitive value)\n        # (1 unchanged attribute hidden)\n    }\n"
+        );
+        // In a list nobody can say which item it is: that something sensitive changes has to be said all the same.
+        let text = difference(Value::tuple([sealed]), Value::tuple([string(CANARY).sensitive()]));
+        assert!(text.contains("(sensitive") && !text.contains(CANARY), "{text}");
+    }
+
+    #[test]
+    fn the_layout_of_json_is_no_change_of_it() {
+        assert_eq!(
+            difference(string("{\"a\":1,\"b\":2}"), string("{ \"b\": 2, \"a\": 1 }")),
+            "  ~ a = jsonencode(\n        # (only the layout of the text changes)\n    )\n"
+        );
+    }
+
+    fn leaf() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            ".{0,20}".prop_map(|s| string(&s)),
+            "(a\n|\\{\"x\":|[0-9]|\\}|\u{1b}|\u{202e}){0,8}".prop_map(|s| string(&s)),
+            any::<i64>().prop_map(number),
+            any::<bool>().prop_map(Value::bool),
+            Just(Value::null(Type::Any)),
+            Just(Value::opaque(Type::Any)),
+            Just(string(CANARY).sensitive()),
+            Just(Value::sealed(Type::String, "digest")),
+        ]
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        leaf().prop_recursive(4, 40, 5, |inner| {
+            let names = || "[a-c]|id|name|.{0,3}";
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::tuple),
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(|v| Value::set(Type::Any, v)),
+                proptest::collection::btree_map(names(), inner.clone(), 0..5).prop_map(Value::object_of),
+                proptest::collection::btree_map(names(), inner, 0..5)
+                    .prop_map(|m| Value::map(Type::Any, m.into_iter().map(|(k, v)| (k.into(), v)).collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Whatever the values: no panic, no secret, no control character, and something is said of a difference.
+        #[test]
+        fn any_two_values(before in value(), after in value()) {
+            let text = difference(before.clone(), after.clone());
+            prop_assert!(!text.contains(CANARY));
+            prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{text:?}");
+            let bidi = text.contains('\u{202e}');
+            prop_assert!(!bidi);
+            let gone = before.is_null() && after.is_null();
+            prop_assert!(gone || alike(&before, &after) || text.lines().any(|l| l.trim_start().starts_with(['~', '+', '-', '#'])));
+        }
+    }
+}

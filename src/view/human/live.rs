@@ -34,7 +34,7 @@ struct Running {
 impl Live {
     pub(super) fn new(target: ProgressDrawTarget, style: Style) -> Self {
         let screen = MultiProgress::with_draw_target(target);
-        let spinner = ProgressStyle::with_template("  {spinner} {msg} [{elapsed}]")
+        let spinner = ProgressStyle::with_template("  {spinner} {elapsed:>4} {wide_msg}")
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         Self { screen, spinner, style, running: BTreeMap::new(), footer: None, steps: 0, done: 0 }
     }
@@ -64,8 +64,10 @@ impl Live {
                 let lead = format!("{}: {}...", self.style.bold(&clean(&address.to_string())), doing(action));
                 self.running.entry(step.clone()).or_insert(Running { lead, bar: None });
             }
-            RunEvent::StepProgress { step, sentence: text, .. } => self.say(step, text),
-            RunEvent::StepRetried { step, sentence: text, .. } => self.say(step, text),
+            RunEvent::StepProgress { step, sentence: text, .. }
+            | RunEvent::StepRetried { step, sentence: text, .. } => {
+                self.say(step, text);
+            }
             RunEvent::StepSucceeded { step, .. } => {
                 self.done += 1;
                 self.clear(step);

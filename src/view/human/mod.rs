@@ -1,7 +1,7 @@
 //! Text for people.
 //!
-//! [`plan`] shows a plan, [`HumanRun`] a run while it goes on and [`summary`] how it ended; the rest are the tables and texts
-//! of the commands that look. Lines of a plan are laid out on a [`page`]; [`diff`] decides which lines a difference has.
+//! [`plan()`] shows a plan, [`HumanRun`] a run while it goes on and [`summary()`] how it ended; the rest are the tables and texts
+//! of the commands that look. Lines of a plan are laid out on a page; `diff` decides which lines a difference has.
 
 mod page;
 mod text;

@@ -90,7 +90,8 @@ impl Counts {
 pub fn plan(plan: &Plan, last: &BTreeMap<Address, (CheckJudged, String)>, style: Style) -> String {
     let mut page = Page::new(style);
     block::write_drift(&mut page, plan);
-    if plan.has_changes() {
+    // A record that moves is no cause for a run by itself, but nobody should learn of it afterwards only.
+    if plan.has_changes() || plan.changes.iter().any(|c| c.moved_from.is_some()) {
         header(&mut page, plan);
         let stagings = block::stagings(plan);
         for change in plan.changes.iter().filter(|c| shown_as_block(c)) {
@@ -438,6 +439,27 @@ Plan: 1 to add, 1 to change, 0 to destroy; 1 artifact, 1 migration, 2 checks.
     }
 
     #[test]
+    fn drift_is_told_also_of_what_is_gone_and_of_secrets() {
+        let side = |secret: Value| Some(object([("content", secret), ("id", string("x"))]));
+        let sealed = || Value::sealed(Type::String, "digest");
+        let now = || side(string(CANARY).sensitive());
+        let mut other = resource("local_file.a", ChangeKind::Update, Reason::Drifted, now(), side(sealed()));
+        other.drift = side(sealed());
+        let gone = resource("local_file.b", ChangeKind::Create, Reason::Vanished, None, side(sealed()));
+        let text = text(&made(vec![other, gone]));
+        let (drift, changes) = text.split_once('─').unwrap();
+        assert!(drift.contains("  # local_file.a has changed\n"), "{drift}");
+        assert!(drift.contains("        # (sensitive values of it have changed)\n"), "{drift}");
+        assert!(drift.contains("  # local_file.b is gone\n"), "{drift}");
+        assert!(changes.contains("      ~ content = (sensitive value)\n"), "{changes}");
+        assert!(
+            changes.contains("# (because it was recorded, but its target does not have it any more)\n"),
+            "{changes}"
+        );
+        assert!(!text.contains(CANARY), "{text}");
+    }
+
+    #[test]
     fn a_hostile_plan_stays_on_its_lines() {
         let evil = "a\u{1b}[2J\u{202e}\nb";
         let object = Some(object([("content", string(evil)), (evil, string("x"))]));
@@ -446,6 +468,6 @@ Plan: 1 to add, 1 to change, 0 to destroy; 1 artifact, 1 migration, 2 checks.
         hostile.unreadable = vec![(address("local_file.b"), evil.into())];
         let text = text(&hostile);
         assert!(!text.chars().any(|c| c == '\u{1b}' || c == '\u{202e}'), "{text:?}");
-        assert!(text.contains("      + content       = <<-EOT\n") || text.contains("content"), "{text}");
+        assert!(text.contains("            a\\u{1b}[2J\\u{202e}\n            b\n"), "{text}");
     }
 }

@@ -46,8 +46,6 @@ fn fate(change: &Change) -> &'static str {
 /// Why, where the fate alone does not say it. Every reason is listed: a new one needs its words.
 fn because(change: &Change) -> Option<String> {
     Some(match &change.reason {
-        Reason::UpToDate | Reason::New | Reason::ConfigurationChanged | Reason::Checked => return None,
-        Reason::Pending => return None,
         Reason::Vanished => "because it was recorded, but its target does not have it any more".into(),
         Reason::Drifted => "because its target has other values than were recorded".into(),
         Reason::NotReady(why) => format!("because it is not ready: {}", sentence(why)),
@@ -55,8 +53,12 @@ fn because(change: &Change) -> Option<String> {
             "because its arguments are known after apply only".into()
         }
         Reason::NotKnownYet => "because a value of it is known after apply only".into(),
+        Reason::UpToDate | Reason::New | Reason::ConfigurationChanged | Reason::Checked | Reason::Pending => {
+            return None;
+        }
         // Where the attributes are marked one by one, naming them here would say it twice.
-        Reason::CannotUpdate(paths) if paths.is_empty() || !change.replaces.is_empty() => return None,
+        Reason::CannotUpdate(_) if !change.replaces.is_empty() => return None,
+        Reason::CannotUpdate(paths) if paths.is_empty() => return None,
         Reason::CannotUpdate(paths) => {
             let names: Vec<String> = paths.iter().map(|p| clean(&p.to_string())).collect();
             format!("because {} cannot be changed in place", names.join(", "))

@@ -196,3 +196,110 @@ fn lines(page: &mut Page, rows: &[Vec<String>]) {
         page.line(0, Mark::Keep, line);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::human::{history, state_list, state_show};
+    use crate::view::samples::{address, state, state_under_way};
+
+    #[test]
+    fn an_environment_in_the_middle_of_a_run() {
+        let expected = "\
+local: generation 1, verified 2026-11-21 00:16:42Z
+Generation 3 is under way
+
+Run run-3 (apply, started 2026-11-21 00:20:00Z by ann@host) has not ended
+  ? local_service.shop stage: started, outcome not recorded
+  0 steps done. Next: gantry resume local
+
+# local_service.shop:
+resource \"local_service\" \"shop\" {
+    command  = [
+        \"bin/shop-1\",
+    ]
+    id       = \"svc-1\"
+    replicas = 2
+    token    = (sensitive value)
+}
+
+# local_service.shop: a version without traffic, to be retired
+version {
+    command = [
+        \"bin/shop-0\",
+    ]
+}
+
+Artifacts:
+    artifact.shop  0123456789ab  file target/release/shop (1234 bytes)
+
+Migrations applied:
+    migration.schema  0001 create_orders  aa  has a way back
+
+Checks:
+  health_check.shop passed (verify) 2026-11-21 00:16:41Z: HTTP 200 in 3 ms
+    evidence: response body (0123456789ab)
+
+Outputs:
+
+password = <sensitive>
+url = \"http://here\"
+";
+        assert_eq!(show("local", &state_under_way(), Style::Plain), expected);
+    }
+
+    #[test]
+    fn a_generation_says_how_it_ended() {
+        let expected = "\
+local: generation 2
+  outcome  rolled back
+           All checks passed.
+  run      apply run-2
+  base     generation 1
+  started  2026-11-21 00:16:30Z by ann@host
+  ended    2026-11-21 00:16:42Z, after 12s
+  effect   fedcba987654
+
+Checks:
+  health_check.shop failed (verify): HTTP 500 where 200 was expected
+    evidence: response body (0123456789ab)
+
+Outputs:
+
+password = <sensitive>
+url = \"http://here\"
+";
+        assert_eq!(show_generation("local", &state().generations[1], Style::Plain), expected);
+    }
+
+    #[test]
+    fn history_is_a_table() {
+        let expected = "\
+GENERATION  OUTCOME      RUN    STARTED               TOOK  BY        EFFECT        WHAT
+1*          verified     apply  2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
+2           rolled back  apply  2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
+3           under way    apply  2026-11-21 00:20:00Z        ann@host  e
+";
+        assert_eq!(history(&state_under_way(), Style::Plain), expected);
+        assert_eq!(history(&State::default(), Style::Plain), "No generation yet: nothing has been applied.\n");
+    }
+
+    #[test]
+    fn records_one_by_one() {
+        let state = state();
+        assert_eq!(state_list(&state), "local_service.shop\n");
+        let at = address("local_service.shop");
+        let text = state_show(&at, &state.records[&at], Style::Plain);
+        assert!(
+            text.starts_with("# local_service.shop:\nresource \"local_service\" \"shop\" {\n    command  = [\n"),
+            "{text}"
+        );
+        let end = "}\n\n# provider local, made or last changed in generation 1\n# depends on migration.schema\n";
+        assert!(text.ends_with(end), "{text}");
+    }
+
+    #[test]
+    fn an_empty_environment_says_so() {
+        assert_eq!(show("local", &State::default(), Style::Plain), "local: no verified generation yet\n");
+    }
+}

@@ -30,6 +30,12 @@ pub fn outputs(all: &BTreeMap<String, Json>) -> Json {
     Json::Object(all.iter().map(|(name, json)| (name.clone(), one(json))).collect())
 }
 
+/// One recorded output's bare value, as `terraform output -json NAME` gives it; `None` if it is sensitive or cannot be read.
+#[must_use]
+pub fn output(json: &Json) -> Option<Json> {
+    recorded(json).filter(|value| !value.marks_deep().is_sensitive()).as_ref().map(known)
+}
+
 /// An environment as the ledger knows it now, in Terraform's state representation; what only Gantry has under `gantry`.
 #[must_use]
 pub fn show(environment: &str, now: &State) -> Json {
@@ -176,4 +182,57 @@ fn check(judged: &CheckJudged, at: Option<&String>) -> Json {
     let evidence = judged.evidence.iter().map(|e| json!({ "name": e.name, "blob": e.blob }));
     out.insert("evidence".into(), evidence.collect());
     Json::Object(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples::{address, state, state_under_way};
+
+    #[test]
+    fn outputs_are_as_terraform_gives_them() {
+        let all = BTreeMap::from([
+            ("ports".to_owned(), json!([{ "$number": "80" }, { "$number": "1.5" }])),
+            ("secret".to_owned(), json!({ "$hmac": "digest" })),
+        ]);
+        assert_eq!(
+            outputs(&all),
+            json!({
+                "ports": { "sensitive": false, "type": ["tuple", ["number", "number"]], "value": [80, 1.5] },
+                "secret": { "sensitive": true, "type": "dynamic", "value": null },
+            })
+        );
+        assert_eq!((output(&all["ports"]), output(&all["secret"])), (Some(json!([80, 1.5])), None));
+    }
+
+    #[test]
+    fn a_state_is_as_terraform_shows_it() {
+        let document = show("local", &state_under_way());
+        let resource = &document["values"]["root_module"]["resources"][0];
+        assert_eq!(resource["address"], "local_service.shop");
+        assert_eq!(
+            resource["values"],
+            json!({ "command": ["bin/shop-1"], "id": "svc-1", "replicas": 2, "token": "(sensitive value)" })
+        );
+        assert_eq!(resource["sensitive_values"], json!({ "command": [false], "token": true }));
+        assert_eq!(resource["depends_on"], json!(["migration.schema"]));
+        let gantry = &document["gantry"];
+        assert_eq!((&gantry["generation"], &gantry["open"]["run"]), (&json!(1), &json!("run-3")));
+        assert_eq!(gantry["checks"][0]["evidence"][0]["name"], "response body");
+        assert_eq!(gantry["artifacts"][0]["size"], 1_234);
+        assert_eq!(gantry["migrations"][0]["way_back"], true);
+        assert_eq!(gantry["versions"][0]["values"], json!({ "command": ["bin/shop-0"] }));
+    }
+
+    #[test]
+    fn history_and_single_things() {
+        let state = state();
+        let all = history(&state);
+        assert_eq!((&all[0]["current"], &all[0]["outcome"]), (&json!(true), &json!("verified")));
+        assert_eq!((&all[1]["current"], &all[1]["outcome"]), (&json!(false), &json!("rolled back")));
+        assert_eq!(show_generation(&state.generations[1])["checks"][0]["passed"], false);
+        assert_eq!(state_list(&state), json!(["local_service.shop"]));
+        let at = address("local_service.shop");
+        assert_eq!(state_show(&at, &state.records[&at])["gantry"]["generation"], 1);
+    }
 }

@@ -308,3 +308,124 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Span;
+    use crate::view::samples::{Buffer, CANARY, a_failed_run, a_good_run, clock, full, generation};
+
+    fn written(say: impl FnOnce(&Stream)) -> Vec<Json> {
+        let buffer = Buffer::default();
+        let stream = Stream::new(Box::new(buffer.clone()), clock());
+        say(&stream);
+        let _ = stream.finish();
+        let text = buffer.text();
+        assert!(!text.contains(CANARY) && !text.contains('\u{1b}'), "{text}");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn types(lines: &[Json]) -> Vec<&str> {
+        lines.iter().map(|l| l["type"].as_str().unwrap()).collect()
+    }
+
+    /// Lines as Terraform 1.11.4 writes them; ours of the same type have all of their keys.
+    const TERRAFORM: [&str; 6] = [
+        r#"{"@level":"info","@message":"Terraform 1.11.4","@module":"terraform.ui","@timestamp":"2026-11-21T00:16:30.514673Z","type":"version","ui":"1.2"}"#,
+        r#"{"@level":"info","@message":"m: Plan to create","@module":"terraform.ui","@timestamp":"2026-11-21T00:16:30.542535Z","change":{"resource":{"addr":"terraform_data.m","module":"","resource":"terraform_data.m","implied_provider":"terraform","resource_type":"terraform_data","resource_name":"m","resource_key":null},"action":"create"},"type":"planned_change"}"#,
+        r#"{"@level":"info","@message":"Plan: 11 to add","@module":"terraform.ui","@timestamp":"2026-11-21T00:16:30.542738Z","changes":{"add":11,"change":0,"import":0,"remove":0,"operation":"plan"},"type":"change_summary"}"#,
+        r#"{"@level":"info","@message":"Outputs: 3","@module":"terraform.ui","@timestamp":"2026-11-21T00:16:30.542767Z","outputs":{"password":{"sensitive":false,"action":"create"}},"type":"outputs"}"#,
+        r#"{"@level":"info","@message":"Creating...","@module":"terraform.ui","@timestamp":"2026-11-21T00:16:30.552162Z","hook":{"resource":{"addr":"terraform_data.j","module":"","resource":"terraform_data.j","implied_provider":"terraform","resource_type":"terraform_data","resource_name":"j","resource_key":null},"action":"create"},"type":"apply_start"}"#,
+        r#"{"@level":"info","@message":"complete","@module":"terraform.ui","@timestamp":"2026-11-21T00:16:30.552564Z","hook":{"resource":{"addr":"terraform_data.j","module":"","resource":"terraform_data.j","implied_provider":"terraform","resource_type":"terraform_data","resource_name":"j","resource_key":null},"action":"create","elapsed_seconds":0},"type":"apply_complete"}"#,
+    ];
+
+    fn has_keys_of(ours: &Json, theirs: &Json, at: &str) {
+        let (Some(ours), Some(theirs)) = (ours.as_object(), theirs.as_object()) else { return };
+        for (name, value) in theirs {
+            let mine = ours.get(name).unwrap_or_else(|| panic!("{at} lacks {name}"));
+            has_keys_of(mine, value, &format!("{at}.{name}"));
+        }
+    }
+
+    #[test]
+    fn lines_have_terraforms_keys() {
+        let lines = written(|stream| {
+            stream.plan(&full());
+            a_good_run().into_iter().for_each(|event| stream.event(event));
+        });
+        for recorded in TERRAFORM {
+            let theirs: Json = serde_json::from_str(recorded).unwrap();
+            let ours =
+                lines.iter().find(|l| l["type"] == theirs["type"]).unwrap_or_else(|| panic!("no {}", theirs["type"]));
+            has_keys_of(ours, &theirs, theirs["type"].as_str().unwrap());
+        }
+        assert_eq!(lines[0]["@timestamp"], "2026-11-21T00:16:30.500000Z");
+        assert!(lines.iter().all(|l| l["@module"] == "gantry.ui"));
+    }
+
+    #[test]
+    fn a_plan_is_a_line_for_each_change() {
+        let lines = written(|stream| stream.plan(&full()));
+        let expected = ["version", "resource_drift"].into_iter().chain(["planned_change"; 6]);
+        let expected: Vec<&str> = expected.chain(["unreadable", "change_summary", "outputs"]).collect();
+        assert_eq!(types(&lines), expected);
+        let change = &lines[3]["change"];
+        assert_eq!((&change["action"], &change["reason"]), (&json!("update"), &json!("configuration_changed")));
+        assert_eq!(change["resource"]["resource_type"], "local_service");
+        assert_eq!(lines[10]["outputs"]["password"], json!({ "sensitive": true, "action": "update" }));
+    }
+
+    #[test]
+    fn a_run_ends_with_what_it_did() {
+        let lines = written(|stream| {
+            a_failed_run().into_iter().for_each(|event| stream.event(event));
+            stream.summary(RunKind::Apply);
+            stream.outputs(&generation(1, crate::ledger::event::RunOutcome::Verified).outputs);
+        });
+        let expected = [
+            "version",
+            "run_started",
+            "apply_complete",
+            "check_judged",
+            "unwinding",
+            "apply_complete",
+            "run_finished",
+            "change_summary",
+            "outputs",
+        ];
+        assert_eq!(types(&lines), expected);
+        let judged = &lines[3];
+        assert_eq!((&judged["@level"], &judged["hook"]["passed"]), (&json!("error"), &json!(false)));
+        assert_eq!(judged["hook"]["evidence"][0]["name"], "response body");
+        assert_eq!(lines[6]["run"]["outcome"], "rolled back");
+        assert_eq!((&lines[7]["changes"]["add"], &lines[7]["changes"]["undone"]), (&json!(1), &json!(1)));
+        assert_eq!(lines[8]["outputs"]["url"], json!({ "sensitive": false, "type": "string", "value": "http://here" }));
+        assert_eq!(lines[8]["outputs"]["password"]["sensitive"], true);
+    }
+
+    #[test]
+    fn a_diagnostic_has_its_place() {
+        let mut sources = SourceMap::default();
+        let file = sources.add("main.tf", "resource \"terraform_data\" \"x\" {\n  input = nope.y\n}\n");
+        let one = Diagnostic::error("Unknown reference", "There is no \"nope\".")
+            .at(Span::new(file, 42..48))
+            .hint("Look again.");
+        let lines = written(|stream| stream.diagnostics(&Diagnostics::from(one), &sources));
+        assert_eq!(
+            lines[1]["diagnostic"],
+            json!({
+                "severity": "error", "summary": "Unknown reference", "detail": "There is no \"nope\".", "hints": ["Look again."],
+                "range": {
+                    "filename": "main.tf",
+                    "start": { "line": 2, "column": 11, "byte": 42 },
+                    "end": { "line": 2, "column": 17, "byte": 48 },
+                },
+                "snippet": {
+                    "context": null, "code": "  input = nope.y", "start_line": 2, "highlight_start_offset": 10,
+                    "highlight_end_offset": 16, "values": [],
+                },
+            })
+        );
+        assert_eq!((&lines[1]["@level"], &lines[1]["@message"]), (&json!("error"), &json!("Error: Unknown reference")));
+    }
+}
