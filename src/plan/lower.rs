@@ -55,6 +55,8 @@ struct Lowerer<'a> {
     staged: BTreeMap<usize, usize>,
     /// The switch or update step of a change whose old version stays until the commit.
     switched: BTreeMap<usize, usize>,
+    /// The prove steps, by check and workload.
+    proven: BTreeMap<(usize, usize), usize>,
     /// The delete steps of changes.
     deletes: BTreeMap<usize, usize>,
     /// What stands for all that a block does.
@@ -76,6 +78,7 @@ pub(super) fn lower(changes: &[Change], context: Context<'_>) -> Vec<Step> {
         first: BTreeMap::new(),
         staged: BTreeMap::new(),
         switched: BTreeMap::new(),
+        proven: BTreeMap::new(),
         deletes: BTreeMap::new(),
         barriers: BTreeMap::new(),
         block_of,
@@ -305,7 +308,14 @@ impl Lowerer<'_> {
                 workload: Some(workload.clone()),
                 configuration: configuration.clone(),
             });
-            let step = self.add(&change.address, &format!("prove {workload}"), work, vec![stage]);
+            // A check that depends on another one is proven when that one has been, on the same staged version.
+            let mut after = vec![stage];
+            for need in self.block_of.get(&position).and_then(|id| self.context.outline.needs.get(id)).into_iter().flatten() {
+                let checks = self.context.of_block.get(need).into_iter().flatten();
+                after.extend(checks.filter_map(|n| self.proven.get(&(*n, of))));
+            }
+            let step = self.add(&change.address, &format!("prove {workload}"), work, after);
+            self.proven.insert((position, of), step);
             self.steps[switch].after.push(step);
         }
     }
