@@ -15,6 +15,7 @@ mod schema;
 
 pub mod catalog;
 pub mod local;
+pub mod oci;
 
 pub use act::{
     Act, Action, Context, Evidence, Found, Observation, ObserveRequest, Outcome, Prior, Problem, ProblemClass,
