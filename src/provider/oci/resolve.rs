@@ -134,6 +134,9 @@ fn hashed(image: &Reference, answer: &Answer) -> Result<String, ResolveError> {
     let odd = |reason: String| ResolveError::Answer { registry: image.registry.clone(), reason };
     match answer.status.as_u16() {
         200 => {}
+        404 if media_type(&answer.headers).as_deref() == Some("text/html") => {
+            return Err(odd("asked for a manifest it answered 404 with a web page".to_owned()));
+        }
         404 => return Err(not_found(image, &answer.body)),
         status => return Err(odd(format!("asked for a manifest it answered {status}"))),
     }
