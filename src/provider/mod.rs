@@ -16,6 +16,7 @@ mod schema;
 pub mod catalog;
 pub mod conformance;
 pub mod local;
+pub mod oci;
 
 pub use act::{
     Act, Action, Context, Evidence, Found, Observation, ObserveRequest, Outcome, Prior, Problem, ProblemClass,

@@ -11,6 +11,7 @@ mod local_file;
 mod local_service;
 mod local_support;
 mod migrate;
+mod oci;
 mod probe;
 mod sample;
 mod scenarios;
