@@ -92,8 +92,9 @@ impl Planner<'_> {
             pins: &inputs.options.pins,
         };
         let steps = lower::sorted(lower::lower(&changes, context));
+        let verified = steps.iter().any(|s| matches!(s.work, super::step::Work::Check(_)));
         let effect = super::effect::digest(super::effect::text(&steps, inputs.seal).as_bytes());
-        let way_back = super::way_back::way_back(&changes, inputs.catalog);
+        let way_back = super::way_back::way_back(&changes, inputs.catalog, verified);
         let schemas = schemas(&changes, &inputs);
         changes.sort_by(|a, b| a.address.cmp(&b.address));
         let base = inputs.recorded.current().map(|g| g.number);
