@@ -143,8 +143,11 @@ impl<'a> Driver<'a> {
             if let Some(end) = self.end.take() {
                 return Ok(end);
             }
+            if self.under_way.is_empty() {
+                return Ok(End::Held("the steps of the plan wait for each other; this is a bug in Gantry".into()));
+            }
             recorder.flush().await?;
-            self.send(recorder);
+            self.send();
             tokio::select! {
                 biased;
                 changed = interrupts.changed(), if !deaf => match changed {
@@ -249,7 +252,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Sends what has become durable.
-    fn send(&mut self, _: &Recorder) {
+    fn send(&mut self) {
         for reply in self.to_answer.drain(..) {
             // A step that does not wait for the answer any more has ended.
             let _ = reply.send(true);

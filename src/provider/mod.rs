@@ -15,6 +15,8 @@ mod schema;
 
 pub mod catalog;
 pub mod local;
+#[cfg(test)]
+pub(crate) mod fake;
 
 pub use act::{
     Act, Action, Context, Evidence, Found, Observation, ObserveRequest, Outcome, Prior, Problem, ProblemClass,
