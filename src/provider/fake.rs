@@ -463,7 +463,6 @@ impl Fake {
                     if fault.is_some() {
                         let mut object = attributes.as_map().cloned().unwrap_or_default();
                         object.insert("value".into(), Value::string("something else"));
-                        object.insert("secret".into(), Value::string("something else"));
                         attributes = Value::object(object);
                     }
                     Outcome::Applied { attributes, identity }

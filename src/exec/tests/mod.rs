@@ -261,7 +261,8 @@ impl Case {
         let mut records = records;
         records.sort();
         // Secrets are recorded as digests only.
-        let objects: Vec<String> = self.fake.objects().iter().map(|o| o.replace("s3cret", "")).collect();
+        let mut objects: Vec<String> = self.fake.objects().iter().map(|o| o.replace("s3cret", "")).collect();
+        objects.sort();
         assert_eq!(objects, records, "{what}: what there is and what is recorded differ");
     }
 }
@@ -351,13 +352,13 @@ pub(super) fn result_of(node: &str, attribute: &'static str) -> Value {
 }
 
 /// A plan in the making.
-pub(super) struct Build<'a> {
-    state: &'a State,
+pub(super) struct Build {
+    state: State,
     pub(super) plan: Plan,
 }
 
-impl<'a> Build<'a> {
-    pub(super) fn new(state: &'a State) -> Self {
+impl Build {
+    pub(super) fn new(state: &State) -> Self {
         let schemas = [THING, INNER, SERVICE, ECHO].map(|ty| (ty.to_owned(), Arc::new(fake::schema(ty)))).into();
         let plan = Plan {
             environment: "test".into(),
@@ -378,7 +379,7 @@ impl<'a> Build<'a> {
             schemas,
             unreadable: Vec::new(),
         };
-        Self { state, plan }
+        Self { state: state.clone(), plan }
     }
 
     pub(super) fn step(&mut self, address: &str, word: &str, work: Work, after: &[usize]) -> usize {
@@ -437,11 +438,12 @@ impl<'a> Build<'a> {
 
     /// Versions without traffic go.
     fn retire_leftovers(&mut self, address: &Address, after: &[usize]) {
-        for (n, version) in self.state.versions.get(address).into_iter().flatten().enumerate() {
+        let versions = self.state.versions.get(address).cloned().unwrap_or_default();
+        for (n, version) in versions.into_iter().enumerate() {
             let text = address.to_string();
             let step = self.act(&text, Action::Retire, &Value::null(Type::Any), after);
             self.plan.steps[step].name = format!("{text} retire {}", n + 2);
-            self.edit(step, |act| act.version = Some(version.identity.clone()));
+            self.edit(step, |act| act.version = Some(version.identity));
         }
     }
 
