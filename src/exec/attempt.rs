@@ -85,7 +85,7 @@ pub(crate) async fn carry_out(at: usize, job: Job, name: Name, attempt: u32, han
     let mut tries = Tries::new(at, attempt, &name, &hands);
     let answer = match &job {
         Job::Act(act) => act_until_clear(act, &name, &hands, &mut tries).await,
-        Job::Read { provider, request } => work::read(provider, request, &hands, &mut tries).await,
+        Job::Read { provider, request } => work::read(provider, request, &mut tries).await,
         Job::Pin(pin) => work::pin(pin, &hands).await,
         Job::Migrate(migrate) => work::migrate(migrate, &hands, &mut tries).await,
         Job::Revert(migrate) => work::revert(migrate, &hands, &mut tries).await,

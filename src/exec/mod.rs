@@ -35,4 +35,4 @@ mod run;
 mod tests;
 
 pub use journal::{Journal, JournalError};
-pub use runner::{Begin, Ending, Finished, Images, NoImages, Patience, Runner, StepFailure, WayBackPlanner};
+pub use runner::{Begin, Ending, Finished, Images, NoImages, Patience, Runner, Seal, StepFailure, WayBackPlanner};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::request::sha256;
+use super::runner::Seal;
 use crate::addr::Address;
 use crate::value::{HMAC, Results, Value, encode};
 
@@ -30,7 +31,7 @@ pub(crate) struct Draws {
     /// The run's identity, random.
     pub(crate) run: String,
     /// The ledger's keyed digest, so that who sees the run's identity cannot tell them.
-    pub(crate) seal: Arc<dyn Fn(&[u8]) -> String + Send + Sync>,
+    pub(crate) seal: Seal,
 }
 
 impl Draws {

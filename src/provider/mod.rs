@@ -17,6 +17,8 @@ pub mod catalog;
 pub mod conformance;
 pub mod local;
 pub mod oci;
+#[cfg(test)]
+pub(crate) mod fake;
 
 pub use act::{
     Act, Action, Context, Evidence, Found, Observation, ObserveRequest, Outcome, Prior, Problem, ProblemClass,
