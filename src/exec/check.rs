@@ -193,12 +193,22 @@ pub(crate) async fn run(job: &CheckJob, name: &Name, hands: &Hands, base: &Path)
     }
 }
 
-/// A verdict's attempts for people.
+/// A verdict's attempts for people; the same answer over and over is one line.
 fn told(verdict: &Verdict) -> String {
     let mut out = String::new();
-    for attempt in &verdict.attempts {
-        let word = if attempt.ok { "passed" } else { "failed" };
-        let _ = writeln!(out, "{:>9.3} s  {word}: {}", attempt.at_offset.as_secs_f64(), attempt.sentence);
+    for same in verdict.attempts.chunk_by(|a, b| a.ok == b.ok && a.sentence == b.sentence) {
+        let (Some(first), Some(last)) = (same.first(), same.last()) else { continue };
+        let word = if first.ok { "passed" } else { "failed" };
+        let from = first.at_offset.as_secs_f64();
+        let _ = match same.len() {
+            1 => writeln!(out, "after {from:.1} s {word}: {}", first.sentence),
+            n => writeln!(
+                out,
+                "after {from:.1} s to {:.1} s, {n} times shown here, {word}: {}",
+                last.at_offset.as_secs_f64(),
+                first.sentence
+            ),
+        };
     }
     if let Some(last) = verdict.attempts.iter().rev().find(|a| !a.ok) {
         for (name, value) in &last.headers {

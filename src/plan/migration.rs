@@ -36,7 +36,6 @@ impl Planner<'_> {
             Some(journal) => journal,
             None => return Value::opaque(object_type()),
         };
-        let revert = self.world.inputs.options.revert.get(&one.address).cloned().unwrap_or_default();
         if !self.history_holds(one, &files, &journal) {
             return Value::opaque(object_type());
         }
@@ -47,9 +46,14 @@ impl Planner<'_> {
             true => Vec::new(),
             false => files.iter().filter(|m| !applied.contains(&m.version)).cloned().collect(),
         };
+        let down_on_rollback = object.get_str("on_rollback") == Some("down");
+        // Inside a run the caller knows whether traffic has moved; a rollback comes after that, so the schema stays unless the
+        // configuration says otherwise.
+        let inside_run = self.world.inputs.options.limit.is_some();
+        let revert = self.world.inputs.options.revert.get(&one.address).cloned();
+        let revert = revert.filter(|_| inside_run || down_on_rollback).unwrap_or_default();
         let reverting: Vec<PlannedMigration> =
             revert.iter().filter_map(|v| journal.iter().find(|e| e.version == *v)).map(stored).collect();
-        let down_on_rollback = object.get_str("on_rollback") == Some("down");
         if !matches!(object.get_str("on_rollback"), Some("down" | "keep") | None) {
             let detail = "\"on_rollback\" is \"keep\" (the schema stays when a run is taken back after traffic moved) or \"down\".";
             self.world.report(Diagnostic::error("Invalid argument value", detail).at(one.block.span).on(&one.address));
