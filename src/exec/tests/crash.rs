@@ -25,7 +25,8 @@ async fn prepared() -> Case {
 fn plan(state: &State, prove: &Value, verify: &Value) -> Plan {
     let mut build = Build::new(state);
     let new = build.act("fake_thing.new", Action::Create, &with(&thing("new", "1"), "secret", secret("s3cret")), &[]);
-    let inner = build.act("fake_inner.of", Action::Create, &object("of", result_of("fake_thing.new", "secret")), &[new]);
+    let inner =
+        build.act("fake_inner.of", Action::Create, &object("of", result_of("fake_thing.new", "secret")), &[new]);
     let kept = build.act("fake_thing.kept", Action::Update, &object("kept", result_of("fake_thing.new", "id")), &[new]);
     let web = object("web", Value::string("2"));
     let stage = build.act("fake_service.web", Action::Stage, &web, &[inner]);

@@ -455,10 +455,8 @@ impl Build {
 
     /// A check that asks whether something listens at an address.
     pub(super) fn check(&mut self, phase: Phase, workload: Option<&str>, tcp: &Value, after: &[usize]) -> usize {
-        let configuration = Value::object_of([
-            ("tcp", Value::object_of([("address", tcp.clone())])),
-            ("timeout", Value::string("1s")),
-        ]);
+        let configuration =
+            Value::object_of([("tcp", Value::object_of([("address", tcp.clone())])), ("timeout", Value::string("1s"))]);
         let workload = workload.map(|w| w.parse().unwrap());
         self.step("smoke_test.c", phase.word(), Work::Check(CheckStep { phase, workload, configuration }), after)
     }
