@@ -46,8 +46,7 @@ pub(super) fn secret(text: &str) -> Value {
 /// Runs a plan in processes that die where they are told to, the last one not.
 async fn through(case: &mut Case, plan: impl Fn(&State) -> Plan, deaths: &[Death]) -> (Finished, usize) {
     let plan = &plan(&case.state());
-    let mut died = 0;
-    for death in deaths.iter().copied().map(Some).chain([None]) {
+    for (died, death) in deaths.iter().copied().map(Some).chain([None]).enumerate() {
         case.die_at(death);
         let before = case.state();
         // A run whose last entry had become durable has ended; nothing is left to go on with.
@@ -62,7 +61,6 @@ async fn through(case: &mut Case, plan: impl Fn(&State) -> Plan, deaths: &[Death
         if !case.died() {
             return (finished, died);
         }
-        died += 1;
         assert!(matches!(finished.ending, Ending::Broken(_)), "a dead process tells nothing else");
     }
     unreachable!("the last process does not die");
