@@ -5,8 +5,9 @@
 #   make lint   formatting, clippy, documentation, licences
 #   make bench  the benchmarks
 #   make docs   the documentation of the source, in target/doc
+#   make language-oracle   record again what Terraform prints for tests/language (needs terraform)
 
-.PHONY: demo test lint bench docs
+.PHONY: demo test lint bench docs language-oracle
 
 GANTRY = $(or $(CARGO_TARGET_DIR),target)/debug/gantry
 DEMO_FLAGS =
@@ -41,3 +42,6 @@ bench:
 docs:
 	cargo doc --locked --no-deps --lib
 	@echo "Open $(or $(CARGO_TARGET_DIR),target)/doc/gantry/index.html"
+
+language-oracle:
+	tests/language/record.sh

@@ -1,5 +1,5 @@
 //! The `gantry` command: parses, runs, and turns the outcome into an exit code.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    gantry::cli::run()
 }

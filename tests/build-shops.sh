@@ -16,7 +16,8 @@ variant() {
         return 0
     fi
     echo "shop: building $name"
-    cargo rustc --quiet --locked --example shop -- "$@"
+    # Stripped: each deployment in the tests copies and hashes it.
+    cargo rustc --quiet --locked --example shop -- -C strip=symbols "$@"
     # Copied beside and renamed: a variant that a leftover test still runs is replaced, not written into.
     cp "$target/debug/examples/shop" "$built.new"
     mv "$built.new" "$built"

@@ -33,7 +33,7 @@ resource "local_service" "this" {
   protocol    = "http"
 
   readiness {
-    http_path = var.health_path
+    http_path = var.ready_path
     interval  = "200ms"
     timeout   = "20s"
   }

@@ -54,8 +54,9 @@ variable "environment" {
   default     = {}
 }
 
-variable "health_path" {
-  description = "What a replica is asked for before it gets traffic"
+# Whether a release is *healthy* is for the environment's checks to say, which keep what they saw as evidence.
+variable "ready_path" {
+  description = "What a replica is asked for until it answers at all"
   type        = string
-  default     = "/health"
+  default     = "/products"
 }

@@ -1,1 +1,30 @@
-//! Stub.
+//! The command line: arguments in, one use case, a view of its outcome, an exit code.
+//!
+//! One file a command. [`exit_code`] is the one place where exit codes are decided, [`error`] where a failure is shown.
+//! Long options are also taken with one dash, as Terraform's users type them ([`arguments`]).
+
+pub mod exit_code;
+mod arguments;
+mod error;
+mod shell;
+mod changing;
+
+mod apply;
+mod completions;
+mod destroy;
+mod graph;
+mod history;
+mod init;
+mod output;
+mod plan;
+mod resume;
+mod rollback;
+mod show;
+mod state;
+mod validate;
+mod verify;
+mod version;
+
+mod root;
+
+pub use root::run;

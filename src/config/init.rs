@@ -23,9 +23,27 @@ pub fn init_files(name: &str) -> Vec<(String, String)> {
     ]
 }
 
-/// The body as text. Writing to memory cannot fail, and what is written here is valid.
+/// The body as text, its equals signs in line. Writing to memory cannot fail, and what is written here is valid.
 fn text(body: &Body) -> String {
-    hcl::format::to_string(body).expect("invariant: a body made of valid parts can be written")
+    let plain = hcl::format::to_string(body).expect("invariant: a body made of valid parts can be written");
+    let lines: Vec<&str> = plain.lines().collect();
+    let groups = lines.chunk_by(|a, b| name_of(a).is_some() && name_of(b).is_some());
+    let mut out = String::new();
+    for group in groups {
+        let width = group.iter().filter_map(|line| name_of(line)).map(str::len).max().unwrap_or(0);
+        for line in group {
+            match line.split_once(" = ").filter(|_| name_of(line).is_some()) {
+                Some((name, value)) => out.push_str(&format!("{name:width$} = {value}\n")),
+                None => out.push_str(&format!("{line}\n")),
+            }
+        }
+    }
+    out
+}
+
+/// What stands before the equals sign of an argument's line.
+fn name_of(line: &str) -> Option<&str> {
+    line.split_once(" = ").map(|(name, _)| name)
 }
 
 fn environment(name: &str) -> Body {

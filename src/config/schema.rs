@@ -99,33 +99,29 @@ const EXPECT: Shape = closed(
     &[
         may("status"),
         may("headers"),
-        may("body"),
+        may("body_equals"),
+        may("body_contains"),
+        may("body_matches"),
         may("json"),
         may("latency"),
-        may("exit_code"),
-        may("stdout"),
-        may("stderr"),
     ],
     &[],
 );
-const HTTP: Shape =
-    closed(&[must("url"), may("method"), may("headers"), may("body"), may("timeout")], &[one("expect", &[], &EXPECT)]);
-const TCP: Shape = closed(&[must("address"), may("timeout")], &[]);
-const GRPC: Shape = closed(&[must("address"), may("service"), may("timeout")], &[]);
-const COMMAND: Shape = closed(
-    &[must("argv"), may("working_directory"), may("environment"), may("timeout")],
-    &[one("expect", &[], &EXPECT)],
-);
+const HTTP: Shape = closed(&[must("url"), may("method"), may("headers"), may("body")], &[one("expect", &[], &EXPECT)]);
+const TCP: Shape = closed(&[must("address")], &[]);
+const GRPC: Shape = closed(&[must("address"), may("service")], &[]);
+const COMMAND: Shape = closed(&[must("argv"), may("working_directory"), may("environment"), may("timeout")], &[]);
 
 /// The blocks of a check of which one is its probe.
 pub(super) const PROBES: [&str; 4] = ["http", "tcp", "grpc", "command"];
 
-const CHECK_ATTRIBUTES: [Attribute; 6] = [
+const CHECK_ATTRIBUTES: [Attribute; 7] = [
     may("interval"),
     may("timeout"),
     may("success_threshold"),
     may("failure_threshold"),
     may("initial_delay"),
+    may("attempt_timeout"),
     may("phases"),
 ];
 
@@ -138,7 +134,8 @@ pub(super) const PROBE_CHECK: Shape = closed(
 /// `artifact`
 pub(super) const ARTIFACT: Shape = closed(&[may("image"), may("file")], &[]);
 /// `migration`
-pub(super) const MIGRATION: Shape = closed(&[must("database"), must("source"), may("on_rollback")], &[]);
+pub(super) const MIGRATION: Shape =
+    closed(&[must("database"), must("source"), may("on_rollback"), may("statement_timeout"), may("lock_timeout")], &[]);
 /// `check`
 pub(super) const CHECK: Shape = closed(&[], &[Block { required: true, ..any_number("assert", &[], &CONDITION) }]);
 

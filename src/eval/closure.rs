@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
+use super::memory::{Facts, Memory};
 use super::{Answer, Budget, Evaluator, Host, Reference, Scope, Term, references};
 use crate::addr::Address;
 use crate::diag::Diagnostic;
@@ -21,7 +22,7 @@ struct Closure {
     term: Arc<Term>,
     captured: Captured,
     site: String,
-    directory: String,
+    facts: Facts,
 }
 
 /// The part of a closure's value that an unknown stands for.
@@ -31,19 +32,15 @@ struct PartOf {
 }
 
 /// Gives every unknown part of `value`, the result of `term`, a way to be computed.
-pub(super) fn close(value: Value, term: &Arc<Term>, evaluator: &Evaluator<'_>) -> Value {
+pub(super) fn close(value: Value, term: &Arc<Term>, evaluator: &Evaluator<'_>, memory: &Memory<'_>) -> Value {
     if !lacks_residual(&value) {
         return value;
     }
     let mut found = Vec::new();
     references(term, &mut found);
     let captured = found.into_iter().map(|r| (r.to_string(), evaluator.scope.resolve(r))).collect();
-    let closure = Arc::new(Closure {
-        term: term.clone(),
-        captured,
-        site: evaluator.site.to_owned(),
-        directory: evaluator.host.directory(),
-    });
+    let closure =
+        Arc::new(Closure { term: term.clone(), captured, site: evaluator.site.to_owned(), facts: memory.facts() });
     attach(value, &closure, &Path::default())
 }
 
@@ -126,7 +123,7 @@ impl fmt::Debug for PartOf {
 impl Closure {
     fn finish(&self, results: &dyn Results) -> Result<Value, Unfinished> {
         let scope = Finished { captured: &self.captured, results };
-        let host = AtApply { results, directory: &self.directory };
+        let host = AtApply { results, facts: &self.facts };
         let budget = Budget::new(Budget::PLAN);
         let evaluator = Evaluator { scope: &scope, host: &host, budget: &budget, site: &self.site };
         evaluator.eval(&self.term, None).map_err(|d| Unfinished { summary: d.summary, detail: d.detail })
@@ -151,38 +148,37 @@ impl Scope for Finished<'_> {
     }
 }
 
-/// At apply nothing outside is asked: whatever the term needed was a fact of the plan, and a fact that depends on a step's
-/// result is a step of its own.
+/// At apply nothing outside is asked: what the term was told when it was planned is what it is told again.
 struct AtApply<'a> {
     results: &'a dyn Results,
-    directory: &'a str,
+    facts: &'a Facts,
+}
+
+fn untold<T>(what: &str) -> Answer<T> {
+    Answer::Missing(format!(
+        "{what} was not asked for when the plan was made, and apply asks nobody; let its name be known when planning"
+    ))
 }
 
 impl Host for AtApply<'_> {
     fn file(&self, path: &str) -> Answer<Arc<[u8]>> {
-        Answer::Missing(format!(
-            "the name of the file {path:?} is known after apply only, and plans read files when they are made"
-        ))
+        self.facts.files.get(path).cloned().unwrap_or_else(|| untold(&format!("the file {path:?}")))
     }
 
     fn file_kind(&self, path: &str) -> Answer<&'static str> {
-        Answer::Missing(format!(
-            "the name of the file {path:?} is known after apply only, and plans read files when they are made"
-        ))
+        self.facts.kinds.get(path).cloned().unwrap_or_else(|| untold(&format!("the file {path:?}")))
     }
 
     fn file_tree(&self, path: &str) -> Answer<Arc<[String]>> {
-        Answer::Missing(format!(
-            "the directory {path:?} is known after apply only, and plans read files when they are made"
-        ))
+        self.facts.trees.get(path).cloned().unwrap_or_else(|| untold(&format!("the directory {path:?}")))
     }
 
     fn variable(&self, name: &str) -> Answer<String> {
-        Answer::Missing(format!("the environment variable {name:?} is read when a plan is made, not at apply"))
+        self.facts.variables.get(name).cloned().unwrap_or_else(|| untold(&format!("the environment variable {name}")))
     }
 
     fn plan_time(&self) -> Answer<String> {
-        Answer::Missing("the time of the plan is known when it is made, not at apply".into())
+        self.facts.plan_time.clone().unwrap_or_else(|| untold("the time of the plan"))
     }
 
     fn draw(&self, what: &str) -> Option<Value> {
@@ -190,6 +186,6 @@ impl Host for AtApply<'_> {
     }
 
     fn directory(&self) -> String {
-        self.directory.to_owned()
+        self.facts.directory.clone()
     }
 }

@@ -58,6 +58,9 @@ impl<'p> Locals<'p> {
 /// The name under which the element of the innermost splat is bound; no identifier, so that nothing else can mean it.
 const SPLAT_ITEM: &str = "[*]";
 
+/// The functions whose values are drawn once at apply.
+const DRAWN: [&str; 3] = ["timestamp", "uuid", "bcrypt"];
+
 /// Evaluates terms.
 #[derive(Clone, Copy)]
 pub struct Evaluator<'a> {
@@ -77,8 +80,10 @@ impl Evaluator<'_> {
     /// # Errors
     /// When something in it has no value; the first such place is named.
     pub fn evaluate(&self, term: &Arc<Term>) -> Evaluated {
-        let value = self.eval(term, None)?;
-        Ok(super::closure::close(value, term, self))
+        let memory = super::memory::Memory::around(self.host);
+        let remembering = Evaluator { host: &memory, ..*self };
+        let value = remembering.eval(term, None)?;
+        Ok(super::closure::close(value, term, &remembering, &memory))
     }
 
     /// The value of a term, converted to a type.
@@ -345,9 +350,17 @@ impl Evaluator<'_> {
 
     fn apply(&self, function: &functions::Function, values: &[(Value, Span)], span: Span) -> Evaluated {
         let failed = |argument: Option<usize>, message: &str| {
+            let parameter = argument.and_then(|i| function.parameters.get(i).or(function.variadic.as_ref()));
             let at = argument.and_then(|i| values.get(i)).map_or(span, |(_, s)| *s);
-            let detail = format!("Call to function \"{}\" failed: {message}.", function.name);
-            Box::new(Diagnostic::error("Error in function call", detail).at(at))
+            let (summary, detail) = match parameter {
+                Some(p) => {
+                    ("Invalid function argument", format!("Invalid value for \"{}\" parameter: {message}.", p.name))
+                }
+                None => {
+                    ("Error in function call", format!("Call to function \"{}\" failed: {message}.", function.name))
+                }
+            };
+            Box::new(Diagnostic::error(summary, detail).at(at))
         };
         let wanted = function.parameters.len();
         if values.len() < wanted || (values.len() > wanted && function.variadic.is_none()) {
@@ -386,6 +399,8 @@ impl Evaluator<'_> {
             prepared.push(value);
         }
         if unknown {
+            // Parameters that keep their marks keep them for the function, which is not called here.
+            let marks = prepared.iter().fold(marks, |marks, v| marks.union(v.marks_deep()));
             let types: Vec<Type> = prepared.iter().map(Value::ty).collect();
             return Ok(Value::opaque((function.result)(&types)).mark(marks));
         }
@@ -393,7 +408,12 @@ impl Evaluator<'_> {
             let used_up = || FunctionError { argument: None, message: over_budget().detail };
             if self.budget.spend(units) { Ok(()) } else { Err(used_up()) }
         };
-        let context = CallContext { host: self.host, spend: &spend, site: self.site };
+        // Two calls in one expression draw two values, so the place tells them apart.
+        let site = match DRAWN.contains(&function.name) {
+            true => format!("{}@{}", self.site, span.start),
+            false => String::new(),
+        };
+        let context = CallContext { host: self.host, spend: &spend, site: &site };
         let value = (function.call)(&context, &prepared).map_err(|e| failed(e.argument, &e.message))?;
         Ok(value.mark(marks))
     }

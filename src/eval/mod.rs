@@ -14,6 +14,7 @@ pub mod constraint;
 mod evaluate;
 pub mod functions;
 mod host;
+mod memory;
 mod operator;
 mod reference;
 mod template;

@@ -370,9 +370,16 @@ impl<'a> Driver<'a> {
     }
 
     fn fill_lanes(&mut self, recorder: &mut Recorder) {
-        let machine = &self.machine;
-        for (lane, room) in self.lanes.room(|lane| machine.waiting(lane)) {
-            self.happened(Happened::Room { lane, room }, recorder);
+        // A step that is done with being started makes others ready that wait for room as well.
+        loop {
+            let machine = &self.machine;
+            let rooms = self.lanes.room(|lane| machine.waiting(lane));
+            if rooms.is_empty() || self.end.is_some() {
+                return;
+            }
+            for (lane, room) in rooms {
+                self.happened(Happened::Room { lane, room }, recorder);
+            }
         }
     }
 

@@ -92,7 +92,7 @@ impl Lanes {
 fn name_of(step: &Step) -> Option<&str> {
     match &step.work {
         Work::Barrier | Work::Commit | Work::Forget | Work::Move { .. } => None,
-        Work::Act(act) if act.in_process || act.record_only => None,
+        Work::Act(act) if act.in_process => None,
         Work::Act(act) => Some(&act.provider),
         Work::Read { provider, .. } => Some(provider),
         Work::Pin(_) | Work::Migrate { .. } | Work::Revert { .. } | Work::Check(_) => Some(OWN),

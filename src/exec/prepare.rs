@@ -12,7 +12,7 @@ use crate::ledger::record::Record;
 use crate::plan::Plan;
 use crate::plan::step::{ActStep, CheckStep, Step, Work};
 use crate::provider::{Act, Action, Lowering, Prior, ReadRequest, ResourceSchema};
-use crate::value::{Map, Type, Unfinished, Value, encode};
+use crate::value::{Type, Unfinished, Value, encode};
 
 /// How many workloads' evidence is looked at when a check fails: each may have many logs.
 const MAX_WITNESSES: usize = 5;
@@ -169,9 +169,6 @@ impl<'a> Scene<'a> {
         state: &State,
     ) -> Result<Result<ActJob, Prepared>, Failure> {
         let schema = self.schema(step);
-        if act.record_only {
-            return self.record_only(step, act, results, schema).map(Err);
-        }
         let going = is_going(act.action);
         let prior = match going_version(act, results) {
             Going::Nothing => return Ok(Err(self.nothing(step))),
@@ -217,32 +214,6 @@ impl<'a> Scene<'a> {
         };
         let provider = self.provider(&act.provider)?;
         Ok(Ok(ActJob { provider, act: call, asked, settle: act.settle, in_process: act.in_process }))
-    }
-
-    /// The record goes back to what is asked for; parts that only an act could tell stay as they are.
-    fn record_only(
-        &self,
-        step: &Step,
-        act: &ActStep,
-        results: &mut RunResults,
-        schema: Option<&ResourceSchema>,
-    ) -> Result<Prepared, Failure> {
-        let asked = fill_in(&act.planned, &step.address, results).map_err(|e| not_available(&e))?;
-        let Some(prior) = &act.prior else { return Ok(self.nothing(step)) };
-        let attributes: Map = asked
-            .expected
-            .as_map()
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| match prior.attributes.get(name) {
-                Some(before) if value.is_unknown() && value.sealed_digest().is_none() => (name.clone(), before.clone()),
-                _ => (name.clone(), value.clone()),
-            })
-            .collect();
-        let (attributes, _) = request::accept(&Value::object(attributes), &asked.expected, schema, Action::Update);
-        let record = self.record(step, act, &attributes, prior.identity.clone(), results)?;
-        results.set(&step.address, attributes);
-        Ok(Prepared::Done(vec![self.succeeded(step, StepResult::Recorded { record: Box::new(record) })]))
     }
 
     /// The record of an object.

@@ -71,10 +71,11 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn carry_out(&mut self, begin: Begin) -> Result<Verdict, JournalError> {
-        let resumed = begin == Begin::Continue;
+        let resumed = !matches!(begin, Begin::New(_));
+        let abandoned = begin == Begin::Abandon;
         let generation = match &begin {
             Begin::New(started) => started.generation,
-            Begin::Continue => self.open().and_then(|o| o.started.generation),
+            Begin::Continue | Begin::Abandon => self.open().and_then(|o| o.started.generation),
         };
         self.recorder.tell(RunEvent::Started {
             run: self.runner.run.clone(),
@@ -100,6 +101,10 @@ impl Run<'_> {
         let scene = self.scene(self.plan, false);
         let mut results = RunResults::new(self.draws());
         recover::forward(scene, self.recorder, &mut results).await?;
+        if abandoned {
+            let sentence = "it was interrupted, and something else is asked for now";
+            return Ok(Verdict::ended(RunOutcome::Held, sentence));
+        }
         let done = self.done();
         self.failures_before();
         self.forward(results, &done).await

@@ -118,6 +118,8 @@ pub enum Begin {
     New(Box<RunStarted>),
     /// It is the state's open run, left by a process that is gone.
     Continue,
+    /// The same, but it is not gone on with: what became of its steps is looked for and recorded, and it ends as held.
+    Abandon,
 }
 
 /// How carrying a run out ended.

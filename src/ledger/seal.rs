@@ -31,6 +31,20 @@ impl Key {
         Some(Self(bytes.try_into().ok()?))
     }
 
+    /// Its bytes as hexadecimal digits, for a plan that is saved before there is a ledger to have a key.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        hex(&self.0)
+    }
+
+    /// A key back from [`Key::to_hex`]'s digits; `None` for anything else.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits = |n: usize| text.get(2 * n..2 * n + 2).and_then(|d| u8::from_str_radix(d, 16).ok());
+        let bytes: Vec<u8> = (0..KEY_BYTES).map_while(digits).collect();
+        if text.len() == 2 * KEY_BYTES { Self::from_bytes(&bytes) } else { None }
+    }
+
     /// Its bytes, for the file that keeps them.
     pub(super) fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0

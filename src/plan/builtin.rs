@@ -40,6 +40,8 @@ pub(super) fn migration() -> (Attributes, Blocks) {
         ("database", required(Type::String).sensitive()),
         ("source", required(Type::String)),
         ("on_rollback", optional(Type::String).default(Value::string("keep"))),
+        ("statement_timeout", optional(Type::String).default(Value::string("10m"))),
+        ("lock_timeout", optional(Type::String).default(Value::string("30s"))),
     ];
     (attributes.into(), Blocks::new())
 }
@@ -53,14 +55,16 @@ pub(super) fn check(repeats: bool) -> (Attributes, Blocks) {
         ("interval", interval),
         ("timeout", text(if repeats { "60s" } else { "30s" })),
         ("initial_delay", text("0s")),
+        ("attempt_timeout", optional(Type::String)),
         ("success_threshold", optional(Type::Number).default(Value::number(1_i64))),
+        ("failure_threshold", optional(Type::Number)),
         ("phases", optional(Type::list(Type::String))),
     ];
     let expect = single(
         [
             ("status", optional(Type::Any)),
             ("headers", optional(Type::map(Type::String))),
-            ("body", optional(Type::String)),
+            ("body_equals", optional(Type::String)),
             ("body_contains", optional(Type::String)),
             ("body_matches", optional(Type::String)),
             ("json", optional(Type::Any)),
@@ -75,7 +79,6 @@ pub(super) fn check(repeats: bool) -> (Attributes, Blocks) {
             ("url", required(Type::String)),
             ("headers", optional(Type::map(Type::String))),
             ("body", optional(Type::String)),
-            ("timeout", optional(Type::String)),
         ]
         .into(),
         [("expect", expect)].into(),

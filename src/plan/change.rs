@@ -122,7 +122,7 @@ pub struct Change {
     pub differs: Vec<Path>,
     /// Where a difference forces a replacement.
     pub replaces: Vec<Path>,
-    /// How the target has changed since it was recorded, if it has.
+    /// The object as it was recorded, if the target has changed since: [`Change::before`] is what is there.
     pub drift: Option<Value>,
     /// What the lowering needs beside this.
     pub detail: Detail,

@@ -19,6 +19,9 @@ use crate::value::{Map, Value};
 impl Planner<'_> {
     /// A health check or smoke test.
     pub(super) fn check(&mut self, one: &BlockInstance<'_>) -> Value {
+        if self.world.inputs.options.to_nothing {
+            return Value::opaque(crate::value::Type::Any);
+        }
         let (attributes, blocks) = builtin::check(one.block.kind == NodeKind::HealthCheck);
         let shape = Shape { attributes: &attributes, blocks: &blocks };
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
@@ -78,7 +81,7 @@ impl Planner<'_> {
     }
 
     fn durations(&self, one: &BlockInstance<'_>, configuration: &Value) {
-        for name in ["interval", "timeout", "initial_delay"] {
+        for name in ["interval", "timeout", "initial_delay", "attempt_timeout"] {
             let Some(text) = configuration.get_str(name) else { continue };
             if let Err(why) = super::duration::parse(text) {
                 let span = one.block.body.attributes.get(name).map_or(one.block.span, |a| a.term.span);

@@ -36,6 +36,9 @@ impl Planner<'_> {
             self.world.report(Diagnostic::error("Unknown data source", detail).at(one.block.span).hint_opt(hint));
             return Value::opaque(Type::Any);
         };
+        if self.world.inputs.options.to_nothing {
+            return Value::opaque(schema.object_type());
+        }
         self.preconditions(one);
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
@@ -81,6 +84,9 @@ impl Planner<'_> {
         };
         let recorded = self.world.inputs.recorded.pins.get(&one.address).cloned();
         let options = self.world.inputs.options;
+        if options.to_nothing {
+            return recorded.map_or_else(|| Value::opaque(artifact_type()), |pin| self.pinned(&pin));
+        }
         if self.left_alone(one)
             && let Some(pin) = &recorded
         {

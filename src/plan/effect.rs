@@ -61,9 +61,8 @@ fn work(out: &mut String, work: &Work, seal: Seal<'_>) {
             let identity = act.version.clone().or_else(|| act.prior.as_ref().map(|p| p.identity.clone()));
             write!(
                 out,
-                ": {}{} {} on {} way back {}",
+                ": {} {} on {} create first {}",
                 act.action.word(),
-                if act.record_only { " (record only)" } else { "" },
                 json(&act.planned),
                 identity.unwrap_or_default(),
                 act.create_before_destroy

@@ -30,7 +30,7 @@ pub trait Files {
 }
 
 /// What is asked for beside the configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Options {
     /// What kind of run the plan is for.
     pub kind: RunKind,
@@ -54,6 +54,9 @@ pub struct Options {
     pub older: bool,
     /// Whether a way back is being planned: commands are not run again for it.
     pub going_back: bool,
+    /// For the way back of a first deployment: the configuration is that of the failed run, so that its migrations can be taken
+    /// back, and every resource goes.
+    pub to_nothing: bool,
     /// The verified generation that is gone back to, for the plan's words.
     pub to_generation: Option<u64>,
 }
@@ -72,6 +75,7 @@ impl Default for Options {
             revert: BTreeMap::new(),
             older: false,
             going_back: false,
+            to_nothing: false,
             to_generation: None,
         }
     }

@@ -34,10 +34,10 @@ pub(super) struct Context<'a> {
     pub(super) catalog: &'a Catalog,
     /// Whether this is the way back inside a run.
     pub(super) inside_run: bool,
-    /// Whether it is a way back of any kind.
-    pub(super) going_back: bool,
     /// Whether checks run.
     pub(super) with_checks: bool,
+    /// Whether nothing but checks runs.
+    pub(super) only_checks: bool,
     /// Pins of the generation that is gone back to.
     pub(super) pins: &'a BTreeMap<Address, crate::ledger::record::Pin>,
 }
@@ -55,6 +55,8 @@ struct Lowerer<'a> {
     staged: BTreeMap<usize, usize>,
     /// The switch or update step of a change whose old version stays until the commit.
     switched: BTreeMap<usize, usize>,
+    /// The prove steps, by check and workload.
+    proven: BTreeMap<(usize, usize), usize>,
     /// The delete steps of changes.
     deletes: BTreeMap<usize, usize>,
     /// What stands for all that a block does.
@@ -76,6 +78,7 @@ pub(super) fn lower(changes: &[Change], context: Context<'_>) -> Vec<Step> {
         first: BTreeMap::new(),
         staged: BTreeMap::new(),
         switched: BTreeMap::new(),
+        proven: BTreeMap::new(),
         deletes: BTreeMap::new(),
         barriers: BTreeMap::new(),
         block_of,
@@ -202,7 +205,6 @@ impl Lowerer<'_> {
             deadline: (schema.deadline)(&for_deadline),
             settle: schema.settle,
             in_process: schema.lowering == Lowering::InProcess,
-            record_only: self.context.record_only(change, schema),
             postconditions: if gone { Vec::new() } else { detail.postconditions.clone() },
         };
         self.add(&change.address, action.word(), Work::Act(Box::new(step)), after)
@@ -215,10 +217,17 @@ impl Lowerer<'_> {
             return recorded.map_or_else(Vec::new, |r| r.dependencies.clone());
         };
         let mut found = BTreeSet::new();
-        for need in self.context.outline.needs.get(id).into_iter().flatten() {
-            found.extend(
-                self.context.of_block.get(need).into_iter().flatten().map(|n| self.changes[*n].address.clone()),
-            );
+        let mut open = vec![*id];
+        let mut seen = BTreeSet::new();
+        while let Some(at) = open.pop() {
+            for need in self.context.outline.needs.get(&at).into_iter().flatten().filter(|n| seen.insert(**n)) {
+                let positions = self.context.of_block.get(need).into_iter().flatten();
+                found.extend(positions.map(|n| self.changes[*n].address.clone()));
+                // What has no record of its own (an artifact, a migration) hands on what it depends on.
+                if self.context.outline.block(*need).kind != crate::addr::NodeKind::Resource {
+                    open.push(*need);
+                }
+            }
         }
         found.into_iter().collect()
     }
@@ -306,7 +315,16 @@ impl Lowerer<'_> {
                 workload: Some(workload.clone()),
                 configuration: configuration.clone(),
             });
-            let step = self.add(&change.address, &format!("prove {workload}"), work, vec![stage]);
+            // A check that depends on another one is proven when that one has been, on the same staged version.
+            let mut after = vec![stage];
+            for need in
+                self.block_of.get(&position).and_then(|id| self.context.outline.needs.get(id)).into_iter().flatten()
+            {
+                let checks = self.context.of_block.get(need).into_iter().flatten();
+                after.extend(checks.filter_map(|n| self.proven.get(&(*n, of))));
+            }
+            let step = self.add(&change.address, &format!("prove {workload}"), work, after);
+            self.proven.insert((position, of), step);
             self.steps[switch].after.push(step);
         }
     }
@@ -457,7 +475,7 @@ impl Lowerer<'_> {
     fn verify_and_commit(&mut self) {
         let working = self.steps.iter().any(|s| !matches!(s.work, Work::Barrier));
         let mut last: Vec<usize> = (0..self.steps.len()).filter(|s| !self.late.contains(s)).collect();
-        if self.context.with_checks && working {
+        if self.context.with_checks && (working || self.context.only_checks) {
             for position in 0..self.changes.len() {
                 let change = &self.changes[position];
                 let Detail::Check(detail) = &change.detail else { continue };
@@ -489,13 +507,6 @@ impl Lowerer<'_> {
         for step in self.late.clone() {
             self.steps[step].after.push(commit);
         }
-    }
-}
-
-impl Context<'_> {
-    /// Whether acting would undo nothing, so that only the record goes back.
-    fn record_only(&self, change: &Change, schema: &ResourceSchema) -> bool {
-        self.going_back && change.kind == ChangeKind::Update && schema.undo == crate::provider::Undo::RecordOnly
     }
 }
 

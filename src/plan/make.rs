@@ -66,8 +66,15 @@ impl Planner<'_> {
         let warnings = self.world.diagnostics.take();
         let inputs = self.world.inputs;
         let outputs = outputs(&self.world);
-        let cause = self.changes.iter().any(Change::is_cause);
+        let only_checks = inputs.options.kind == crate::ledger::event::RunKind::Verify;
+        let cause = only_checks || self.changes.iter().any(Change::is_cause);
         let mut changes = self.changes;
+        if only_checks {
+            // `verify` asks what is, whatever an apply would make of it.
+            for change in changes.iter_mut().filter(|c| !c.address.kind.is_probe()) {
+                change.kind = ChangeKind::NoOp;
+            }
+        }
         if !cause {
             // Nothing changes, so no check runs: when each last passed is shown instead.
             for change in changes.iter_mut().filter(|c| c.address.kind.is_probe()) {
@@ -80,13 +87,14 @@ impl Planner<'_> {
             recorded: inputs.recorded,
             catalog: inputs.catalog,
             inside_run: inputs.options.limit.is_some(),
-            going_back: inputs.options.going_back,
             with_checks: cause,
+            only_checks,
             pins: &inputs.options.pins,
         };
         let steps = lower::sorted(lower::lower(&changes, context));
+        let verified = steps.iter().any(|s| matches!(s.work, super::step::Work::Check(_)));
         let effect = super::effect::digest(super::effect::text(&steps, inputs.seal).as_bytes());
-        let way_back = super::way_back::way_back(&changes, inputs.catalog);
+        let way_back = super::way_back::way_back(&changes, inputs.catalog, verified);
         let schemas = schemas(&changes, &inputs);
         changes.sort_by(|a, b| a.address.cmp(&b.address));
         let base = inputs.recorded.current().map(|g| g.number);

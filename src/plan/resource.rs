@@ -26,7 +26,7 @@ pub(super) struct Known {
     pub(super) readiness: Readiness,
     /// Set when it was recorded and is gone.
     pub(super) vanished: bool,
-    /// The object as it is, where that is not what was recorded.
+    /// The object as it was recorded, where what is there is not that.
     pub(super) drift: Option<Value>,
     /// Whether it could be looked at, or need not be.
     pub(super) readable: bool,
@@ -64,7 +64,7 @@ pub(super) fn known(
             let mut found = Vec::new();
             differences(&recorded, &attributes, &Path::default(), planner.world.inputs.seal, &mut found);
             found.retain(|path| !is_ignored(schema, path));
-            let drift = (!found.is_empty()).then(|| attributes.clone());
+            let drift = (!found.is_empty()).then(|| recorded.clone());
             let prior = Prior { attributes, identity: record.identity.clone() };
             Some(Known { prior: Some(prior), readiness: readiness.clone(), vanished: false, drift, readable: true })
         }
@@ -93,6 +93,11 @@ impl Planner<'_> {
             return Value::opaque(crate::value::Type::Any);
         };
         let record = self.world.inputs.recorded.records.get(self.recorded_address(&one.address)).cloned();
+        if self.world.inputs.options.to_nothing {
+            self.claimed.remove(&one.address);
+            let ty = schema.object_type();
+            return record.and_then(|r| decode(&r.attributes, &ty).ok()).unwrap_or_else(|| Value::opaque(ty));
+        }
         let known = match &record {
             Some(record) => match known(self, &one.address, record, schema) {
                 Some(known) => Some(known),
@@ -203,7 +208,7 @@ impl Planner<'_> {
         let mut replaces: Vec<Path> = differs.iter().filter(|p| forces_replacement(schema, p)).cloned().collect();
         replaces.sort();
         let must = prior
-            .filter(|_| !differs.is_empty())
+            .filter(|_| !differs.is_empty() && !self.only_recorded(schema))
             .and_then(|p| schema.must_replace.and_then(|f| f(&p.attributes, &proposed)));
         let (mut kind, reason) = self.judge(one, &known, &differs, &replaces, must, record, desired);
         if kind.is_replace() && one.block.lifecycle.create_before_destroy {
@@ -296,6 +301,11 @@ impl Planner<'_> {
         }
     }
 
+    /// Whether a change of this type is made in the record only: on a way back, where acting again would undo nothing.
+    fn only_recorded(&self, schema: &ResourceSchema) -> bool {
+        self.world.inputs.options.going_back && schema.undo == crate::provider::Undo::RecordOnly
+    }
+
     /// What of `replace_triggered_by` changes in this plan.
     fn triggered(&self, one: &BlockInstance<'_>) -> Option<String> {
         let module = self.world.instances[one.instance].index;
@@ -331,6 +341,9 @@ impl Planner<'_> {
     ) -> Value {
         let mut out = proposed.as_map().cloned().unwrap_or_default();
         let before = prior.map(|p| &p.attributes);
+        // On a way back a command is not run again: what it answered last stays planned as known, and the provider sees from
+        // that that only the record is set back.
+        let record_only = self.only_recorded(schema);
         for (name, attribute) in &schema.attributes {
             let given = out.get(*name).is_some_and(|v| !v.is_null());
             let open = match attribute.mode {
@@ -341,7 +354,7 @@ impl Planner<'_> {
             if !open {
                 continue;
             }
-            let old = before.and_then(|b| b.get(name)).filter(|_| attribute.stable || !changed);
+            let old = before.and_then(|b| b.get(name)).filter(|_| attribute.stable || !changed || record_only);
             let value = old.cloned().unwrap_or_else(|| result::attribute(&one.address, name, attribute.ty.clone()));
             let value = if attribute.sensitive { value.sensitive() } else { value };
             out.insert(Arc::from(*name), value);

@@ -96,9 +96,6 @@ pub struct ActStep {
     pub settle: Duration,
     /// Whether it stays in this process, so that `--parallelism` does not bound it.
     pub in_process: bool,
-    /// Whether nothing is done and only the record is set to what is asked for: on a way back, where acting again would undo
-    /// nothing.
-    pub record_only: bool,
     /// What must hold of the result: condition, message, place. Evaluated when the step has its result.
     pub postconditions: Vec<(Value, Value, Span)>,
 }

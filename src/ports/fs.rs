@@ -164,6 +164,14 @@ pub fn create_dir(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(failed("create the directory", path))
 }
 
+/// Makes a directory and its parents with these permissions, less the umask's; those that are there stay as they are.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_dir_with(path: &Path, mode: u32) -> Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed("create the directory", path))
+}
+
 /// Writes a file so that at every instant either the old or the new content stands there, whole and durable: a
 /// temporary file beside it, synced, renamed, the directory synced.
 ///
@@ -196,6 +204,42 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(failed("create", path))?;
     file.write_all(bytes).map_err(failed("write", path))?;
     file.sync_all().map_err(failed("sync", path))
+}
+
+/// Reads at most the last `limit` bytes of a regular file.
+///
+/// # Errors
+/// When it cannot be read or is no regular file.
+pub fn read_tail(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    use std::io::{Seek as _, SeekFrom};
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(failed("read", path))?;
+    let meta = file.metadata().map_err(failed("read", path))?;
+    if !meta.is_file() {
+        return Err(failed("read", path)(io::Error::other("it is not a regular file")));
+    }
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(meta.len().saturating_sub(limit)))
+        .and_then(|_| file.take(limit).read_to_end(&mut bytes))
+        .map_err(failed("read", path))?;
+    Ok(bytes)
+}
+
+/// Adds bytes to the end of a file, which is made if it is not there. Not synced.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn append(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(failed("write", path))
 }
 
 /// A name for a temporary file beside `path`, unique to this process and call.

@@ -26,9 +26,9 @@ pub(crate) const SERVICE: &str = "fake_service";
 pub(crate) const ECHO: &str = "fake_echo";
 
 /// The settle window of all types: real time, so that tests can outwait it.
-pub(crate) const SETTLE: Duration = Duration::from_millis(8);
+pub(crate) const SETTLE: Duration = Duration::from_millis(2);
 /// When a delayed effect lands.
-const DELAY: Duration = Duration::from_millis(3);
+const DELAY: Duration = Duration::from_millis(1);
 
 /// What goes wrong with an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,14 +7,16 @@
 //! The protocol that keeps a run safe is the caller's (`exec`): it records an intent durably before [`Provider::act`] and the
 //! outcome after it, never sends an act again whose outcome was [`Outcome::Unknown`] before [`Provider::find`] looked for it,
 //! and every act carries an identity ([`Act::op`]) that a provider puts on the object itself wherever there is a place for it.
-//! A new provider gets recovery from any crash by implementing `find` and `observe` honestly; `conformance` is the
+//! A new provider gets recovery from any crash by implementing `find` and `observe` honestly; [`conformance`] is the
 //! suite that says whether it does.
 
 mod act;
 mod schema;
 
 pub mod catalog;
+pub mod conformance;
 pub mod local;
+pub mod oci;
 #[cfg(test)]
 pub(crate) mod fake;
 

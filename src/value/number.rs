@@ -107,6 +107,15 @@ impl Number {
         self.to_i64().and_then(|n| u64::try_from(n).ok())
     }
 
+    /// The significand and the power of two that it is multiplied by: the number exactly, for whoever lays out its digits.
+    #[must_use]
+    pub fn parts(&self) -> (IBig, isize) {
+        match &self.0 {
+            Repr::Int(n) => (IBig::from(*n), 0),
+            Repr::Big(b) => (b.repr().significand().clone(), b.repr().exponent()),
+        }
+    }
+
     /// Whether it has no fraction.
     #[must_use]
     pub fn is_whole(&self) -> bool {

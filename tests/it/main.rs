@@ -1,4 +1,18 @@
-//! The integration tests: one binary, one module per subject.
+//! The integration tests: one binary, so that it is linked once, and one module per subject. What they share is in
+//! `support`.
 
+mod support;
+
+mod functions;
+mod harness;
+mod local_command;
+mod local_conformance;
+mod local_file;
+mod local_service;
+mod local_support;
 mod migrate;
+mod oci;
 mod probe;
+mod sample;
+mod scenarios;
+mod shop;

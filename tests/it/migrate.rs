@@ -2,17 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "support/postgres.rs"]
-mod postgres;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::support::postgres::{Postgres, query};
 use gantry::migrate::{
     Database, DatabaseErrorKind, FailureClass, Found, Migration, Missing, Progress, Reverted, RunContext, State, apply,
     find, parse, pending, read, revert,
 };
-use postgres::{Postgres, query};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 fn ctx() -> RunContext {

@@ -52,8 +52,8 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("getrandom", &["ports"]),
 ];
 
-/// The only file of `config` that may ask the disk: what it reads becomes part of the bundle.
-const READS_FOR_CONFIG: &str = "src/config/source.rs";
+/// The files of `config` that may ask the disk: what they read becomes part of the bundle.
+const READ_FOR_CONFIG: [&str; 1] = ["src/config/source.rs"];
 
 /// Uses of a module of this crate that the table does not allow.
 pub(crate) fn who_may_use_whom(source: &Source) -> Vec<Finding> {
@@ -83,12 +83,9 @@ pub(crate) fn who_may_use_whom(source: &Source) -> Vec<Finding> {
                 "layers",
                 format!("`{shown}` is closed to `{from}`: see `{to}`'s essay"),
             ));
-        } else if from == "config" && to == "ports" && source.path != READS_FOR_CONFIG {
-            findings.push(source.finding(
-                path.line,
-                "layers",
-                format!("only {READS_FOR_CONFIG} may use ports, not `{shown}`"),
-            ));
+        } else if from == "config" && inner == Some("fs") && !source.is_in(&READ_FOR_CONFIG) {
+            let advice = format!("only {} may ask the disk in config, not `{shown}`", READ_FOR_CONFIG.join(" and "));
+            findings.push(source.finding(path.line, "layers", advice));
         }
     }
     findings

@@ -134,6 +134,7 @@ fn the_table_is_obeyed() {
     assert_eq!(uses("src/cli/x.rs", "use crate::{diag, addr, ops, view};"), NOTHING);
     assert_eq!(uses("src/cli/x.rs", "use crate::plan::Plan;"), ["2:layers"]);
     assert_eq!(uses("src/config/load.rs", "use crate::ports::fs;"), ["2:layers"]);
+    assert_eq!(uses("src/config/load.rs", "use crate::ports::env;"), NOTHING);
     assert_eq!(uses("src/config/source.rs", "use crate::ports::fs;"), NOTHING);
     assert_eq!(uses("src/novel/x.rs", ""), ["1:layers"]);
 }

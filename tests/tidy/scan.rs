@@ -309,10 +309,7 @@ fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
 
 /// How many `#` a raw string that begins here has.
 fn raw_string_hashes(rest: &[u8]) -> Option<usize> {
-    let after = match rest {
-        [b'r', tail @ ..] | [b'b' | b'c', b'r', tail @ ..] => tail,
-        _ => return None,
-    };
+    let ([b'r', after @ ..] | [b'b' | b'c', b'r', after @ ..]) = rest else { return None };
     let hashes = after.iter().take_while(|b| **b == b'#').count();
     (after.get(hashes) == Some(&b'"')).then_some(hashes)
 }

@@ -10,7 +10,7 @@ use crate::diag::{Diagnostic, Diagnostics, did_you_mean, nearest};
 use crate::eval::{Reference, Term, references};
 
 /// First names that are not resource types.
-const ROOTS: [&str; 14] = [
+pub(super) const ROOTS: [&str; 14] = [
     "var",
     "local",
     "module",
@@ -190,13 +190,16 @@ impl<'a> Names<'a> {
         let module = self.module;
         match root {
             "var" => {
-                let names = module.variables.keys().map(|n| &**n);
-                declared(reference, "input variable", names, "This variable can be declared with a variable block")
+                let names = module.variables.keys();
+                declared(reference, "input variable", names, |n| module.variables.contains_key(n), "a variable block")
             }
-            "local" => {
-                let names = module.locals.keys().map(|n| &**n);
-                declared(reference, "local value", names, "It can be declared in a locals block")
-            }
+            "local" => declared(
+                reference,
+                "local value",
+                module.locals.keys(),
+                |n| module.locals.contains_key(n),
+                "a locals block",
+            ),
             "module" => self.output(reference),
             "path" => one_of(reference, &PATHS),
             "terraform" => one_of(reference, &["workspace"]),
@@ -218,9 +221,10 @@ impl<'a> Names<'a> {
             "data" => self.data(reference),
             word => match NodeKind::of_keyword(word) {
                 Some(kind) => {
-                    let names = self.nodes.get(&(kind, "")).into_iter().flatten().copied();
-                    let how = format!("It can be declared with a {word} block");
-                    declared(reference, &word.replace('_', " "), names, &how)
+                    let known = self.nodes.get(&(kind, ""));
+                    let has = |name: &str| known.is_some_and(|names| names.contains(name));
+                    let names = known.into_iter().flatten();
+                    declared(reference, &word.replace('_', " "), names, has, &format!("a block {word} \"NAME\""))
                 }
                 None => self.resource(reference, around),
             },
@@ -228,8 +232,8 @@ impl<'a> Names<'a> {
     }
 
     fn output(&self, reference: &Reference) -> Result<(), Diagnostic> {
-        let names = self.module.calls.keys().map(|n| &**n);
-        declared(reference, "module call", names, "A module is called with a module block")?;
+        let calls = &self.module.calls;
+        declared(reference, "module call", calls.keys(), |n| calls.contains_key(n), "a module block")?;
         let Some(call) = reference.attribute(0).and_then(|name| self.module.calls.get(name)) else { return Ok(()) };
         let position = if matches!(reference.steps.get(1), Some(Step::Index(_))) { 2 } else { 1 };
         let Some(name) = reference.attribute(position) else { return Ok(()) };
@@ -285,10 +289,11 @@ impl<'a> Names<'a> {
 }
 
 /// Whether the name behind the first word is one of those declared.
-fn declared<'n>(
+fn declared<N: AsRef<str>>(
     reference: &Reference,
     what: &str,
-    names: impl Iterator<Item = &'n str>,
+    names: impl Iterator<Item = N>,
+    has: impl Fn(&str) -> bool,
     how: &str,
 ) -> Result<(), Diagnostic> {
     let Some(name) = reference.attribute(0) else {
@@ -296,13 +301,14 @@ fn declared<'n>(
         let detail = format!("\"{root}\" alone names nothing; a name follows it, as in {root}.NAME.");
         return Err(Diagnostic::error("Invalid reference", detail));
     };
-    let names: Vec<&str> = names.collect();
-    if names.contains(&&**name) {
+    if has(name) {
         return Ok(());
     }
     let article = if what.starts_with(['a', 'i', 'o', 'e']) { "An" } else { "A" };
     let detail = format!("{article} {what} with the name \"{name}\" has not been declared in this module.");
-    let hint = did_you_mean(name, names).unwrap_or_else(|| format!("{how}."));
+    let names: Vec<N> = names.collect();
+    let hint = did_you_mean(name, names.iter().map(AsRef::as_ref))
+        .unwrap_or_else(|| format!("It can be declared with {how}."));
     Err(Diagnostic::error(format!("Reference to undeclared {what}"), detail).hint(hint))
 }
 

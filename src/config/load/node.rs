@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::names::ROOTS;
 use super::{check, lifecycle, read};
 use crate::addr::NodeKind;
 use crate::config::desired::{BlockBody, Body, Dynamic, Lifecycle, NodeBlock, Repetition};
@@ -14,6 +15,11 @@ pub(super) fn node(kind: NodeKind, block: BlockBody, shape: &Shape, errors: &mut
     let BlockBody { labels, mut body, span, .. } = block;
     let name = labels.last().cloned().unwrap_or_default();
     let ty = if labels.len() == 2 { labels[0].clone() } else { "".into() };
+    if ROOTS.contains(&&*ty) {
+        let detail =
+            format!("\"{ty}\" has a meaning of its own in references, so no resource type can have this name.");
+        errors.push(Diagnostic::error("Invalid resource type", detail).at(span));
+    }
     let repeats = kind != NodeKind::Check;
     let repetition = if repeats { repetition(&mut body, errors) } else { Repetition::Single };
     let depends_on = body.attributes.remove("depends_on").filter(|_| repeats);

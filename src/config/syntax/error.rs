@@ -50,7 +50,7 @@ const KNOWN: [(&str, &str, &str); 7] = [
 
 /// hcl-edit's error as a diagnostic.
 pub(super) fn syntax_error(error: &Error, text: &str, file: FileId) -> Diagnostics {
-    let at = error.location().offset().min(text.len());
+    let at = place(error, text);
     let message = error.message();
     let known = KNOWN.iter().find(|(part, ..)| message.contains(part));
     let at = if message.contains(HEREDOC) { text[..at].rfind("<<").unwrap_or(at) } else { at };
@@ -59,6 +59,14 @@ pub(super) fn syntax_error(error: &Error, text: &str, file: FileId) -> Diagnosti
         None => unknown(message, text, at),
     };
     Diagnostic::error(summary, detail).at(Span::new(file, range)).into()
+}
+
+/// Where the error is. hcl-edit gives the last byte for the end of the text, and tells the two apart by the column only.
+fn place(error: &Error, text: &str) -> usize {
+    let at = text.floor_char_boundary(error.location().offset());
+    let line = text[..at].rfind('\n').map_or(0, |n| n + 1);
+    let column = text[line..at].chars().count() + 1;
+    if error.location().column() > column { text.len() } else { at }
 }
 
 /// The word, the opening of a heredoc, or the one character, at a place.
@@ -100,35 +108,59 @@ fn unknown(message: &str, text: &str, at: usize) -> (&'static str, String, std::
         let start = text[..last].char_indices().next_back().map_or(0, |(i, _)| i);
         return (summary, detail.into(), start..last);
     }
+    let at = at + here.len() - here.trim_start_matches([' ', '\t']).len();
+    let here = &text[at..];
     let range = word(text, at);
     let what = &text[range.clone()];
-    let found = if what.is_empty() { "the end of the line".to_owned() } else { format!("{what:?}") };
-    if (message.contains("newline") || message.contains("eof")) && text[line_start..at].trim().is_empty() {
+    let found = if what.is_empty() { "the end of the line".to_owned() } else { format!("\"{what}\"") };
+    let ended = message.contains("newline") || message.contains("eof");
+    let (summary, detail) = if ended && text[line_start..at].trim().is_empty() {
         // Nothing stands before it on its line, so it is the start of something that could not be read to its end.
-        let detail =
-            "What starts here cannot be read: a quotation mark, a bracket or a ${ … } or %{ … } in it is not closed.";
-        return ("Invalid argument or block", detail.into(), range);
-    }
-    if message.contains("newline") || message.contains("eof") {
+        ("Invalid argument or block", incomplete(line).to_owned())
+    } else if ended {
         let detail = format!("Found {found} behind a complete argument or block. The next one starts on a new line.");
-        return ("Missing newline", detail, range);
-    }
-    if message.contains("invalid structure") {
+        ("Missing newline", detail)
+    } else if message.contains("invalid structure") {
         let detail = format!(
-            "Found {found} where \"=\", a block label or \"{{\" was expected: an argument is NAME = VALUE, a block is TYPE \"LABEL\" {{ … }}."
+            "Found {found} where \"=\", a label or \"{{\" was expected. An argument is NAME = VALUE, a block is TYPE \
+             \"LABEL\" {{ … }}."
         );
-        return ("Argument or block definition required", detail, range);
-    }
-    if message.contains("invalid expression") {
+        ("Argument or block definition required", detail)
+    } else if message.contains("invalid expression") {
         let detail =
             format!("Found {found} where a value was expected: a string, number, list, object, reference or call.");
-        return ("Invalid expression", detail, range);
+        ("Invalid expression", detail)
+    } else if here.starts_with("\"${") || here.starts_with("\"%{") {
+        ("Invalid block definition", "A block's label is a plain string or word, without templates.".to_owned())
+    } else {
+        ("Invalid syntax", format!("Found {found}, which cannot stand here.{}", expected(message)))
+    };
+    (summary, detail, range)
+}
+
+/// What may be wrong with a line whose start is all that hcl-edit names.
+fn incomplete(line: &str) -> &'static str {
+    if line.contains("%{") {
+        return "A template directive in this line is not known, or has no end. There are %{ if … }, %{ else }, %{ endif }, \
+                %{ for … in … } and %{ endfor }.";
     }
-    let expected = message
-        .rsplit_once("expected ")
-        .map(|(_, e)| format!(" Expected {}.", e.replace('`', "\"")))
-        .unwrap_or_default();
-    ("Invalid syntax", format!("Found {found}, which cannot stand here.{expected}"), range)
+    let single = |c: char| line.contains(c) && !line.contains(&format!("{c}{c}"));
+    if single('&') || single('|') {
+        return "There is no operator \"&\" or \"|\". For conditions there are \"&&\" and \"||\".";
+    }
+    "What starts here cannot be read to its end: an operator has no operand, or a quotation mark, a bracket or ${ … } is \
+     not closed."
+}
+
+/// What hcl-edit expected instead, as a sentence.
+fn expected(message: &str) -> String {
+    let Some((_, expected)) = message.rsplit_once("expected ") else { return String::new() };
+    match expected {
+        "`]`" => " Expected a comma or \"]\": elements are separated by commas.".into(),
+        "`)` or expression" => " Expected a comma or \")\": arguments are separated by commas.".into(),
+        "token" => String::new(),
+        other => format!(" Expected {}.", other.replace('`', "\"")),
+    }
 }
 
 /// Where a string starts on a line that does not end on it, if one does. Escapes are counted, nested templates are not

@@ -4,6 +4,7 @@ mod loading;
 mod mistakes;
 mod robust;
 mod templates;
+mod terms;
 mod values;
 
 pub(super) use loading::bundle;

@@ -4,6 +4,35 @@
 //! arguments to the parameters' types, refuses nulls, takes marks off and puts their union on the result, and makes the
 //! result unknown if an argument is, unless a parameter says that the function deals with that itself.
 
+mod build;
+mod table;
+mod argument;
+mod numeric;
+mod string;
+mod regexp;
+mod pattern;
+mod printf;
+mod digits;
+mod collection;
+mod sequence;
+mod set;
+mod encoding;
+mod charset;
+mod json;
+mod csv;
+mod yaml;
+mod yaml_scalar;
+mod yaml_write;
+mod filesystem;
+mod glob;
+mod date;
+mod moment;
+mod hash;
+mod network;
+mod conversion;
+
+pub use table::{all, find, names};
+
 use crate::eval::Host;
 use crate::value::{Type, Value};
 
@@ -60,17 +89,5 @@ pub struct Function {
     /// The type of the result for arguments of these types; used while arguments are unknown.
     pub result: fn(&[Type]) -> Type,
     /// Computes it.
-    #[expect(clippy::type_complexity, reason = "spelt once, here")]
     pub call: fn(&CallContext<'_>, &[Value]) -> Result<Value, FunctionError>,
-}
-
-/// The function of a name.
-#[must_use]
-pub fn find(_name: &str) -> Option<&'static Function> {
-    None
-}
-
-/// The names of all functions.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    std::iter::empty()
 }

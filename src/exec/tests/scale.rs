@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn ten_thousand_steps_are_linear_work() {
+async fn ten_thousand_steps_need_two_hundred_syncs() {
     let mut case = Case::new();
     let mut build = Build::new(&State::default());
     for i in 0..10_000_usize {
@@ -17,15 +17,10 @@ async fn ten_thousand_steps_are_linear_work() {
     // What the strict provider counts is not what is measured.
     let quick = Fake::new(Arc::new(|_| usize::MAX), Arc::new(|_| Hand::Off));
     case.fake = quick;
-    let clock = SystemClock;
-    let start = crate::ports::clock::Clock::elapsed(&clock);
     let plan = build.plan;
     let begin = Begin::New(Box::new(started(&plan)));
     let finished = case.runner("run-1").run(&plan, State::default(), begin).await;
-    let took = crate::ports::clock::Clock::elapsed(&clock) - start;
     assert_eq!(outcome(&finished), RunOutcome::Verified, "{}", finished.sentence);
     assert_eq!(finished.state.records.len(), 10_000);
     assert!(case.disk.lock().unwrap().appends <= 202, "{} syncs", case.disk.lock().unwrap().appends);
-    // An idle machine takes two seconds and most of that is the debug build; quadratic work would take minutes.
-    assert!(took < Duration::from_secs(15), "{took:?}");
 }

@@ -1,0 +1,308 @@
+//! What all commands have in common that change something: their flags, the plan's approval, the run's watcher, its end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::exit_code;
+use super::root::Context;
+use super::shell::{Shell, now};
+use crate::addr::Address;
+use crate::config::VarArg;
+use crate::event::{RunEvent, Watcher};
+use crate::exec::Finished;
+use crate::ledger::State;
+use crate::ledger::event::RunKind;
+use crate::ledger::lease::LeaseRecord;
+use crate::ops::apply::{Applied, Judge, Made, Wanted};
+use crate::ops::run::{Changing, Ran};
+use crate::ops::{Failure, Result};
+use crate::plan::Options;
+use crate::view::{human, json};
+
+/// Values for variables.
+#[derive(Debug, Args)]
+pub(super) struct Variables {
+    /// A variable's value; may be given several times
+    #[arg(long = "var", value_name = "NAME=VALUE")]
+    var: Vec<String>,
+    /// A file of variable values; may be given several times
+    #[arg(long, value_name = "FILE")]
+    var_file: Vec<PathBuf>,
+}
+
+impl Variables {
+    /// The values, files first. (clap loses which of the two kinds came first; Terraform's order matters only where a file
+    /// overrides a value of the same command line.)
+    pub(super) fn given(&self) -> Result<Vec<VarArg>> {
+        let mut all: Vec<VarArg> = self.var_file.iter().cloned().map(VarArg::File).collect();
+        for text in &self.var {
+            let Some((name, value)) = text.split_once('=') else {
+                return Err(Failure::error(
+                    "Invalid --var",
+                    format!("--var takes NAME=VALUE, but \"{text}\" has no equals sign."),
+                ));
+            };
+            all.push(VarArg::Value { name: name.trim().to_owned(), text: value.to_owned() });
+        }
+        Ok(all)
+    }
+}
+
+/// What a plan is limited to, and how it looks at the world.
+#[derive(Debug, Args)]
+pub(super) struct Limits {
+    /// Plan only this node and what it needs; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    target: Vec<String>,
+    /// Replace this node even if nothing asks for it; may be given several times
+    #[arg(long, value_name = "ADDRESS")]
+    replace: Vec<String>,
+    /// Look at what is recorded, not only at the records
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    refresh: bool,
+    /// Only bring the records up to what is there
+    #[arg(long)]
+    refresh_only: bool,
+}
+
+impl Limits {
+    /// As options of a plan.
+    pub(super) fn options(&self, kind: RunKind) -> Result<Options> {
+        Ok(Options {
+            kind,
+            targets: addresses("--target", &self.target)?,
+            replace: addresses("--replace", &self.replace)?,
+            refresh: self.refresh,
+            refresh_only: self.refresh_only,
+            ..Options::default()
+        })
+    }
+}
+
+fn addresses(option: &str, texts: &[String]) -> Result<Vec<Address>> {
+    let parse = |text: &String| {
+        text.parse().map_err(|e| {
+            Failure::error("Invalid address", format!("{option}: {e}."))
+                .hint("Addresses look like local_service.shop or module.shop.local_file.config[\"a\"].")
+        })
+    };
+    texts.iter().map(parse).collect()
+}
+
+/// How a change is carried out.
+#[derive(Debug, Args)]
+pub(super) struct Carrying {
+    /// Do not ask
+    #[arg(long)]
+    pub(super) auto_approve: bool,
+    /// How many remote calls at once
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    parallelism: usize,
+    /// How long to wait for another command, as in 30s
+    #[arg(long, value_name = "DURATION", default_value = "0s")]
+    lock_timeout: String,
+    /// Destroy or lose data in a protected environment
+    #[arg(long)]
+    pub(super) allow_destroy: bool,
+    /// The directory that commands and files of a saved plan act in
+    #[arg(long, value_name = "DIR")]
+    pub(super) project: Option<PathBuf>,
+}
+
+impl Carrying {
+    /// As the use cases want it, with the watcher that the shell calls for.
+    pub(super) fn changing(&self, context: &Context, watcher: &Arc<RunView>) -> Result<Changing> {
+        let lock_timeout: Duration = crate::plan::duration::parse(&self.lock_timeout).map_err(|why| {
+            Failure::error("Invalid --lock-timeout", format!("--lock-timeout takes a duration: {why}."))
+        })?;
+        if self.parallelism == 0 {
+            return Err(Failure::error("Invalid --parallelism", "--parallelism is at least 1."));
+        }
+        Ok(Changing {
+            command: context.line.clone(),
+            lock_timeout,
+            parallelism: self.parallelism,
+            watcher: Arc::clone(watcher) as Arc<dyn Watcher>,
+            interrupts: interrupts(Arc::clone(watcher)),
+            project: self.project.clone(),
+        })
+    }
+}
+
+/// Counts SIGINT and SIGTERM.
+fn interrupts(watcher: Arc<RunView>) -> tokio::sync::watch::Receiver<u8> {
+    let (tell, told) = tokio::sync::watch::channel(0_u8);
+    tokio::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+        else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            tell.send_modify(|n| *n = n.saturating_add(1));
+            watcher.event(RunEvent::Interrupted { again: *tell.borrow() > 1 });
+        }
+    });
+    told
+}
+
+/// Whoever shows a run.
+pub(super) enum RunView {
+    /// To a person.
+    Human(human::HumanRun),
+    /// To a program.
+    Json(json::Stream),
+}
+
+impl RunView {
+    /// As the shell calls for.
+    pub(super) fn of(shell: Shell) -> Arc<Self> {
+        Arc::new(if shell.json {
+            Self::Json(json::Stream::new(Box::new(std::io::stdout()), now()))
+        } else if shell.is_live() {
+            Self::Human(human::HumanRun::live(shell.err_style(), now()))
+        } else {
+            Self::Human(human::HumanRun::lines(Box::new(std::io::stderr()), shell.err_style(), now()))
+        })
+    }
+}
+
+impl Watcher for RunView {
+    fn event(&self, event: RunEvent) {
+        match self {
+            Self::Human(view) => view.event(event),
+            Self::Json(view) => view.event(event),
+        }
+    }
+}
+
+/// Asks the person at the terminal, or goes by the flags.
+pub(super) struct Asking {
+    shell: Shell,
+    auto_approve: bool,
+    question: String,
+    view: Arc<RunView>,
+}
+
+impl Asking {
+    /// For a command that would do `what`.
+    pub(super) fn new(shell: Shell, auto_approve: bool, what: &str, view: &Arc<RunView>) -> Self {
+        Self { shell, auto_approve, question: what.to_owned(), view: Arc::clone(view) }
+    }
+}
+
+impl Judge for Asking {
+    fn approve(&mut self, made: &Made) -> Result<bool> {
+        self.shell.diagnostics(&made.warnings, &made.draft.desired.sources);
+        self.shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
+        match &*self.view {
+            RunView::Json(stream) => stream.plan(&made.plan),
+            RunView::Human(_) => self.shell.out(&human::plan(&made.plan, &made.state.checks, self.shell.out_style())),
+        }
+        if self.auto_approve {
+            return Ok(true);
+        }
+        if !self.shell.can_ask() {
+            let detail = "There is no terminal to ask at, and --auto-approve was not given.";
+            return Err(Failure::refused("Not approved", detail)
+                .hint("Look at the plan with gantry plan, then run this again with --auto-approve, or save the plan with --out and apply that."));
+        }
+        let question = format!(
+            "\n{}\n  Gantry will do what is shown above.\n  Only \"yes\" is taken for a yes.\n\n  Enter a value: ",
+            self.question
+        );
+        Ok(self.shell.ask(&question))
+    }
+
+    fn waiting(&mut self, holder: &LeaseRecord) {
+        self.shell.err(&format!("Waiting for {}\n", crate::diag::escape_controls(&holder.to_string())));
+    }
+
+    fn found_interrupted(&mut self, state: &State, goes_on: bool) {
+        let Some(open) = &state.open else { return };
+        let what = match (&open.unwinding, goes_on) {
+            (Some(_), _) => "It was going back; that goes on.",
+            (None, true) => "It goes on where it stopped.",
+            (None, false) => {
+                "The configuration asks for something else now, so it is ended as held, and planning starts anew."
+            }
+        };
+        self.shell.err(&format!(
+            "{} of {} (begun {}) was interrupted. {what}\n",
+            crate::diag::escape_controls(&open.run),
+            crate::diag::escape_controls(&open.actor),
+            crate::diag::escape_controls(&open.time),
+        ));
+    }
+
+    fn ended_interrupted(&mut self, finished: &Finished) {
+        self.shell
+            .err(&format!("The interrupted run has ended: {}\n", crate::diag::escape_controls(&finished.sentence)));
+    }
+}
+
+/// Shows what an apply came to and gives the exit code.
+pub(super) fn ended(context: &Context, environment: &str, view: &RunView, applied: Applied) -> u8 {
+    let shell = context.shell;
+    match applied {
+        Applied::Nothing(made) => {
+            shell.diagnostics(&made.warnings, &made.draft.desired.sources);
+            shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
+            match view {
+                RunView::Json(stream) => {
+                    stream.plan(&made.plan);
+                    stream.finish();
+                }
+                RunView::Human(_) => shell.out(&human::plan(&made.plan, &made.state.checks, shell.out_style())),
+            }
+            exit_code::SUCCESS
+        }
+        Applied::Already(generation) => {
+            shell.out(&format!("This plan was applied already, as generation {generation}. Nothing to do.\n"));
+            exit_code::SUCCESS
+        }
+        Applied::Declined => {
+            shell.err("Not approved; nothing was changed.\n");
+            exit_code::REFUSED
+        }
+        Applied::Ran(ran) => run_ended(context, environment, view, &ran),
+    }
+}
+
+/// Shows how a run ended and gives the exit code.
+pub(super) fn run_ended(context: &Context, environment: &str, view: &RunView, ran: &Ran) -> u8 {
+    let shell = context.shell;
+    let code = exit_code::of_ending(&ran.finished.ending);
+    let outputs = &ran.finished.state.outputs;
+    match view {
+        RunView::Json(stream) => {
+            if ran.verified() {
+                stream.outputs(outputs);
+            }
+            stream.summary(ran.plan.kind);
+            stream.finish();
+        }
+        RunView::Human(view) => {
+            let tally = view.finish();
+            shell.out(&human::summary(ran.plan.kind, environment, &tally, shell.out_style()));
+            if ran.verified() && !outputs.is_empty() && ran.plan.kind != RunKind::Destroy {
+                shell.out(&format!("\nOutputs:\n\n{}", human::outputs(outputs)));
+            }
+        }
+    }
+    code
+}
+
+/// What a changing command is asked for with.
+pub(super) fn wanted(variables: &Variables, options: Options, allow_destroy: bool) -> Result<Wanted> {
+    Ok(Wanted { variables: variables.given()?, options, allow_destroy })
+}

@@ -1,0 +1,29 @@
+//! `gantry history`
+
+use clap::Args;
+
+use super::root::Context;
+use super::{error, exit_code};
+use crate::ops::{Records, Result};
+use crate::view::{human, json};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The environment: a name under environments/, or a path
+    environment: Option<String>,
+}
+
+pub(super) async fn run(context: &Context, arguments: &Arguments) -> u8 {
+    history(context, arguments).await.unwrap_or_else(|failure| error::fail(context.shell, &failure))
+}
+
+async fn history(context: &Context, arguments: &Arguments) -> Result<u8> {
+    let workspace = context.workspace(arguments.environment.as_deref())?;
+    let records = Records::read(&workspace.state).await?;
+    if context.shell.json {
+        context.shell.out_json(&json::history(&records.state));
+    } else {
+        context.shell.out(&human::history(&records.state, context.shell.out_style()));
+    }
+    Ok(exit_code::SUCCESS)
+}

@@ -1,0 +1,76 @@
+//! `gantry plan`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::changing::{Limits, Variables, wanted};
+use super::root::Context;
+use super::{error, exit_code};
+use crate::ledger::event::RunKind;
+use crate::ops::{self, Result};
+use crate::view::{human, json};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The environment: a name under environments/, or a path
+    environment: Option<String>,
+    #[command(flatten)]
+    variables: Variables,
+    #[command(flatten)]
+    limits: Limits,
+    /// Plan to take everything away
+    #[arg(long)]
+    destroy: bool,
+    /// Write the plan to a file, for gantry apply
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exit with 2 where there are changes
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+pub(super) async fn run(context: &Context, arguments: Arguments) -> u8 {
+    plan(context, &arguments).await.unwrap_or_else(|failure| error::fail(context.shell, &failure))
+}
+
+async fn plan(context: &Context, arguments: &Arguments) -> Result<u8> {
+    let shell = context.shell;
+    let workspace = context.workspace(arguments.environment.as_deref())?;
+    let kind = if arguments.destroy { RunKind::Destroy } else { RunKind::Apply };
+    let mut options = arguments.limits.options(kind)?;
+    options.destroy = arguments.destroy;
+    let wanted = wanted(&arguments.variables, options, true)?;
+    let (made, records) = ops::apply::plan(&workspace, &wanted).await?;
+    if let Some(open) = &records.state.open {
+        shell.err(&format!(
+            "Note: {} (begun {}) was interrupted. The next apply looks what became of its steps and goes on with it, or ends it if this \
+             plan is another one.\n\n",
+            open.run, open.time
+        ));
+    }
+    shell.diagnostics(&made.warnings, &made.draft.desired.sources);
+    shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
+    if let Some(path) = &arguments.out {
+        ops::apply::save(&workspace, &made, &records, &context.directory.join(path))?;
+    }
+    if shell.json {
+        let stream = json::Stream::new(Box::new(std::io::stdout()), super::shell::now());
+        stream.plan(&made.plan);
+        stream.finish();
+    } else {
+        shell.out(&human::plan(&made.plan, &made.state.checks, shell.out_style()));
+        if let Some(path) = &arguments.out {
+            shell.out(&format!(
+                "\nThe plan is in {0}. Carry it out with:\n    gantry apply {1} {0}\n",
+                path.display(),
+                workspace.name
+            ));
+        }
+    }
+    if !made.plan.unreadable.is_empty() {
+        return Ok(exit_code::INCOMPLETE);
+    }
+    let different = arguments.detailed_exitcode && made.plan.has_changes();
+    Ok(if different { exit_code::DIFFERENT } else { exit_code::SUCCESS })
+}

@@ -1,0 +1,41 @@
+//! `gantry rollback`: a plan of an older generation's configuration against today.
+
+use clap::Args;
+
+use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, wanted};
+use super::error;
+use super::root::Context;
+use crate::ledger::event::RunKind;
+use crate::ops::{self, Result};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The environment: a name under environments/, or a path
+    environment: Option<String>,
+    /// The generation to go back to; the verified one before the present one by default
+    #[arg(long, value_name = "GENERATION")]
+    to: Option<u64>,
+    #[command(flatten)]
+    variables: Variables,
+    #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
+    carrying: Carrying,
+}
+
+pub(super) async fn run(context: &Context, arguments: Arguments) -> u8 {
+    rollback(context, &arguments).await.unwrap_or_else(|failure| error::fail(context.shell, &failure))
+}
+
+async fn rollback(context: &Context, arguments: &Arguments) -> Result<u8> {
+    let view = RunView::of(context.shell);
+    let how = arguments.carrying.changing(context, &view)?;
+    let options = arguments.limits.options(RunKind::Rollback)?;
+    let wanted = wanted(&arguments.variables, options, arguments.carrying.allow_destroy)?;
+    let workspace = context.workspace(arguments.environment.as_deref())?;
+    let name = workspace.name.clone();
+    let question = format!("Take \"{name}\" back as shown above?");
+    let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view);
+    let applied = ops::apply::rollback(workspace, arguments.to, &wanted, &how, &mut asking).await?;
+    Ok(ended(context, &name, &view, applied))
+}

@@ -1,0 +1,92 @@
+//! `gantry state`: looking into the ledger.
+
+use clap::{Args, Subcommand};
+
+use super::root::Context;
+use super::{error, exit_code};
+use crate::addr::Address;
+use crate::diag::did_you_mean;
+use crate::ops::{self, Failure, Records, Result};
+use crate::view::{human, json};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the addresses of all records
+    List {
+        /// The environment: a name under environments/, or a path
+        environment: Option<String>,
+    },
+    /// Show one record
+    Show {
+        /// The environment, or, where there is only one, the address
+        environment: String,
+        /// The record's address
+        address: Option<String>,
+    },
+    /// Prove that nothing was changed or cut out of the middle
+    Verify {
+        /// The environment: a name under environments/, or a path
+        environment: Option<String>,
+    },
+}
+
+pub(super) async fn run(context: &Context, arguments: Arguments) -> u8 {
+    state(context, &arguments).await.unwrap_or_else(|failure| error::fail(context.shell, &failure))
+}
+
+async fn state(context: &Context, arguments: &Arguments) -> Result<u8> {
+    match &arguments.command {
+        Command::List { environment } => {
+            let workspace = context.workspace(environment.as_deref())?;
+            let records = Records::read(&workspace.state).await?;
+            if context.shell.json {
+                context.shell.out_json(&json::state_list(&records.state));
+            } else {
+                context.shell.out(&human::state_list(&records.state));
+            }
+            Ok(exit_code::SUCCESS)
+        }
+        Command::Show { environment, address } => show(context, environment, address.as_deref()).await,
+        Command::Verify { environment } => verify(context, environment.as_deref()).await,
+    }
+}
+
+async fn show(context: &Context, first: &str, second: Option<&str>) -> Result<u8> {
+    let (environment, text) = match second {
+        Some(address) => (Some(first), address),
+        None => (None, first),
+    };
+    let workspace = context.workspace(environment)?;
+    let address: Address = text.parse().map_err(|e| Failure::error("Invalid address", format!("{e}.")))?;
+    let records = Records::read(&workspace.state).await?;
+    let Some(record) = records.state.records.get(&address) else {
+        let known: Vec<String> = records.state.records.keys().map(ToString::to_string).collect();
+        let failure = Failure::error(
+            "No such record",
+            format!("The ledger of \"{}\" has no record of {address}.", workspace.name),
+        );
+        return Err(match did_you_mean(text, known.iter().map(String::as_str)) {
+            Some(hint) => failure.hint(hint),
+            None => failure.hint(format!("List all: gantry state list {}", workspace.name)),
+        });
+    };
+    if context.shell.json {
+        context.shell.out_json(&json::state_show(&address, record));
+    } else {
+        context.shell.out(&human::state_show(&address, record, context.shell.out_style()));
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+async fn verify(context: &Context, environment: Option<&str>) -> Result<u8> {
+    let workspace = context.workspace(environment)?;
+    let report = ops::verify_ledger::verify(&workspace).await?;
+    context.shell.out(&report.text);
+    Ok(if report.sound { exit_code::SUCCESS } else { exit_code::ERROR })
+}

@@ -1,0 +1,97 @@
+//! How a use case fails: diagnostics, and what kind of failure it is. Exit codes follow from the kind, in `cli`.
+
+use std::sync::Arc;
+
+use crate::config::ConfigError;
+use crate::diag::{Diagnostic, Diagnostics, SourceMap};
+use crate::ledger::LedgerError;
+use crate::ledger::error::Consequence;
+
+/// What kind of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// An error, and nothing was changed.
+    Error,
+    /// Refused before anything was touched.
+    Refused,
+    /// Part of what was to be read could not be read.
+    Incomplete,
+    /// Something was changed, and the run is not finished.
+    Unfinished,
+}
+
+/// A failed use case.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What kind.
+    pub kind: FailureKind,
+    /// What is wrong.
+    pub diagnostics: Diagnostics,
+    /// The files that the diagnostics point into.
+    pub sources: Arc<SourceMap>,
+}
+
+/// What a use case gives.
+pub type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// One diagnostic that points into no file.
+    #[must_use]
+    pub fn new(kind: FailureKind, diagnostic: Diagnostic) -> Self {
+        Self { kind, diagnostics: diagnostic.into(), sources: Arc::default() }
+    }
+
+    /// An error, and nothing was changed.
+    #[must_use]
+    pub fn error(summary: &str, detail: impl Into<String>) -> Self {
+        Self::new(FailureKind::Error, Diagnostic::error(summary, detail))
+    }
+
+    /// Refused before anything was touched.
+    #[must_use]
+    pub fn refused(summary: &str, detail: impl Into<String>) -> Self {
+        Self::new(FailureKind::Refused, Diagnostic::error(summary, detail))
+    }
+
+    /// With a next step.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        let hint = hint.into();
+        let mut all: Vec<Diagnostic> = self.diagnostics.into_iter().collect();
+        if let Some(first) = all.first_mut() {
+            first.hints.push(hint);
+        }
+        self.diagnostics = all.into_iter().collect();
+        self
+    }
+
+    /// Several diagnostics with the files that they point into.
+    #[must_use]
+    pub fn from_diagnostics(diagnostics: Diagnostics, sources: Arc<SourceMap>) -> Self {
+        Self { kind: FailureKind::Error, diagnostics, sources }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(e: ConfigError) -> Self {
+        Self::from_diagnostics(e.diagnostics, e.sources)
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(e: LedgerError) -> Self {
+        let kind = match e.consequence() {
+            Consequence::Error => FailureKind::Error,
+            Consequence::Refused => FailureKind::Refused,
+            Consequence::Interrupted => FailureKind::Unfinished,
+        };
+        let mut detail = e.to_string();
+        let mut source = std::error::Error::source(&e);
+        while let Some(cause) = source {
+            detail.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        detail.push('.');
+        Self::new(kind, Diagnostic::error("Ledger", detail).hint(e.hint()))
+    }
+}

@@ -1,0 +1,398 @@
+//! The loop around pure planning: questions are answered through ports and providers until a plan stands.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::error::{Failure, FailureKind, Result};
+use super::targets::Targets;
+use super::workspace::Workspace;
+use crate::config::{Bundle, Desired, Reader};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::ledger::{Key, State};
+use crate::migrate;
+use crate::plan::change::PlannedMigration;
+use crate::plan::{Fact, Facts, Files, Inputs, JournalEntry, Options, Plan, Planned, Question, SavedInputs};
+use crate::plan::{file, plan};
+use crate::ports::{env, fs};
+use crate::provider::catalog::Catalog;
+use crate::value::{Value, decode, encode};
+
+/// How often planning may come back with questions. Each round answers all that it asked; a configuration whose files name
+/// files that name files needs one round for each.
+const ROUNDS_MAX: usize = 100;
+
+/// The largest file that an artifact may be.
+const ARTIFACT_MAX: u64 = 4 << 30;
+
+/// A configuration with everything that planning has been told so far.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The files.
+    pub bundle: Bundle,
+    /// What they ask for.
+    pub desired: Arc<Desired>,
+    /// The root module's variables.
+    pub variables: BTreeMap<Arc<str>, Value>,
+    /// What else is asked for.
+    pub options: Options,
+    /// The facts.
+    pub facts: Facts,
+    /// The seed.
+    pub seed: u64,
+}
+
+/// A bundle's files as planning sees them.
+pub(super) struct BundleFiles<'a>(pub(super) &'a Bundle);
+
+impl Files for BundleFiles<'_> {
+    fn file(&self, path: &str) -> Option<std::result::Result<Arc<[u8]>, String>> {
+        self.0.file(path).map(|r| r.cloned().map_err(str::to_owned))
+    }
+
+    fn kind(&self, path: &str) -> Option<&'static str> {
+        self.0.kind(path).map(crate::config::source::Kind::as_str)
+    }
+
+    fn tree(&self, path: &str) -> Option<std::result::Result<Arc<[String]>, String>> {
+        self.0.tree(path).map(|r| r.cloned().map_err(str::to_owned))
+    }
+
+    fn digest(&self) -> String {
+        self.0.digest()
+    }
+}
+
+/// Who answers questions while planning.
+pub struct Planning<'a> {
+    /// Where the environment stands.
+    pub workspace: &'a Workspace,
+    /// The types.
+    pub catalog: &'a Catalog,
+    /// The targets; `None` where nobody may be asked: every answer has to be there.
+    pub targets: Option<&'a Targets>,
+    /// The key of keyed digests.
+    pub key: &'a Key,
+}
+
+impl Planning<'_> {
+    /// Plans.
+    ///
+    /// # Errors
+    /// When the configuration cannot be planned, or needs more rounds than the limit.
+    pub async fn plan(&self, draft: &mut Draft, recorded: &State) -> Result<Plan> {
+        for _ in 0..ROUNDS_MAX {
+            match self.round(draft, recorded)? {
+                Planned::Ready(plan) => return Ok(*plan),
+                Planned::Need(questions) => self.answer(draft, questions).await?,
+            }
+        }
+        let detail = format!("Planning still had questions after {ROUNDS_MAX} rounds.");
+        Err(Failure::error("Planning limit reached", detail))
+    }
+
+    fn round(&self, draft: &Draft, recorded: &State) -> Result<Planned> {
+        let seal = |bytes: &[u8]| self.key.hmac(bytes);
+        let directory = self.workspace.environment.to_string_lossy();
+        let blobs = self.workspace.blobs(&draft.bundle.project);
+        let inputs = Inputs {
+            environment: &self.workspace.name,
+            desired: &draft.desired,
+            project: &draft.bundle.project,
+            directory: &directory,
+            files: &BundleFiles(&draft.bundle),
+            variables: &draft.variables,
+            recorded,
+            facts: &draft.facts,
+            options: &draft.options,
+            catalog: self.catalog,
+            seal: &seal,
+            migrations: parse_migrations,
+            blobs: &blobs,
+            seed: draft.seed,
+        };
+        plan(inputs).map_err(|diagnostics| Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()))
+    }
+
+    async fn answer(&self, draft: &mut Draft, questions: Vec<Question>) -> Result<()> {
+        let reader = Reader::new(&self.workspace.environment);
+        let seal = |bytes: &[u8]| self.key.hmac(bytes);
+        let Some(targets) = self.targets else {
+            let missing: Vec<String> = questions.iter().map(|q| q.key(&seal)).collect();
+            return Err(Failure::new(
+                FailureKind::Refused,
+                Diagnostic::error(
+                    "Plan does not hold all that it needs",
+                    format!(
+                        "Planning again asks for something that the plan file does not answer: {}.",
+                        missing.join("; ")
+                    ),
+                ),
+            ));
+        };
+        let mut observed = Vec::new();
+        for question in questions {
+            let key = question.key(&seal);
+            let fact = match question {
+                Question::File(path) => {
+                    reader.add_file(&mut draft.bundle, &path);
+                    continue;
+                }
+                Question::Kind(path) => {
+                    reader.add_kind(&mut draft.bundle, &path);
+                    continue;
+                }
+                Question::Tree(path) => {
+                    reader.add_tree(&mut draft.bundle, &path);
+                    continue;
+                }
+                Question::Observe(request) => {
+                    observed.push((key, *request));
+                    continue;
+                }
+                Question::Journal { .. } if targets.is_unasked() => Fact::Journal(Ok(Vec::new())),
+                Question::FileDigest { .. } | Question::Image { .. } if targets.is_unasked() => {
+                    Fact::Digest(Ok((format!("sha256:{}", "0".repeat(64)), None)))
+                }
+                Question::Variable(name) if targets.is_unasked() => {
+                    Fact::Text(Some(env::var(&name).unwrap_or_default()))
+                }
+                Question::Variable(name) => Fact::Text(env::var(&name)),
+                Question::PlanTime => Fact::Text(Some(crate::ledger::format::time_text(targets.now()))),
+                Question::Read(request) => Fact::Read(targets.read(&request).await),
+                Question::FileDigest { path, .. } => Fact::Digest(file_digest(&reader.resolve(&path), &path)),
+                Question::Image { reference, .. } => Fact::Digest(targets.image(&reference).await.map(|d| (d, None))),
+                Question::Journal { url, .. } => Fact::Journal(self.journal(&url).await),
+            };
+            draft.facts.0.insert(key, fact);
+        }
+        for (key, observation) in targets.observe(observed).await {
+            draft.facts.0.insert(key, Fact::Observed(observation));
+        }
+        Ok(())
+    }
+
+    async fn journal(&self, url: &Value) -> std::result::Result<Vec<JournalEntry>, String> {
+        let told = |e: &migrate::DatabaseError| format!("{e}. {}", e.hint);
+        let text = url.as_str().ok_or("The database's URL is a secret of which only the digest is recorded.")?;
+        let database = migrate::Database::parse(text, &self.workspace.environment).map_err(|e| told(&e))?;
+        let journal = migrate::read(&database).await.map_err(|e| told(&e))?;
+        Ok(journal.applied.into_iter().map(journal_entry).collect())
+    }
+}
+
+fn journal_entry(applied: migrate::Applied) -> JournalEntry {
+    JournalEntry {
+        version: applied.version,
+        name: applied.name,
+        checksum: applied.checksum,
+        up: applied.up,
+        down: applied.down,
+        partial: applied.state != migrate::State::Applied,
+    }
+}
+
+/// The digest and size of a file, read piece by piece.
+fn file_digest(path: &std::path::Path, shown: &str) -> std::result::Result<(String, Option<u64>), String> {
+    use sha2::Digest as _;
+    let mut hash = sha2::Sha256::new();
+    let size = fs::read_pieces(path, false, ARTIFACT_MAX, &mut |piece| {
+        hash.update(piece);
+        Ok(())
+    })
+    .map_err(|e| match e.is_not_found() {
+        true => format!(
+            "There is no file {shown}. If a step of this run makes it, name that step: depends_on = [local_command.NAME]."
+        ),
+        false => format!("The file {shown} cannot be read: {}.", e.source),
+    })?;
+    let hex: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    Ok((format!("sha256:{hex}"), Some(size)))
+}
+
+/// The pure reading of migration files, with the sentences on what each does to others.
+fn parse_migrations(
+    files: &[(String, Arc<[u8]>)],
+    url: &str,
+) -> std::result::Result<Vec<PlannedMigration>, Vec<(String, String)>> {
+    let files: Vec<(String, Vec<u8>)> = files.iter().map(|(n, b)| (n.clone(), b.to_vec())).collect();
+    let migrations = migrate::parse(&files)
+        .map_err(|all| all.into_iter().map(|e| (e.file.clone(), e.message)).collect::<Vec<_>>())?;
+    let dialect = migrate::Database::parse(url, std::path::Path::new(".")).map(|d| d.dialect()).ok();
+    let mut problems = Vec::new();
+    let mut planned = Vec::new();
+    for migration in migrations {
+        let mut effects = Vec::new();
+        if let Some(dialect) = dialect {
+            for e in migrate::check(&migration, dialect) {
+                problems.push((e.file, format!("line {}: {}. {}", e.line, e.message, e.hint)));
+            }
+            effects.extend(
+                migrate::effects(&migration, dialect).into_iter().map(|e| format!("line {}: {}", e.line, e.sentence)),
+            );
+        }
+        planned.push(PlannedMigration {
+            version: migration.version,
+            name: migration.name,
+            checksum: migration.checksum,
+            up: migration.up,
+            down: migration.down,
+            file: migration.up_file,
+            down_file: migration.down_file,
+            effects,
+        });
+    }
+    if problems.is_empty() { Ok(planned) } else { Err(problems) }
+}
+
+impl Draft {
+    /// As it is saved.
+    #[must_use]
+    pub fn save(&self, environment: &str, key: &Key) -> SavedInputs {
+        let seal = |bytes: &[u8]| key.hmac(bytes);
+        SavedInputs {
+            format: file::FORMAT,
+            engine: file::ENGINE.to_owned(),
+            environment: environment.to_owned(),
+            bundle: serde_json::to_value(&self.bundle).expect("invariant: a bundle is plain data"),
+            variables: self.variables.iter().map(|(n, v)| (n.to_string(), encode(v, &seal))).collect(),
+            facts: self.facts.encode(&seal),
+            options: self.options.clone(),
+            seed: self.seed,
+        }
+    }
+
+    /// Back from what was saved. Secrets come from `fresh`, the values that people give now; `strict` says whether another value
+    /// than then is refused, or taken.
+    ///
+    /// # Errors
+    /// When it is not what this Gantry saves, or a secret is missing or different.
+    pub fn restore(saved: &SavedInputs, fresh: &Fresh<'_>, key: &Key, strict: bool) -> Result<Self> {
+        let bad = |why: String| {
+            Failure::error("Unreadable saved plan", format!("The saved inputs of a plan cannot be read: {why}."))
+        };
+        let bundle: Bundle = serde_json::from_value(saved.bundle.clone()).map_err(|e| bad(e.to_string()))?;
+        let desired = crate::config::load(&bundle)?;
+        let mut variables = BTreeMap::new();
+        let mut missing = Diagnostics::default();
+        for (name, json) in &saved.variables {
+            let Some(declared) = desired.root.variables.get(name.as_str()) else { continue };
+            let value = decode(json, &declared.ty).map_err(|e| bad(e.to_string()))?;
+            let value = if declared.sensitive { value.sensitive() } else { value };
+            match supply(name, json, value, fresh, key, strict) {
+                Ok(value) => drop(variables.insert(Arc::from(name.as_str()), value)),
+                Err(diagnostic) => missing.push(*diagnostic),
+            }
+        }
+        let mut facts = Facts::decode(&saved.facts).map_err(bad)?;
+        supply_environment(&mut facts, key, strict, &mut missing);
+        if missing.has_errors() {
+            return Err(Failure { kind: FailureKind::Refused, diagnostics: missing, sources: desired.sources });
+        }
+        Ok(Self {
+            bundle,
+            desired: Arc::new(desired),
+            variables,
+            options: saved.options.clone(),
+            facts,
+            seed: saved.seed,
+        })
+    }
+}
+
+/// The values that people give now.
+pub struct Fresh<'a> {
+    /// Variables by name.
+    pub variables: &'a BTreeMap<Arc<str>, Value>,
+}
+
+fn supply(
+    name: &str,
+    json: &Json,
+    value: Value,
+    fresh: &Fresh<'_>,
+    key: &Key,
+    strict: bool,
+) -> std::result::Result<Value, Box<Diagnostic>> {
+    if value.is_wholly_known() {
+        return Ok(value);
+    }
+    let Some(now) = fresh.variables.get(name).filter(|v| !v.is_null()) else {
+        let detail =
+            format!("The variable \"{name}\" is sensitive, so only its digest was kept. It has to be given again.");
+        let hint = format!("Give it: --var {name}=…, or GANTRY_VAR_{name} in the environment.");
+        return Err(Box::new(Diagnostic::error("Secret missing", detail).hint(hint)));
+    };
+    let same = encode(now, &|bytes| key.hmac(bytes)) == *json;
+    if same || !strict {
+        return Ok(now.clone());
+    }
+    let detail = format!(
+        "The variable \"{name}\" is sensitive, and the value given now is not the one that the plan was made with."
+    );
+    Err(Box::new(Diagnostic::error("Secret differs", detail).hint("Plan again to use the new value.")))
+}
+
+/// Environment variables that were facts are read again; their digests tell whether they are what they were.
+fn supply_environment(facts: &mut Facts, key: &Key, strict: bool, missing: &mut Diagnostics) {
+    for (name, fact) in &mut facts.0 {
+        let (Some(variable), Fact::Sealed(digest)) = (name.strip_prefix("env "), &*fact) else { continue };
+        match env::var(variable) {
+            Some(text) if !strict || key.hmac(text.as_bytes()) == *digest => *fact = Fact::Text(Some(text)),
+            Some(_) => missing.push(
+                Diagnostic::error(
+                    "Secret differs",
+                    format!("The environment variable {variable} is not what it was when the plan was made."),
+                )
+                .hint("Plan again to use the new value."),
+            ),
+            None => missing.push(
+                Diagnostic::error(
+                    "Secret missing",
+                    format!("The plan was made with the environment variable {variable}, which is not set now."),
+                )
+                .hint(format!("Set {variable} to the value that it had.")),
+            ),
+        }
+    }
+}
+
+/// Opens the configuration of an environment as people see it now.
+///
+/// # Errors
+/// When it cannot be loaded, or a variable has no value that fits.
+pub fn open(
+    workspace: &Workspace,
+    variables: &[crate::config::VarArg],
+    options: Options,
+) -> Result<(Draft, Diagnostics)> {
+    let (bundle, desired) = crate::config::open(&workspace.environment)?;
+    let gathered = crate::config::gather(&desired, &workspace.environment, &workspace.project, variables)?;
+    let values = gathered.values.into_iter().map(|(n, g)| (n, g.value)).collect();
+    let desired = Arc::new(Desired { sources: gathered.sources, ..desired });
+    let seed = u64::from_le_bytes(crate::ports::id::random::<8>());
+    Ok((Draft { bundle, desired, variables: values, options, facts: Facts::default(), seed }, gathered.warnings))
+}
+
+/// Whether the files that a saved bundle was read from still say the same.
+#[must_use]
+pub fn unchanged(saved: &Bundle, workspace: &Workspace) -> bool {
+    let Ok((mut now, _)) = crate::config::open(&workspace.environment) else { return false };
+    let reader = Reader::new(&workspace.environment);
+    for path in saved.files.keys() {
+        reader.add_file(&mut now, path);
+    }
+    for path in saved.missing.keys() {
+        if !saved.trees.contains_key(path) {
+            reader.add_file(&mut now, path);
+        }
+    }
+    for path in saved.kinds.keys() {
+        reader.add_kind(&mut now, path);
+    }
+    for path in saved.trees.keys() {
+        reader.add_tree(&mut now, path);
+    }
+    now.files == saved.files && now.trees == saved.trees && now.kinds == saved.kinds && now.modules == saved.modules
+}

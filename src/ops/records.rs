@@ -1,0 +1,105 @@
+//! The ledger of an environment, opened and replayed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::error::{Failure, Result};
+use crate::ledger::event::Event;
+use crate::ledger::{Backend, Key, LocalBackend, Meta, RawEntry, State};
+
+/// A ledger that was read.
+#[derive(Debug)]
+pub struct Records {
+    /// Where it is.
+    pub backend: Arc<dyn Backend>,
+    /// What it says.
+    pub state: State,
+    /// Its identity; `None` if there is none yet.
+    pub lineage: Option<String>,
+    /// Its key; a passing one if there is none yet.
+    pub key: Arc<Key>,
+    /// Its entries.
+    pub entries: Vec<RawEntry>,
+}
+
+/// What an entry says beside its event.
+#[must_use]
+pub fn meta(entry: &RawEntry) -> Meta {
+    Meta {
+        seq: entry.seq,
+        time: entry.time.clone(),
+        run: entry.run.clone().unwrap_or_default(),
+        actor: entry.actor.clone(),
+    }
+}
+
+/// The event of an entry.
+///
+/// # Errors
+/// When it is none that this Gantry can read.
+pub fn event(entry: &RawEntry) -> Result<Event> {
+    serde_json::from_value(entry.event.clone()).map_err(|e| {
+        Failure::error(
+            "Unreadable ledger",
+            format!("Entry {} of the ledger holds an event of another form: {e}.", entry.seq),
+        )
+    })
+}
+
+/// The state that entries give.
+///
+/// # Errors
+/// When one does not follow from those before it.
+pub fn replay<'e>(entries: impl IntoIterator<Item = &'e RawEntry>) -> Result<State> {
+    let mut state = State::default();
+    for entry in entries {
+        let event = event(entry)?;
+        state.apply(&meta(entry), &event).map_err(|e| {
+            Failure::error("Unreadable ledger", format!("{e}."))
+                .hint("Look at the whole ledger with: gantry state verify")
+        })?;
+    }
+    Ok(state)
+}
+
+impl Records {
+    /// Reads the ledger below a state directory and changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot be read, does not verify, or is lost.
+    pub async fn read(state: &Path) -> Result<Self> {
+        let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(state));
+        let snapshot = backend.read(1).await?;
+        let key = match backend.key(false).await? {
+            Some(key) => key,
+            None => Key::random(),
+        };
+        let (lineage, entries) = match snapshot {
+            Some(s) => (Some(s.lineage.as_str().to_owned()), s.entries),
+            None => (None, Vec::new()),
+        };
+        let state = replay(&entries)?;
+        Ok(Self { backend, state, lineage, key: Arc::new(key), entries })
+    }
+
+    /// A JSON blob.
+    ///
+    /// # Errors
+    /// When it is not there or no JSON.
+    pub async fn json(&self, digest: &str) -> Result<Json> {
+        blob_json(self.backend.as_ref(), digest).await
+    }
+}
+
+/// A JSON blob of a ledger.
+///
+/// # Errors
+/// When it is not there or no JSON.
+pub async fn blob_json(backend: &dyn Backend, digest: &str) -> Result<Json> {
+    let bad = |e: String| Failure::error("Unreadable ledger", format!("The blob {digest} cannot be read: {e}."));
+    let parsed = digest.parse().map_err(|e| bad(format!("{e}")))?;
+    let bytes = backend.get_blob(parsed).await?;
+    serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))
+}

@@ -1,0 +1,97 @@
+//! `show`: what a plan file would do; a piece of evidence.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::apply::{Made, replan};
+use super::error::{Failure, Result};
+use super::planning::Fresh;
+use super::records::Records;
+use super::workspace::Workspace;
+use crate::config::VarArg;
+use crate::diag::Diagnostics;
+use crate::ledger::{Key, State};
+use crate::plan::PlanFile;
+use crate::value::Value;
+
+/// The plan of a file, made again, and its variables.
+///
+/// # Errors
+/// When the file is refused, or the ledger has moved on so that it cannot be planned again.
+pub async fn plan_file(
+    workspace: &Workspace,
+    file: &PlanFile,
+    given: &[VarArg],
+) -> Result<(Made, BTreeMap<Arc<str>, Value>)> {
+    let records = Records::read(&workspace.state).await?;
+    let key = match &file.key {
+        Some(hex) => {
+            Key::from_hex(hex).ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?
+        }
+        None => (*records.key).clone(),
+    };
+    let bundle: crate::config::Bundle = serde_json::from_value(file.inputs.bundle.clone())
+        .map_err(|e| Failure::refused("Plan file refused", format!("Its configuration cannot be read: {e}.")))?;
+    let desired = crate::config::load(&bundle)?;
+    let fresh = crate::config::gather(&desired, &workspace.environment, &workspace.project, given);
+    let fresh = fresh.map(|g| g.values.into_iter().map(|(n, v)| (n, v.value)).collect()).unwrap_or_default();
+    let recorded = then(&records, file)?;
+    let (draft, plan) = replan(workspace, file, &Fresh { variables: &fresh }, &recorded, &key).await?;
+    let variables = draft.variables.clone();
+    Ok((Made { plan, draft, state: recorded, warnings: Diagnostics::default() }, variables))
+}
+
+/// The state that the plan was made on: the present one, or, where the ledger has moved on, the one of then.
+fn then(records: &Records, file: &PlanFile) -> Result<State> {
+    if crate::plan::basis(&records.state) == file.basis {
+        return Ok(records.state.clone());
+    }
+    let mut state = State::default();
+    if crate::plan::basis(&state) == file.basis {
+        return Ok(state);
+    }
+    for entry in &records.entries {
+        let event = super::records::event(entry)?;
+        state
+            .apply(&super::records::meta(entry), &event)
+            .map_err(|e| Failure::error("Unreadable ledger", format!("{e}.")))?;
+        if crate::plan::basis(&state) == file.basis {
+            return Ok(state);
+        }
+    }
+    Err(Failure::refused("Plan file refused", "The plan was made on a ledger that this environment does not have."))
+}
+
+/// A piece of evidence, found by the first digits of its digest among all that the ledger refers to.
+///
+/// # Errors
+/// When there is none, or several begin with these digits.
+pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
+    let state = &records.state;
+    let of_checks = state.generations.iter().flat_map(|g| &g.checks).chain(state.checks.values().map(|(c, _)| c));
+    let mut found: Vec<&str> = of_checks.flat_map(|c| &c.evidence).map(|e| e.blob.as_str()).collect();
+    let mut failed: Vec<String> = Vec::new();
+    for entry in &records.entries {
+        if let crate::ledger::event::Event::StepFailed(step) = super::records::event(entry)? {
+            failed.extend(step.evidence.into_iter().map(|e| e.blob));
+        }
+    }
+    found.extend(failed.iter().map(String::as_str));
+    found.retain(|blob| blob.starts_with(digits));
+    found.sort_unstable();
+    found.dedup();
+    match found.as_slice() {
+        [only] => {
+            let digest =
+                only.parse().map_err(|_| Failure::error("Unreadable ledger", format!("{only:?} is no digest.")))?;
+            Ok(records.backend.get_blob(digest).await?)
+        }
+        [] => {
+            Err(Failure::error("Unknown evidence", format!("No evidence has a digest that begins with \"{digits}\".")))
+        }
+        several => Err(Failure::error(
+            "Which evidence?",
+            format!("{} digests begin with \"{digits}\"; give more digits.", several.len()),
+        )),
+    }
+}

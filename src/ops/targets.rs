@@ -1,0 +1,127 @@
+//! The live targets of an environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::error::{Failure, Result};
+use super::workspace::Workspace;
+use crate::exec::Images;
+use crate::ledger::record::Pin;
+use crate::ports::clock::{Clock, SystemClock};
+use crate::ports::env;
+use crate::provider::catalog::Catalog;
+use crate::provider::local::Local;
+use crate::provider::{Context, Observation, ObserveRequest, Provider, ReadRequest, Role};
+use crate::value::Value;
+
+/// The providers of an environment, and the clock.
+pub struct Targets {
+    /// By name.
+    pub providers: BTreeMap<String, Arc<dyn Provider>>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    catalog: Catalog,
+    /// Whether nobody is really asked: whatever is outside counts as not there.
+    unasked: bool,
+}
+
+impl Targets {
+    /// The targets of an environment.
+    ///
+    /// # Errors
+    /// When the machine does not tell what is needed.
+    pub fn open(workspace: &Workspace, lineage: &str, project: Option<PathBuf>) -> Result<Self> {
+        let program = env::current_exe().map_err(|e| {
+            Failure::error("Cannot find this program", format!("The path of the running Gantry is not known: {e}."))
+        })?;
+        let context = Context {
+            project: project.clone().unwrap_or_else(|| workspace.project.clone()),
+            environment: workspace.environment.clone(),
+            state: workspace.state.clone(),
+            lineage: lineage.to_owned(),
+            name: workspace.name.clone(),
+            program,
+        };
+        let local: Arc<dyn Provider> = Arc::new(Local::new(context));
+        Ok(Self {
+            providers: [("local".to_owned(), local)].into(),
+            clock: Arc::new(SystemClock),
+            catalog: Catalog::built_in(),
+            unasked: false,
+        })
+    }
+
+    /// The same for a plan that is made to see whether a configuration is valid: nobody outside is asked.
+    #[must_use]
+    pub fn unasked(self) -> Self {
+        Self { unasked: true, ..self }
+    }
+
+    /// Whether nobody outside may be asked.
+    #[must_use]
+    pub fn is_unasked(&self) -> bool {
+        self.unasked
+    }
+
+    /// The time of day.
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
+    fn provider(&self, role: Role, ty: &str) -> Option<&Arc<dyn Provider>> {
+        self.providers.get(self.catalog.provider(role, ty)?)
+    }
+
+    /// Looks at recorded objects, one call for each provider; the answers with the keys that came along.
+    pub async fn observe(&self, questions: Vec<(String, ObserveRequest)>) -> Vec<(String, Observation)> {
+        let mut batches: BTreeMap<String, (Vec<String>, Vec<ObserveRequest>)> = BTreeMap::new();
+        let mut answers = Vec::new();
+        for (key, request) in questions {
+            match self.catalog.provider(Role::Managed, &request.ty) {
+                Some(name) => {
+                    let batch = batches.entry(name.to_owned()).or_default();
+                    batch.0.push(key);
+                    batch.1.push(request);
+                }
+                None => {
+                    answers.push((key, Observation::Unreadable(format!("no provider knows the type {}", request.ty))))
+                }
+            }
+        }
+        for (name, (keys, requests)) in batches {
+            let Some(provider) = self.providers.get(&name) else { continue };
+            answers.extend(keys.into_iter().zip(provider.observe(&requests).await));
+        }
+        answers
+    }
+
+    /// Reads a data source.
+    ///
+    /// # Errors
+    /// When there is no answer; a sentence.
+    pub async fn read(&self, request: &ReadRequest) -> std::result::Result<Value, String> {
+        let provider = self.provider(Role::Data, &request.ty).ok_or("No provider knows this data source.")?;
+        provider.read(request).await.map_err(|p| p.sentence)
+    }
+
+    /// The digest behind an image's tag.
+    ///
+    /// # Errors
+    /// When the registry does not tell; a sentence.
+    pub async fn image(&self, reference: &str) -> std::result::Result<String, String> {
+        Registry.resolve(reference).await.map(|pin| pin.digest)
+    }
+}
+
+/// Resolves image references through their registries.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Registry;
+
+#[async_trait::async_trait]
+impl Images for Registry {
+    async fn resolve(&self, reference: &str) -> std::result::Result<Pin, String> {
+        Err(format!("no registry for {reference}"))
+    }
+}

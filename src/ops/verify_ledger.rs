@@ -1,0 +1,89 @@
+//! `state verify`: every entry from the first, every blob by its content.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::error::Result;
+use super::records::{self, Records};
+use super::workspace::Workspace;
+use crate::ledger::Finding;
+use crate::ledger::event::{Event, EvidenceRef};
+
+/// What verification found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// For people.
+    pub text: String,
+    /// Whether nothing is wrong.
+    pub sound: bool,
+}
+
+/// Verifies a ledger as a whole.
+///
+/// # Errors
+/// When it cannot be read or does not verify.
+pub async fn verify(workspace: &Workspace) -> Result<Report> {
+    let records = Records::read(&workspace.state).await?;
+    let mut referenced: BTreeSet<crate::ledger::Digest> = BTreeSet::new();
+    for entry in &records.entries {
+        referenced
+            .extend(blobs(&records::event(entry)?).iter().filter_map(|b| b.parse::<crate::ledger::Digest>().ok()));
+    }
+    let Some(found) = records.backend.verify(&referenced).await? else {
+        let text = format!("The environment \"{}\" has no ledger yet: nothing was ever applied.\n", workspace.name);
+        return Ok(Report { text, sound: true });
+    };
+    let mut text = format!(
+        "Ledger of \"{}\": {} entries, {} writers, {} blobs, lineage {}.\n",
+        workspace.name,
+        found.head.seq,
+        found.writers,
+        found.blobs,
+        found.lineage.as_str()
+    );
+    for finding in &found.findings {
+        let _ = writeln!(text, "  {}: {}", if finding.is_defect() { "DEFECT" } else { "note" }, sentence(finding));
+    }
+    let sound = !found.findings.iter().any(Finding::is_defect);
+    text.push_str(if sound {
+        "The chain holds, and every blob is what its name says.\n"
+    } else {
+        "The ledger is damaged.\n"
+    });
+    Ok(Report { text, sound })
+}
+
+/// The blobs that an event refers to.
+fn blobs(event: &Event) -> Vec<String> {
+    let of = |all: &[EvidenceRef]| all.iter().map(|e| e.blob.clone()).collect();
+    match event {
+        Event::RunStarted(started) => vec![started.inputs.clone()],
+        Event::StepFailed(failed) => of(&failed.evidence),
+        Event::CheckJudged(judged) => of(&judged.evidence),
+        Event::ArtifactPinned { pin, .. } if pin.kind == "file" => {
+            vec![pin.digest.trim_start_matches("sha256:").to_owned()]
+        }
+        Event::MigrationApplied { migration, .. } => {
+            std::iter::once(migration.up.clone()).chain(migration.down.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A finding as a sentence.
+fn sentence(finding: &Finding) -> String {
+    match finding {
+        Finding::Void { file, line, entries, bytes } => format!(
+            "{file}, from line {line}: {entries} entries ({bytes} bytes) of a writer that another had taken over from; they count for nothing"
+        ),
+        Finding::Torn { file, line, bytes } => {
+            format!(
+                "{file}, line {line}: the end of a write that a crash cut off ({bytes} bytes); it counts for nothing"
+            )
+        }
+        Finding::Stray { file } => format!("{file} does not belong here"),
+        Finding::BlobCorrupt { digest } => format!("the blob {digest} is not what its name says"),
+        Finding::BlobMissing { digest } => format!("the blob {digest} is referred to and is not there"),
+        Finding::Defect { file, reason } => format!("{file}: {reason}"),
+    }
+}

@@ -1,0 +1,99 @@
+//! The way back inside a run: a plan to its base, limited to what the run touched, made from what is there when it is needed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::error::{Failure, Result};
+use super::planning::{Draft, Fresh, Planning};
+use super::records;
+use super::targets::Targets;
+use super::workspace::Workspace;
+use crate::addr::Address;
+use crate::exec::WayBackPlanner;
+use crate::ledger::{Backend, Key, State};
+use crate::plan::{Facts, Options, Plan, SavedInputs};
+use crate::provider::catalog::Catalog;
+
+/// Who plans the way back of a run.
+pub(super) struct WayBackFrom {
+    pub(super) workspace: Workspace,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) key: Arc<Key>,
+    pub(super) lineage: String,
+    pub(super) project: Option<PathBuf>,
+    /// What the failed run was made from: the secrets of now, and, on a first deployment, its migrations.
+    pub(super) failed: Draft,
+    /// The migrations with `on_rollback = "down"`.
+    pub(super) down_anyway: Vec<Address>,
+}
+
+#[async_trait::async_trait]
+impl WayBackPlanner for WayBackFrom {
+    async fn plan(&self, state: &State) -> std::result::Result<Plan, String> {
+        self.make(state).await.map_err(|failure| {
+            let all: Vec<String> =
+                failure.diagnostics.sorted().iter().map(|d| format!("{}: {}", d.summary, d.detail)).collect();
+            all.join("; ")
+        })
+    }
+}
+
+impl WayBackFrom {
+    async fn make(&self, state: &State) -> Result<Plan> {
+        let catalog = Catalog::built_in();
+        let targets = Targets::open(&self.workspace, &self.lineage, self.project.clone())?;
+        let planning =
+            Planning { workspace: &self.workspace, catalog: &catalog, targets: Some(&targets), key: &self.key };
+        let Some(open) = &state.open else {
+            return Err(Failure::error("Internal error", "A way back without a run. This is a bug in Gantry."));
+        };
+        let base = open.started.base.and_then(|number| state.find_generation(number));
+        let mut draft = match base {
+            Some(base) => {
+                let json = records::blob_json(self.backend.as_ref(), &base.inputs).await?;
+                let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
+                    Failure::error(
+                        "Unreadable ledger",
+                        format!("The inputs of generation {} cannot be read: {e}.", base.number),
+                    )
+                })?;
+                Draft::restore(&saved, &Fresh { variables: &self.failed.variables }, &self.key, false)?
+            }
+            None => self.failed.clone(),
+        };
+        draft.facts = Facts::default();
+        let pins = base.map(|b| b.pins.clone()).unwrap_or_default();
+        draft.options = Options {
+            kind: open.started.kind,
+            limit: Some(open.touched.clone()),
+            pins: pins.into_iter().filter(|(a, _)| open.touched.contains(a)).collect(),
+            revert: self.reverts(state),
+            older: true,
+            going_back: true,
+            to_nothing: base.is_none(),
+            to_generation: base.map(|b| b.number),
+            ..Options::default()
+        };
+        planning.plan(&mut draft, state).await
+    }
+
+    /// The migrations of the run that are taken back: those with a way back, newest first, as long as no traffic has reached
+    /// what needs them, or where the configuration says that they go down in any case. One without a way back keeps all
+    /// that came before it.
+    fn reverts(&self, state: &State) -> BTreeMap<Address, Vec<u64>> {
+        let Some(open) = &state.open else { return BTreeMap::new() };
+        let mut all: BTreeMap<Address, Vec<u64>> = BTreeMap::new();
+        let mut stopped = Vec::new();
+        for (address, migration) in open.migrated.iter().rev() {
+            let may = !open.switched || self.down_anyway.contains(address) || open.started.base.is_none();
+            if migration.down.is_none() || !may {
+                stopped.push(address.clone());
+            }
+            if !stopped.contains(address) {
+                all.entry(address.clone()).or_default().push(migration.version);
+            }
+        }
+        all
+    }
+}

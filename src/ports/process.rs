@@ -1,1 +1,0 @@
-//! Child processes. (Owned by the local provider work; see its branch.)

@@ -1,0 +1,82 @@
+//! The generations of an environment, a line each.
+
+use crate::ledger::State;
+use crate::ledger::event::{RunKind, RunOutcome};
+use crate::ledger::record::Generation;
+use crate::view::words::{clean, duration, sentence, short, table, time};
+use crate::view::{Ink, Style};
+
+/// How a run ended, in a word; `under way` where it has not.
+pub(in crate::view) fn outcome(generation: &Generation) -> &'static str {
+    match generation.outcome {
+        Some(RunOutcome::Verified) => "verified",
+        Some(RunOutcome::RolledBack) => "rolled back",
+        Some(RunOutcome::Held) => "held",
+        Some(RunOutcome::Stuck) => "stuck",
+        Some(RunOutcome::Unknown) => "unknown",
+        None => "under way",
+    }
+}
+
+/// What kind of run it was, in a word.
+pub(in crate::view) fn kind(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Apply => "apply",
+        RunKind::Destroy => "destroy",
+        RunKind::Rollback => "rollback",
+        RunKind::Verify => "verify",
+        RunKind::Promote => "promote",
+        RunKind::Unknown => "unknown",
+    }
+}
+
+/// The outcome's ink.
+pub(super) fn ink(word: &str) -> Ink {
+    match word {
+        "verified" => Ink::Green,
+        "stuck" => Ink::Red,
+        _ => Ink::Yellow,
+    }
+}
+
+/// All generations, oldest first: number (`*` marks the current one), outcome, kind of run, when, how long, who, effect,
+/// sentence.
+#[must_use]
+pub fn history(state: &State, style: Style) -> String {
+    if state.generations.is_empty() {
+        return "No generation yet: nothing has been applied.\n".into();
+    }
+    let current = state.current().map(|g| g.number);
+    let head = ["GENERATION", "OUTCOME", "RUN", "STARTED", "TOOK", "BY", "EFFECT", "WHAT"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for generation in &state.generations {
+        let star = if current == Some(generation.number) { "*" } else { "" };
+        let partial = if generation.partial { " (partial)" } else { "" };
+        rows.push(vec![
+            format!("{}{star}", generation.number),
+            outcome(generation).to_owned(),
+            format!("{}{partial}", kind(generation.kind)),
+            time(&generation.started),
+            took(generation).unwrap_or_default(),
+            clean(&generation.actor),
+            short(&generation.effect),
+            sentence(&generation.sentence),
+        ]);
+    }
+    let lines = table(&rows);
+    let paint = |(i, line): (usize, &str)| {
+        if i == 0 {
+            return format!("{}\n", style.bold(line));
+        }
+        let word = &rows[i][1];
+        format!("{}\n", line.replacen(word, &style.paint(ink(word), word), 1))
+    };
+    lines.lines().enumerate().map(paint).collect()
+}
+
+/// How long a generation's run took, where both times can be read.
+pub(super) fn took(generation: &Generation) -> Option<String> {
+    let parse = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let span = parse(generation.finished.as_ref()?)?.duration_since(parse(&generation.started)?);
+    Some(duration(std::time::Duration::try_from(span).unwrap_or_default()))
+}

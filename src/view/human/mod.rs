@@ -1,0 +1,39 @@
+//! Text for people.
+//!
+//! [`plan()`] shows a plan, [`HumanRun`] a run while it goes on and [`summary()`] how it ended; the rest are the tables and texts
+//! of the commands that look. Lines of a plan are laid out on a page; `diff` decides which lines a difference has.
+
+mod page;
+mod text;
+mod diff;
+mod reason;
+mod delivery;
+mod block;
+
+pub mod plan;
+pub mod run;
+mod live;
+pub mod summary;
+
+pub mod checks;
+pub mod diagnostics;
+pub mod graph;
+pub mod history;
+pub mod outputs;
+pub mod show;
+pub mod state;
+
+pub use checks::verdicts;
+pub use diagnostics::{diagnostic, diagnostics};
+pub use graph::{dot, mermaid};
+pub use history::history;
+pub use outputs::{NotRaw, output, output_raw, outputs};
+pub use plan::plan;
+pub use run::HumanRun;
+pub use show::{show, show_generation};
+pub use state::{state_list, state_show};
+pub use summary::{Failure, Tally, summary};
+
+pub(in crate::view) use history::outcome as outcome_word;
+pub(in crate::view) use outputs::recorded;
+pub(in crate::view) use reason::word as reason_word;
