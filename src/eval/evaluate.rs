@@ -353,8 +353,12 @@ impl Evaluator<'_> {
             let parameter = argument.and_then(|i| function.parameters.get(i).or(function.variadic.as_ref()));
             let at = argument.and_then(|i| values.get(i)).map_or(span, |(_, s)| *s);
             let (summary, detail) = match parameter {
-                Some(p) => ("Invalid function argument", format!("Invalid value for \"{}\" parameter: {message}.", p.name)),
-                None => ("Error in function call", format!("Call to function \"{}\" failed: {message}.", function.name)),
+                Some(p) => {
+                    ("Invalid function argument", format!("Invalid value for \"{}\" parameter: {message}.", p.name))
+                }
+                None => {
+                    ("Error in function call", format!("Call to function \"{}\" failed: {message}.", function.name))
+                }
             };
             Box::new(Diagnostic::error(summary, detail).at(at))
         };

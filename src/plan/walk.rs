@@ -215,7 +215,8 @@ impl Planner<'_> {
 
     /// Whether a block's instances change in this run. Checks look and change nothing.
     pub(super) fn block_changes(&self, id: BlockId) -> bool {
-        !self.world.outline.block(id).kind.is_probe() && self.of_block.get(&id).into_iter().flatten().any(|n| !self.changes[*n].is_no_op())
+        !self.world.outline.block(id).kind.is_probe()
+            && self.of_block.get(&id).into_iter().flatten().any(|n| !self.changes[*n].is_no_op())
     }
 
     /// Whether a node is left alone because the plan is limited.
