@@ -12,6 +12,7 @@ use crate::ports::clock::{Clock, SystemClock};
 use crate::ports::env;
 use crate::provider::catalog::Catalog;
 use crate::provider::local::Local;
+use crate::provider::oci;
 use crate::provider::{Context, Observation, ObserveRequest, Provider, ReadRequest, Role};
 use crate::value::Value;
 
@@ -122,6 +123,7 @@ pub struct Registry;
 #[async_trait::async_trait]
 impl Images for Registry {
     async fn resolve(&self, reference: &str) -> std::result::Result<Pin, String> {
-        Err(format!("no registry for {reference}"))
+        let found = oci::resolve(reference, &oci::Options::from_environment()).await.map_err(|e| e.to_string())?;
+        Ok(Pin { kind: "image".into(), digest: found.digest, source: found.repository, tag: found.tag, size: None })
     }
 }
