@@ -37,12 +37,11 @@ pub(crate) fn read(configuration: &Value, kind: NodeKind) -> Result<Read, String
     judge.initial_delay = time(configuration, "initial_delay")?.unwrap_or_default();
     judge.success_threshold = count(configuration, "success_threshold").unwrap_or(1);
     judge.failure_threshold = count(configuration, "failure_threshold");
+    let attempt = time(configuration, "attempt_timeout")?;
     judge.attempt_timeout = if judge.interval.is_none() { judge.timeout } else { defaults.min(judge.timeout) };
+    judge.attempt_timeout = attempt.unwrap_or(judge.attempt_timeout);
     let block = |name: &str| configuration.get(name).filter(|v| !v.is_null());
     let probe = if let Some(http) = block("http") {
-        if let Some(timeout) = time(http, "timeout")? {
-            judge.attempt_timeout = timeout;
-        }
         Probe::Http(http_probe(http)?)
     } else if let Some(tcp) = block("tcp") {
         Probe::Tcp { address: text(tcp, "address")?.ok_or("the tcp block names no address")? }
@@ -76,7 +75,7 @@ fn http_probe(http: &Value) -> Result<HttpProbe, String> {
         probe.expect = Expect {
             status: statuses(expect.get("status"))?,
             headers: pairs(expect.get("headers"))?,
-            body_equals: text(expect, "body")?,
+            body_equals: text(expect, "body_equals")?,
             body_contains: text(expect, "body_contains")?,
             body_matches: text(expect, "body_matches")?,
             json: json(expect.get("json")),
@@ -145,7 +144,7 @@ fn json(value: Option<&Value>) -> Vec<(String, serde_json::Value)> {
 }
 
 /// Every text in a sensitive part.
-fn collect_secrets(value: &Value, inside: bool, found: &mut Vec<String>) {
+pub(super) fn collect_secrets(value: &Value, inside: bool, found: &mut Vec<String>) {
     let inside = inside || value.marks.is_sensitive();
     if inside
         && found.len() < MAX_SECRETS
