@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::error::{Failure, FailureKind, Result};
+use super::error::{Failure, FailureKind, Result, sentence};
 use super::planning::{self, Draft, Fresh, Planning};
 use super::records::{self, Records};
 use super::run::{Changing, Opened, Ran};
@@ -107,7 +107,7 @@ pub fn save(workspace: &Workspace, made: &Made, records: &Records, path: &Path) 
     }
     .sealed();
     fs::write_atomic(path, &file.to_bytes(), 0o600)
-        .map_err(|e| Failure::error("Cannot write plan file", format!("{e}: {}.", e.source)))
+        .map_err(|e| Failure::error("Cannot write plan file", sentence(&format!("{e}: {}.", e.source))))
 }
 
 /// The largest plan file that is read: bundles are bounded, so more is not one.

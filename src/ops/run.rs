@@ -97,7 +97,7 @@ impl Opened {
         let lineage = writer.lineage().as_str().to_owned();
         let key = Arc::new(writer.key().await?);
         let state = records::replay(&entries)?;
-        let targets = Targets::open(&workspace, &lineage, how.project.clone())?;
+        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
         Ok(Self {
             workspace,
             state,

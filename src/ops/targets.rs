@@ -1,7 +1,7 @@
 //! The live targets of an environment.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::error::{Failure, Result};
@@ -32,12 +32,12 @@ impl Targets {
     ///
     /// # Errors
     /// When the machine does not tell what is needed.
-    pub fn open(workspace: &Workspace, lineage: &str, project: Option<PathBuf>) -> Result<Self> {
+    pub fn open(workspace: &Workspace, lineage: &str, project: Option<&Path>) -> Result<Self> {
         let program = env::current_exe().map_err(|e| {
             Failure::error("Cannot find this program", format!("The path of the running Gantry is not known: {e}."))
         })?;
         let context = Context {
-            project: project.clone().unwrap_or_else(|| workspace.project.clone()),
+            project: project.map_or_else(|| workspace.project.clone(), Path::to_path_buf),
             environment: workspace.environment.clone(),
             state: workspace.state.clone(),
             lineage: lineage.to_owned(),
@@ -87,7 +87,7 @@ impl Targets {
                     batch.1.push(request);
                 }
                 None => {
-                    answers.push((key, Observation::Unreadable(format!("no provider knows the type {}", request.ty))))
+                    answers.push((key, Observation::Unreadable(format!("no provider knows the type {}", request.ty))));
                 }
             }
         }
