@@ -121,6 +121,16 @@ fn shell(sandbox: &Sandbox, line: &str) {
     assert!(status.success(), "{line}: {status}");
 }
 
+/// What is said to each of the cases, some of them at a time: most of it is waiting for processes.
+fn at_once(cases: &[Case<'_>]) -> Vec<String> {
+    let share = cases.len().div_ceil(8).max(1);
+    std::thread::scope(|scope| {
+        let play = |part| scope.spawn(move || <[Case<'_>]>::iter(part).map(Case::play).collect::<Vec<_>>());
+        let running: Vec<_> = cases.chunks(share).map(play).collect();
+        running.into_iter().flat_map(|part| part.join().expect("no case panics")).collect()
+    })
+}
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/errors")
 }
@@ -147,9 +157,10 @@ fn every_mistake_is_told_as_pinned() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let mut blessed = String::new();
-        for case in Case::all(&text) {
+        let cases = Case::all(&text);
+        let played = at_once(&cases);
+        for (case, said) in cases.iter().zip(played) {
             count += 1;
-            let said = case.play();
             let _ = write!(blessed, "=== {}\n{}\n--- {said}\n", case.name, case.source);
             if bless {
                 continue;
