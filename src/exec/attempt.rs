@@ -85,7 +85,7 @@ pub(crate) async fn carry_out(at: usize, job: Job, name: Name, attempt: u32, han
     let mut tries = Tries::new(at, attempt, &name, &hands);
     let answer = match &job {
         Job::Act(act) => act_until_clear(act, &name, &hands, &mut tries).await,
-        Job::Read { provider, request } => work::read(provider, request, &hands, &mut tries).await,
+        Job::Read { provider, request } => work::read(provider, request, &mut tries).await,
         Job::Pin(pin) => work::pin(pin, &hands).await,
         Job::Migrate(migrate) => work::migrate(migrate, &hands, &mut tries).await,
         Job::Revert(migrate) => work::revert(migrate, &hands, &mut tries).await,
@@ -190,12 +190,8 @@ async fn send(job: &ActJob, name: &Name, hands: &Hands) -> Outcome {
     let progress = Saying { name, hands, started: hands.clock.elapsed() };
     let acted = tokio::time::timeout(job.act.deadline, job.provider.act(&job.act, &progress)).await;
     acted.unwrap_or_else(|_| {
-        let sentence = format!(
-            "{} {} gave no answer within {} s.",
-            name.address,
-            name.action,
-            job.act.deadline.as_secs_f32()
-        );
+        let sentence =
+            format!("{} {} gave no answer within {} s.", name.address, name.action, job.act.deadline.as_secs_f32());
         Outcome::Unknown(Problem::new(ProblemClass::Transient, sentence))
     })
 }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -143,8 +143,11 @@ impl<'a> Driver<'a> {
             if let Some(end) = self.end.take() {
                 return Ok(end);
             }
+            if self.under_way.is_empty() {
+                return Ok(End::Held("the steps of the plan wait for each other; this is a bug in Gantry".into()));
+            }
             recorder.flush().await?;
-            self.send(recorder);
+            self.send();
             tokio::select! {
                 biased;
                 changed = interrupts.changed(), if !deaf => match changed {
@@ -249,7 +252,7 @@ impl<'a> Driver<'a> {
     }
 
     /// Sends what has become durable.
-    fn send(&mut self, _: &Recorder) {
+    fn send(&mut self) {
         for reply in self.to_answer.drain(..) {
             // A step that does not wait for the answer any more has ended.
             let _ = reply.send(true);
@@ -340,7 +343,14 @@ impl<'a> Driver<'a> {
         });
     }
 
-    fn fail(&mut self, at: usize, name: &Name, failure: Failure, elapsed: Duration, recorder: &mut Recorder) -> Happened {
+    fn fail(
+        &mut self,
+        at: usize,
+        name: &Name,
+        failure: Failure,
+        elapsed: Duration,
+        recorder: &mut Recorder,
+    ) -> Happened {
         recorder.tell(RunEvent::StepFailed {
             step: name.step.clone(),
             address: name.address.clone(),
@@ -360,9 +370,16 @@ impl<'a> Driver<'a> {
     }
 
     fn fill_lanes(&mut self, recorder: &mut Recorder) {
-        let machine = &self.machine;
-        for (lane, room) in self.lanes.room(|lane| machine.waiting(lane)) {
-            self.happened(Happened::Room { lane, room }, recorder);
+        // A step that is done with being started makes others ready that wait for room as well.
+        loop {
+            let machine = &self.machine;
+            let rooms = self.lanes.room(|lane| machine.waiting(lane));
+            if rooms.is_empty() || self.end.is_some() {
+                return;
+            }
+            for (lane, room) in rooms {
+                self.happened(Happened::Room { lane, room }, recorder);
+            }
         }
     }
 

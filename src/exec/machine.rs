@@ -271,14 +271,11 @@ impl Machine {
             return;
         }
         let Some(queue) = self.ready.get_mut(lane) else { return };
-        for _ in 0..room {
-            let Some(step) = queue.pop_front() else { break };
-            // What became ready may have been skipped since.
-            if self.statuses[step] == Status::Ready {
-                self.statuses[step] = Status::Intending;
-                self.running += 1;
-                commands.push(Command::Start(step));
-            }
+        // What is ready stays so until it starts: all that it comes after has succeeded, so no failure can skip it.
+        for step in queue.drain(..room.min(queue.len())) {
+            self.statuses[step] = Status::Intending;
+            self.running += 1;
+            commands.push(Command::Start(step));
         }
     }
 

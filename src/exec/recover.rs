@@ -8,10 +8,10 @@
 use futures_util::future::join_all;
 
 use super::attempt::look;
-use super::driver::ByName;
+use super::driver::{ByName, Done};
 use super::job::{ActJob, Answer, Failure, Job, MigrateJob, Prepared};
 use super::journal::JournalError;
-use super::prepare::Scene;
+use super::prepare::{Scene, takes_a_version};
 use super::recorder::Recorder;
 use super::request::fill_in;
 use super::results::{RunResults, reveal};
@@ -64,7 +64,8 @@ pub(crate) async fn forward(
     Ok(())
 }
 
-/// Recovers a run that was going back, by a way that was planned again; says whether anything was found that changes it.
+/// Recovers a run that was going back, by a way that was planned again. Says how far that is, or `None` if something was
+/// found done, which changes what is left to do.
 ///
 /// # Errors
 /// When the ledger cannot be written.
@@ -72,20 +73,44 @@ pub(crate) async fn back(
     scene: Scene<'_>,
     recorder: &mut Recorder,
     results: &mut RunResults,
-) -> Result<bool, JournalError> {
+) -> Result<Option<Done>, JournalError> {
     crash::point("exec.recover_back");
-    let Some(open) = recorder.state().open.clone() else { return Ok(false) };
-    reconcile(scene, recorder, results, &open.unwinding_steps).await
+    let mut done = Done::default();
+    let Some(open) = recorder.state().open.clone() else { return Ok(Some(done)) };
+    for (at, step) in scene.plan.steps.iter().enumerate() {
+        let succeeded = matches!(open.unwinding_steps.get(&step.name), Some(StepStatus::Succeeded));
+        let stands = succeeded && restore_version(scene, at, recorder.state(), results).await;
+        done.succeeded.push(stands);
+    }
+    let found = reconcile(scene, recorder, results, &open.unwinding_steps).await?;
+    Ok((!found).then_some(done))
 }
 
 /// Gives steps of a way back that was planned again names of their own, where the ledger has a step of that name that
-/// succeeded.
-pub(crate) fn rename_done(plan: &mut Plan, open: &OpenRun) {
-    for step in &mut plan.steps {
+/// succeeded, except those that are done.
+pub(crate) fn rename_done(plan: &mut Plan, done: &Done, open: &OpenRun) {
+    for (at, step) in plan.steps.iter_mut().enumerate() {
+        if done.succeeded.get(at) == Some(&true) {
+            continue;
+        }
         while matches!(open.unwinding_steps.get(&step.name), Some(StepStatus::Succeeded)) {
             step.name.push_str(AGAIN);
         }
     }
+}
+
+/// Whether a version that was staged on the way back still stands and is what is asked for: then it is not staged again.
+async fn restore_version(scene: Scene<'_>, at: usize, state: &State, results: &mut RunResults) -> bool {
+    let step = scene.step(at);
+    let (Work::Act(act), Some(schema)) = (&step.work, scene.schema(step)) else { return false };
+    if act.action != Action::Stage {
+        return false;
+    }
+    let Ok(asked) = fill_in(&act.planned, &step.address, &*results) else { return false };
+    restore_act(scene, at, step, act, state, results).await;
+    results.staged(&step.address).is_some_and(|(_, object)| {
+        super::request::accept(object, &asked.expected, Some(schema), Action::Stage).1.is_ok()
+    })
 }
 
 async fn reconcile(
@@ -94,7 +119,7 @@ async fn reconcile(
     results: &mut RunResults,
     statuses: &std::collections::BTreeMap<String, StepStatus>,
 ) -> Result<bool, JournalError> {
-    let positions: ByName = scene.plan.steps.iter().enumerate().map(|(at, s)| (s.name.as_str(), at)).collect();
+    let positions = Positions::new(scene, recorder.state(), results);
     let intended: Vec<&StepIntended> = statuses
         .values()
         .filter_map(|status| if let StepStatus::Intended(intent) = status { Some(intent) } else { None })
@@ -103,18 +128,51 @@ async fn reconcile(
     for batch in intended.chunks(AT_ONCE) {
         let mut questions = Vec::new();
         for intent in batch {
-            let at = positions.get(intent.step.trim_end_matches(AGAIN)).copied();
+            let at = positions.of(scene, intent);
             let prepared = at.map(|at| scene.prepare(at, intent.attempt, results, recorder.state()));
             questions.push(question(scene, intent, prepared));
         }
         let answers = join_all(questions).await;
         for (intent, looked) in batch.iter().zip(answers) {
-            let at = positions.get(intent.step.trim_end_matches(AGAIN)).copied();
+            let at = positions.of(scene, intent);
             found_done |= take_in(scene, recorder, results, intent, at, looked?);
         }
     }
     recorder.flush().await?;
     Ok(found_done)
+}
+
+/// Where the intended steps are in the plan that is gone on with.
+struct Positions<'a> {
+    by_name: ByName<'a>,
+    /// On a way back only: it is planned again, and its names may have shifted.
+    by_op: std::collections::BTreeMap<String, usize>,
+}
+
+impl<'a> Positions<'a> {
+    fn new(scene: Scene<'a>, state: &State, results: &RunResults) -> Self {
+        let by_name = scene.plan.steps.iter().enumerate().map(|(at, s)| (s.name.as_str(), at)).collect();
+        let mut by_op = std::collections::BTreeMap::new();
+        let mut results = results.clone();
+        let acts = (0..scene.plan.steps.len()).filter(|at| matches!(scene.step(*at).work, Work::Act(_)));
+        for at in acts.filter(|_| scene.unwinding) {
+            // What cannot be prepared yet waits for a step that is not done, so it was not intended either.
+            if let Ok(Prepared::Job(intent, _)) = scene.prepare(at, 1, &mut results, state) {
+                by_op.insert(intent.op, at);
+            }
+        }
+        Self { by_name, by_op }
+    }
+
+    fn of(&self, scene: Scene<'_>, intent: &StepIntended) -> Option<usize> {
+        if let Some(at) = self.by_op.get(&intent.op) {
+            return Some(*at);
+        }
+        let at = *self.by_name.get(intent.step.trim_end_matches(AGAIN))?;
+        // The versions that go are counted, so their names may mean others now.
+        let counted = matches!(&scene.step(at).work, Work::Act(act) if takes_a_version(act));
+        (!(scene.unwinding && counted)).then_some(at)
+    }
 }
 
 /// Looks for one intended step.
@@ -267,16 +325,10 @@ async fn restore(scene: Scene<'_>, at: usize, step: &Step, state: &State, result
     }
 }
 
-async fn restore_act(
-    scene: Scene<'_>,
-    at: usize,
-    step: &Step,
-    act: &ActStep,
-    state: &State,
-    results: &mut RunResults,
-) {
+async fn restore_act(scene: Scene<'_>, at: usize, step: &Step, act: &ActStep, state: &State, results: &mut RunResults) {
     let Some(schema) = scene.schema(step) else { return };
-    let planned = fill_in(&act.planned, &step.address, &*results).map_or(Value::null(crate::value::Type::Any), |a| a.expected);
+    let planned =
+        fill_in(&act.planned, &step.address, &*results).map_or(Value::null(crate::value::Type::Any), |a| a.expected);
     let seal = &*scene.runner.seal;
     if act.action == Action::Stage {
         // The newest version is the one that was staged last; after the switch nobody asks for it.

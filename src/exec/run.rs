@@ -199,24 +199,26 @@ impl Run<'_> {
             self.recorder.push(Event::UnwindingStarted { sentence: cause.to_owned() });
         }
         self.recorder.flush().await?;
-        let mut plan = match self.way_back(cause).await {
-            Ok(plan) => plan,
-            Err(why) => return stuck(&why),
-        };
-        let mut results = RunResults::new(self.draws());
-        if resumed && recover::back(self.scene(&plan, true), self.recorder, &mut results).await? {
-            // What was found changes what is left to do.
-            plan = match self.way_back(cause).await {
+        let (plan, done, results) = loop {
+            let mut plan = match self.way_back(cause).await {
                 Ok(plan) => plan,
                 Err(why) => return stuck(&why),
             };
-        }
-        if let Some(open) = self.open() {
-            recover::rename_done(&mut plan, open);
-        }
+            let mut results = RunResults::new(self.draws());
+            let done = if resumed {
+                recover::back(self.scene(&plan, true), self.recorder, &mut results).await?
+            } else {
+                Some(Done::default())
+            };
+            // What was found done changes the rest of the way. Nothing is left without an outcome then, so this happens once.
+            let Some(done) = done else { continue };
+            if let Some(open) = self.open() {
+                recover::rename_done(&mut plan, &done, open);
+            }
+            break (plan, done, results);
+        };
         let scene = self.scene(&plan, true);
-        let results = RunResults::new(self.draws());
-        let mut driver = Driver::new(scene, results, &Done::default(), Policy::GoOn, false);
+        let mut driver = Driver::new(scene, results, &done, Policy::GoOn, false);
         let end = driver.drive(self.recorder).await;
         self.failures.append(&mut driver.failures);
         let stopped = driver.interrupted();

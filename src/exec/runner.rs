@@ -75,6 +75,9 @@ impl Default for Patience {
     }
 }
 
+/// Digests secrets under a ledger's key.
+pub type Seal = Arc<dyn Fn(&[u8]) -> String + Send + Sync>;
+
 /// Everything that a run is carried out with.
 #[derive(Clone)]
 pub struct Runner {
@@ -87,7 +90,7 @@ pub struct Runner {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Digests secrets under the ledger's key.
-    pub seal: Arc<dyn Fn(&[u8]) -> String + Send + Sync>,
+    pub seal: Seal,
     /// The ledger's identity.
     pub lineage: String,
     /// The environment's directory, absolute: relative names start here.

@@ -26,13 +26,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Reads a data source.
-pub(crate) async fn read(
-    provider: &Arc<dyn Provider>,
-    request: &ReadRequest,
-    hands: &Hands,
-    tries: &mut Tries<'_>,
-) -> Answer {
-    let _ = hands;
+pub(crate) async fn read(provider: &Arc<dyn Provider>, request: &ReadRequest, tries: &mut Tries<'_>) -> Answer {
     loop {
         crash::point("exec.read");
         let (sentence, passes) = match tokio::time::timeout(READ_TIMEOUT, provider.read(request)).await {
@@ -60,7 +54,10 @@ pub(crate) async fn pin(job: &PinJob, hands: &Hands) -> Answer {
     match (fs::kind(&path), fs::size(&path)) {
         (Some(fs::Kind::File), Ok(size)) if size <= MAX_ARTIFACT => {}
         (Some(fs::Kind::File), Ok(size)) => {
-            return refuse(format!("The file {} has {size} bytes; an artifact has {MAX_ARTIFACT} at most.", job.source));
+            return refuse(format!(
+                "The file {} has {size} bytes; an artifact has {MAX_ARTIFACT} at most.",
+                job.source
+            ));
         }
         (None, _) => return refuse(format!("There is no file {}.", job.source)),
         _ => return refuse(format!("{} is not a regular file.", job.source)),
@@ -114,10 +111,7 @@ pub(crate) async fn migrate(job: &MigrateJob, hands: &Hands, tries: &mut Tries<'
     let (context, migration) = (context(&hands.run), job.migration());
     loop {
         crash::point("exec.migrate");
-        let error = match migrate::apply(&database, &migration, &context).await {
-            Ok(_) => return Answer::Migrated(kept),
-            Err(error) => error,
-        };
+        let Err(error) = migrate::apply(&database, &migration, &context).await else { return Answer::Migrated(kept) };
         let (kind, may_pass) = match error.class {
             FailureClass::NotSent => (FailureKind::NotSent, error.transient),
             FailureClass::Rejected => (FailureKind::Rejected, error.transient),
@@ -142,10 +136,8 @@ pub(crate) async fn revert(job: &MigrateJob, hands: &Hands, tries: &mut Tries<'_
     let context = context(&hands.run);
     loop {
         crash::point("exec.revert");
-        let error = match migrate::revert(&database, job.migration.version, &context).await {
-            Ok(_) => return Answer::Reverted,
-            Err(error) => error,
-        };
+        let reverted = migrate::revert(&database, job.migration.version, &context).await;
+        let Err(error) = reverted else { return Answer::Reverted };
         let (kind, may_pass) = match error.class {
             FailureClass::NotSent => (FailureKind::NotSent, error.transient),
             FailureClass::Rejected => (FailureKind::Rejected, error.transient),

@@ -227,10 +227,17 @@ impl Lowerer<'_> {
             return recorded.map_or_else(Vec::new, |r| r.dependencies.clone());
         };
         let mut found = BTreeSet::new();
-        for need in self.context.outline.needs.get(id).into_iter().flatten() {
-            found.extend(
-                self.context.of_block.get(need).into_iter().flatten().map(|n| self.changes[*n].address.clone()),
-            );
+        let mut open = vec![*id];
+        let mut seen = BTreeSet::new();
+        while let Some(at) = open.pop() {
+            for need in self.context.outline.needs.get(&at).into_iter().flatten().filter(|n| seen.insert(**n)) {
+                let positions = self.context.of_block.get(need).into_iter().flatten();
+                found.extend(positions.map(|n| self.changes[*n].address.clone()));
+                // What has no record of its own (an artifact, a migration) hands on what it depends on.
+                if self.context.outline.block(*need).kind != crate::addr::NodeKind::Resource {
+                    open.push(*need);
+                }
+            }
         }
         found.into_iter().collect()
     }
@@ -334,7 +341,9 @@ impl Lowerer<'_> {
             });
             // A check that depends on another one is proven when that one has been, on the same staged version.
             let mut after = vec![stage];
-            for need in self.block_of.get(&position).and_then(|id| self.context.outline.needs.get(id)).into_iter().flatten() {
+            for need in
+                self.block_of.get(&position).and_then(|id| self.context.outline.needs.get(id)).into_iter().flatten()
+            {
                 let checks = self.context.of_block.get(need).into_iter().flatten();
                 after.extend(checks.filter_map(|n| self.proven.get(&(*n, of))));
             }

@@ -6,11 +6,11 @@ use crate::provider::catalog::Catalog;
 use crate::provider::{Lowering, Role, Undo};
 
 /// The way back of every change that an apply makes.
-pub(super) fn way_back(changes: &[Change], catalog: &Catalog) -> Vec<WayBack> {
-    changes.iter().filter_map(|change| one(change, catalog)).collect()
+pub(super) fn way_back(changes: &[Change], catalog: &Catalog, checked: bool) -> Vec<WayBack> {
+    changes.iter().filter_map(|change| one(change, catalog, checked)).collect()
 }
 
-fn one(change: &Change, catalog: &Catalog) -> Option<WayBack> {
+fn one(change: &Change, catalog: &Catalog, checked: bool) -> Option<WayBack> {
     let told = |possible: bool, sentence: String| Some(WayBack { address: change.address.clone(), possible, sentence });
     match &change.detail {
         Detail::Resource(_) => {
@@ -34,7 +34,8 @@ fn one(change: &Change, catalog: &Catalog) -> Option<WayBack> {
                     false,
                     "the present object goes before its successor is made; going back makes another new one, without its content".into(),
                 ),
-                ChangeKind::Delete => told(false, "it goes for good, after all checks have passed".into()),
+                ChangeKind::Delete if checked => told(false, "it goes for good, after all checks have passed".into()),
+                ChangeKind::Delete => told(false, "it goes for good".into()),
                 _ => None,
             }
         }

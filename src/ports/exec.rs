@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 /// How long the pipes of a process group that is gone are still read: what was written is there at once, and only a
 /// process that left the group could hold them open.
@@ -75,6 +75,14 @@ impl Drop for Group {
 /// # Errors
 /// When it cannot be started.
 pub async fn run(command: Command<'_>) -> io::Result<Finished> {
+    run_with_input(command, None).await
+}
+
+/// As [`run`], with something to read on its standard input. A process may end without having read it.
+///
+/// # Errors
+/// When it cannot be started.
+pub async fn run_with_input(command: Command<'_>, input: Option<Vec<u8>>) -> io::Result<Finished> {
     let Some((program, arguments)) = command.argv.split_first() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no program to run"));
     };
@@ -82,7 +90,7 @@ pub async fn run(command: Command<'_>) -> io::Result<Finished> {
         .args(arguments)
         .current_dir(command.directory)
         .envs(command.environment.iter().map(|(k, v)| (k, v)))
-        .stdin(Stdio::null())
+        .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -90,6 +98,10 @@ pub async fn run(command: Command<'_>) -> io::Result<Finished> {
         .spawn()?;
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let mut group = Group(pid);
+    if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
+        // Beside the reading, so that neither waits for the other; it ends with the group, which holds the other end.
+        tokio::spawn(async move { pipe.write_all(&input).await });
+    }
     let stdout = follow(child.stdout.take(), command.keep);
     let stderr = follow(child.stderr.take(), command.keep);
     let exited = tokio::time::timeout(command.timeout, exit_of(pid)).await.is_ok();
@@ -159,6 +171,15 @@ mod tests {
         assert_eq!(done.ended, Ended::Exit(3));
         assert_eq!(done.stdout, b"456789abc\n");
         assert_eq!(done.stderr, b"/\nhello\n");
+    }
+
+    #[tokio::test]
+    async fn input_is_handed_over_and_ends() {
+        let argv = ["cat".to_owned()];
+        let directory = Path::new("/");
+        let command = Command { argv: &argv, directory, environment: &[], timeout: Duration::from_secs(20), keep: 10 };
+        let done = run_with_input(command, Some(b"hello".to_vec())).await.unwrap();
+        assert_eq!((done.ended, done.stdout), (Ended::Exit(0), b"hello".to_vec()));
     }
 
     #[tokio::test]

@@ -16,6 +16,9 @@ mod schema;
 pub mod catalog;
 pub mod conformance;
 pub mod local;
+pub mod oci;
+#[cfg(test)]
+pub(crate) mod fake;
 
 pub use act::{
     Act, Action, Context, Evidence, Found, Observation, ObserveRequest, Outcome, Prior, Problem, ProblemClass,
@@ -23,4 +26,5 @@ pub use act::{
 };
 pub use schema::{
     AttributeSchema, BlockSchema, Compute, Lowering, Mode, Nesting, ProposedChange, ResourceSchema, Role, Undo,
+    Validate,
 };

@@ -3,14 +3,17 @@
 
 mod support;
 
+mod errors;
 mod functions;
 mod harness;
+mod language;
 mod local_command;
 mod local_conformance;
 mod local_file;
 mod local_service;
 mod local_support;
 mod migrate;
+mod oci;
 mod probe;
 mod sample;
 mod scenarios;

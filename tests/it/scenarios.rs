@@ -27,4 +27,14 @@ macro_rules! scenarios {
     };
 }
 
-scenarios! { sample_answers_nothing_before_it_is_deployed }
+scenarios! {
+    sample_answers_nothing_before_it_is_deployed,
+    walk_fails_after_the_switch,
+    walk_first_deployment,
+    walk_first_one_fails,
+    walk_never_healthy,
+    walk_new_release,
+    walk_no_way_back,
+    walk_protected,
+    walk_saved_plan,
+}
