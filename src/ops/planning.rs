@@ -87,7 +87,8 @@ impl Planning<'_> {
         for _ in 0..ROUNDS_MAX {
             match self.round(draft, recorded)? {
                 Planned::Ready(plan) => {
-                    let wrong = unsound_checks(&plan);
+                    let mut wrong = unsound_checks(&plan);
+                    wrong.extend(crate::review::review(&plan, &draft.desired, recorded));
                     if wrong.has_errors() {
                         return Err(Failure::from_diagnostics(wrong, draft.desired.sources.clone()));
                     }
