@@ -298,6 +298,7 @@ impl std::str::FromStr for Address {
                 (NodeKind::of_keyword(word).expect("invariant: just looked"), Arc::from(""), last.clone())
             }
             [(word, None), (ty, None), last] if &**word == "data" => (NodeKind::Data, ty.clone(), last.clone()),
+            [(word, None), _] if &**word == "data" => return Err(fail("a data source needs a type and a name")),
             [(ty, None), last] => (NodeKind::Resource, ty.clone(), last.clone()),
             [] => return Err(fail("it names a module, not a node in it")),
             _ => return Err(fail("it needs the form TYPE.NAME, data.TYPE.NAME or KIND.NAME")),
