@@ -3,6 +3,7 @@
 
 mod support;
 
+mod docs;
 mod functions;
 mod harness;
 mod local_command;
