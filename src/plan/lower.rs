@@ -317,7 +317,9 @@ impl Lowerer<'_> {
             });
             // A check that depends on another one is proven when that one has been, on the same staged version.
             let mut after = vec![stage];
-            for need in self.block_of.get(&position).and_then(|id| self.context.outline.needs.get(id)).into_iter().flatten() {
+            for need in
+                self.block_of.get(&position).and_then(|id| self.context.outline.needs.get(id)).into_iter().flatten()
+            {
                 let checks = self.context.of_block.get(need).into_iter().flatten();
                 after.extend(checks.filter_map(|n| self.proven.get(&(*n, of))));
             }

@@ -4,8 +4,10 @@
 mod support;
 
 mod docs;
+mod errors;
 mod functions;
 mod harness;
+mod language;
 mod local_command;
 mod local_conformance;
 mod local_file;
