@@ -276,7 +276,7 @@ fn the_reference_of_functions_is_current() {
     page.push_str(
         "\nThe functions of the language, with Terraform's names and meanings (`tests/language/functions.txt` holds what Terraform\n\
          1.11 printed for each, `tests/language/differences.txt` where Gantry differs on purpose). `...` takes any number of further\n\
-         arguments.\n",
+         arguments. Besides these there are `try(expressions...)` and `can(expression)`, which the evaluator itself knows.\n",
     );
     let mut groups: Vec<&str> = functions::all().map(|f| f.group).collect();
     groups.sort_unstable();
