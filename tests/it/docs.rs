@@ -112,7 +112,10 @@ fn commands_of_the_readme_parse() {
         assert!(parses, "README.md line {line}: {} does not parse: {said}", words.join(" "));
         checked += 1;
     }
-    assert!(checked >= 20, "README.md walks through the sample, but only {checked} commands of gantry were found in it");
+    assert!(
+        checked >= 20,
+        "README.md walks through the sample, but only {checked} commands of gantry were found in it"
+    );
 }
 
 #[test]
