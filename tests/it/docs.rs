@@ -10,6 +10,8 @@ use gantry::provider::catalog::Catalog;
 use gantry::provider::{AttributeSchema, BlockSchema, Mode, Role};
 use gantry::value::show;
 
+use crate::support::scenario::bless;
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -29,7 +31,7 @@ fn gantry(arguments: &[&str]) -> (bool, String) {
 
 /// Compares a generated page with the one that is there.
 fn is_blessed(path: &str, generated: &str) {
-    if std::env::var_os("GANTRY_BLESS").is_some() {
+    if bless() {
         std::fs::write(root().join(path), generated).expect("the page can be written");
         return;
     }
