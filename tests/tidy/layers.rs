@@ -22,11 +22,12 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("exec", &["plan", "ledger", "provider", "migrate", "probe", "ports"]),
     ("ops", &["config", "ledger", "plan", "review", "provider", "migrate", "probe", "exec", "ports"]),
     ("view", &["plan", "ledger"]),
-    ("cli", &["ops", "view"]),
+    // The face of the process: its arguments, environment, terminal and clock (docs/decisions).
+    ("cli", &["ops", "view", "ports"]),
 ];
 
 /// Modules that may not use even the words, or only some.
-const FEWER_WORDS: [(&str, &[&str]); 2] = [("ports", &[]), ("cli", &["diag", "addr"])];
+const FEWER_WORDS: [(&str, &[&str]); 2] = [("ports", &[]), ("cli", &["diag", "addr", "event"])];
 
 /// Parts of a module that are nobody's business but those of the modules that name them here.
 const CONCRETE: [(&str, &[&str], &[&str]); 3] = [
