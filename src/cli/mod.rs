@@ -1,7 +1,7 @@
 //! The command line: arguments in, one use case, a view of its outcome, an exit code.
 //!
-//! One file a command. [`exit_code`] is the one place where exit codes are decided, [`error`] where a failure is shown.
-//! Long options are also taken with one dash, as Terraform's users type them ([`arguments`]).
+//! One file a command. [`exit_code`] is the one place where exit codes are decided, `error` where a failure is shown.
+//! Long options are also taken with one dash, as Terraform's users type them (`arguments`).
 
 pub mod exit_code;
 mod arguments;

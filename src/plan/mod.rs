@@ -1,6 +1,6 @@
 //! Planning: a synchronous pure function from configuration, records and facts to a decided plan.
 //!
-//! [`plan`] is called in a loop: it answers with a [`Plan`], or with [`Question`]s about the outside that its caller answers
+//! [`plan()`] is called in a loop: it answers with a [`Plan`], or with [`Question`]s about the outside that its caller answers
 //! before it calls again. Nothing in here reads a file, a clock or a network, and the same inputs give the same bytes.
 //!
 //! One round goes like this:

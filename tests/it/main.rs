@@ -3,6 +3,7 @@
 
 mod support;
 
+mod docs;
 mod errors;
 mod functions;
 mod harness;

@@ -53,7 +53,8 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("getrandom", &["ports"]),
 ];
 
-/// The files of `config` that may ask the disk: what they read becomes part of the bundle.
+/// The files of `config` that may ask the disk: what the first reads becomes part of the bundle, what the second reads must
+/// not (docs/decisions/2026-11-20-variable-files-are-read-beside-the-bundle.md).
 const READ_FOR_CONFIG: [&str; 2] = ["src/config/source.rs", "src/config/variables.rs"];
 
 /// Uses of a module of this crate that the table does not allow.
