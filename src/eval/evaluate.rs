@@ -324,12 +324,13 @@ impl Evaluator<'_> {
         span: Span,
         locals: Option<&Locals<'_>>,
     ) -> Evaluated {
-        match &**name {
+        let plain = name.strip_prefix("core::").unwrap_or(name);
+        match plain {
             "try" => return self.call_try(arguments, span, locals),
             "can" => return self.call_can(arguments, span, locals),
             _ => {}
         }
-        let Some(function) = functions::find(name) else {
+        let Some(function) = functions::find(plain) else {
             let known = functions::names().chain(["try", "can"]);
             let detail = format!("There is no function named \"{name}\".");
             let hint = crate::diag::did_you_mean(name, known);
@@ -414,7 +415,14 @@ impl Evaluator<'_> {
             false => String::new(),
         };
         let context = CallContext { host: self.host, spend: &spend, site: &site };
-        let value = (function.call)(&context, &prepared).map_err(|e| failed(e.argument, &e.message))?;
+        let value = (function.call)(&context, &prepared).map_err(|e| {
+            // The marks are off, so that the function does not know that its argument is not to be shown.
+            let sensitive = marks.is_sensitive();
+            failed(
+                e.argument,
+                if sensitive { "the reason is not shown, for an argument is sensitive" } else { &e.message },
+            )
+        })?;
         Ok(value.mark(marks))
     }
 

@@ -97,7 +97,7 @@ impl Opened {
         let lineage = writer.lineage().as_str().to_owned();
         let key = Arc::new(writer.key().await?);
         let state = records::replay(&entries)?;
-        let targets = Targets::open(&workspace, &lineage, how.project.clone())?;
+        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
         Ok(Self {
             workspace,
             state,
@@ -135,7 +135,7 @@ impl Opened {
     /// Who plans here.
     #[must_use]
     pub fn planning(&self) -> Planning<'_> {
-        Planning { workspace: &self.workspace, catalog: &self.catalog, targets: Some(&self.targets), key: &self.key }
+        Planning { workspace: &self.workspace, catalog: &self.catalog, targets: Some(&self.targets), key: &self.key, earlier: None }
     }
 
     /// Carries out a plan that was made on this ledger just now, or whose basis is this ledger's.

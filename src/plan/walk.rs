@@ -119,7 +119,7 @@ impl Planner<'_> {
                 let value = &self.world.instances[instance].variables[name];
                 let shown =
                     (!value.marks_deep().is_sensitive()).then(|| format!("The value of var.{name} is {value:?}."));
-                let detail = format!("{message}\n\nThis was checked by the validation rule below.");
+                let detail = format!("{message}\n\nThis was checked by the validation rule at the place above.");
                 self.world.report(
                     Diagnostic::error("Invalid value for variable", detail)
                         .at(validation.condition.span)
@@ -297,7 +297,6 @@ pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str)
 }
 
 /// The keys of a repetition with their values, in order; `None` after noting that they are not known or invalid.
-#[expect(clippy::type_complexity, reason = "spelt once")]
 fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<Vec<(Option<Key>, Option<Value>)>> {
     let _ = span;
     match repetition {

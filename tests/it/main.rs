@@ -3,8 +3,10 @@
 
 mod support;
 
+mod errors;
 mod functions;
 mod harness;
+mod language;
 mod local_command;
 mod local_conformance;
 mod local_file;
