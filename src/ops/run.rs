@@ -135,7 +135,13 @@ impl Opened {
     /// Who plans here.
     #[must_use]
     pub fn planning(&self) -> Planning<'_> {
-        Planning { workspace: &self.workspace, catalog: &self.catalog, targets: Some(&self.targets), key: &self.key, earlier: None }
+        Planning {
+            workspace: &self.workspace,
+            catalog: &self.catalog,
+            targets: Some(&self.targets),
+            key: &self.key,
+            earlier: None,
+        }
     }
 
     /// Carries out a plan that was made on this ledger just now, or whose basis is this ledger's.

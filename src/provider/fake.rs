@@ -189,6 +189,11 @@ impl Fake {
             .collect()
     }
 
+    /// The value of the object of a name, if there is one.
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
+        self.world().objects.get(name).map(|o| o.attributes.get_str("value").unwrap_or("").to_owned())
+    }
+
     /// All calls, in order.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.world().calls.clone()

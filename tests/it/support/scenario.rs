@@ -144,7 +144,9 @@ fn run(sandbox: &Sandbox, typed: &str) -> String {
         seen.push('\n');
     }
     // A line of output that reads like a line of the scenario is marked as output.
-    let marked = |line: &str| if line.starts_with("# ") || line.starts_with("$ ") { format!("\\{line}\n") } else { format!("{line}\n") };
+    let marked = |line: &str| {
+        if line.starts_with("# ") || line.starts_with("$ ") { format!("\\{line}\n") } else { format!("{line}\n") }
+    };
     seen.lines().map(marked).collect()
 }
 
