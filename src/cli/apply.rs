@@ -7,7 +7,7 @@ use clap::Args;
 use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, wanted};
 use super::error;
 use super::root::Context;
-use crate::ledger::event::RunKind;
+use crate::ops::RunKind;
 use crate::ops::{self, Failure, Result, Workspace};
 
 #[derive(Debug, Args)]

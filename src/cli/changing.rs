@@ -10,16 +10,16 @@ use super::exit_code;
 use super::root::Context;
 use super::shell::{Shell, now};
 use crate::addr::Address;
-use crate::config::VarArg;
 use crate::event::{RunEvent, Watcher};
-use crate::exec::Finished;
-use crate::ledger::State;
-use crate::ledger::event::RunKind;
-use crate::ledger::lease::LeaseRecord;
+use crate::ops::Finished;
+use crate::ops::LeaseRecord;
+use crate::ops::Options;
+use crate::ops::RunKind;
+use crate::ops::State;
+use crate::ops::VarArg;
 use crate::ops::apply::{Applied, Judge, Made, Wanted};
 use crate::ops::run::{Changing, Ran};
 use crate::ops::{Failure, Result};
-use crate::plan::Options;
 use crate::view::{human, json};
 
 /// Values for variables.
@@ -115,7 +115,7 @@ pub(super) struct Carrying {
 impl Carrying {
     /// As the use cases want it, with the watcher that the shell calls for.
     pub(super) fn changing(&self, context: &Context, watcher: &Arc<RunView>) -> Result<Changing> {
-        let lock_timeout: Duration = crate::plan::duration::parse(&self.lock_timeout).map_err(|why| {
+        let lock_timeout: Duration = crate::ops::parse_duration(&self.lock_timeout).map_err(|why| {
             Failure::error("Invalid --lock-timeout", format!("--lock-timeout takes a duration: {why}."))
         })?;
         if self.parallelism == 0 {

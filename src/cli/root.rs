@@ -85,7 +85,7 @@ impl Context {
 #[must_use]
 pub fn run() -> ExitCode {
     let words = env::arguments();
-    if let Some(code) = crate::provider::local::helper(&words) {
+    if let Some(code) = crate::ops::helper_process(&words) {
         return ExitCode::from(code);
     }
     ExitCode::from(run_words(words))

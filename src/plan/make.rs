@@ -89,7 +89,6 @@ impl Planner<'_> {
             catalog: inputs.catalog,
             inside_run: inputs.options.limit.is_some(),
             with_checks: cause,
-            only_checks,
             pins: &inputs.options.pins,
         };
         let steps = lower::sorted(lower::lower(&changes, context));

@@ -38,7 +38,7 @@ enum Act<'a> {
 impl<'a> Case<'a> {
     fn all(text: &'a str) -> Vec<Self> {
         let parse = |case: &'a str| {
-            let (name, rest) = case.split_once('\n').unwrap();
+            let (name, rest) = case.split_once('\n').expect("a case has a name and a body");
             let (source, expected) = rest.split_once("\n--- ").unwrap_or((rest.trim_end(), ""));
             Self { name, source, expected }
         };
@@ -64,7 +64,7 @@ impl<'a> Case<'a> {
             match line.strip_prefix(">>> ") {
                 Some(path) => files.push((path, String::new())),
                 None => {
-                    let (_, text) = files.last_mut().unwrap();
+                    let (_, text) = files.last_mut().expect("text follows a file's name");
                     text.push_str(line);
                     text.push('\n');
                 }
@@ -79,11 +79,11 @@ impl<'a> Case<'a> {
         for (path, text) in self.files() {
             // No `{port}` is expanded here: a mistake is written as it stands.
             let path = sandbox.project().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
+            std::fs::create_dir_all(path.parent().expect("a file has a directory")).expect("the sandbox is writable");
+            std::fs::write(path, text).expect("the sandbox is writable");
         }
         let acts = self.acts();
-        let last = acts.iter().rposition(|a| matches!(a, Act::Gantry(_))).unwrap();
+        let last = acts.iter().rposition(|a| matches!(a, Act::Gantry(_))).expect("a case runs gantry");
         for (i, act) in acts.iter().enumerate() {
             match act {
                 Act::Shell(line) => shell(&sandbox, line),
@@ -117,7 +117,7 @@ fn split(line: &str) -> Vec<&str> {
 fn shell(sandbox: &Sandbox, line: &str) {
     let mut command = Command::new("/bin/sh");
     command.args(["-ec", line]).current_dir(sandbox.project()).stdin(Stdio::null());
-    let status = command.status().unwrap();
+    let status = command.status().expect("terraform starts");
     assert!(status.success(), "{line}: {status}");
 }
 
