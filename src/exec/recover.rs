@@ -34,10 +34,15 @@ const AT_ONCE: usize = 32;
 /// Behind the name of a step of a way back that is planned again after a step of that name succeeded.
 const AGAIN: &str = " again";
 
+/// What is told of a step that was found done.
+const RECORDED: &str = "It had been done; its outcome is recorded now.";
+
 /// What looking for an intended step found.
 enum Looked {
     /// It was done; this is as if it had answered.
     Done(Box<Job>, Answer),
+    /// The database does not have this migration any more.
+    Reverted(u64),
     /// It was not done, or is harmless to do again.
     NotDone,
     /// It failed, or nobody can tell.
@@ -64,8 +69,13 @@ pub(crate) async fn forward(
     Ok(())
 }
 
-/// Recovers a run that was going back, by a way that was planned again. Says how far that is, or `None` if something was
-/// found done, which changes what is left to do.
+/// Whether a step of a way back was intended and has no outcome.
+pub(crate) fn has_intended(open: &OpenRun) -> bool {
+    open.unwinding_steps.values().any(|status| matches!(status, StepStatus::Intended(_)))
+}
+
+/// Recovers a run that was going back, by a way that was planned again from the records. Gives the sentence of the first step
+/// of which nobody can tell what became.
 ///
 /// # Errors
 /// When the ledger cannot be written.
@@ -73,17 +83,21 @@ pub(crate) async fn back(
     scene: Scene<'_>,
     recorder: &mut Recorder,
     results: &mut RunResults,
-) -> Result<Option<Done>, JournalError> {
+) -> Result<Option<String>, JournalError> {
     crash::point("exec.recover_back");
+    let Some(open) = recorder.state().open.clone() else { return Ok(None) };
+    standing(scene, &open, recorder.state(), results).await;
+    reconcile(scene, recorder, results, &open.unwinding_steps).await
+}
+
+/// The steps of a way back that was planned again that need not be done again: versions that were staged and still stand.
+pub(crate) async fn standing(scene: Scene<'_>, open: &OpenRun, state: &State, results: &mut RunResults) -> Done {
     let mut done = Done::default();
-    let Some(open) = recorder.state().open.clone() else { return Ok(Some(done)) };
     for (at, step) in scene.plan.steps.iter().enumerate() {
         let succeeded = matches!(open.unwinding_steps.get(&step.name), Some(StepStatus::Succeeded));
-        let stands = succeeded && restore_version(scene, at, recorder.state(), results).await;
-        done.succeeded.push(stands);
+        done.succeeded.push(succeeded && restore_version(scene, at, state, results).await);
     }
-    let found = reconcile(scene, recorder, results, &open.unwinding_steps).await?;
-    Ok((!found).then_some(done))
+    done
 }
 
 /// Gives steps of a way back that was planned again names of their own, where the ledger has a step of that name that
@@ -118,13 +132,13 @@ async fn reconcile(
     recorder: &mut Recorder,
     results: &mut RunResults,
     statuses: &std::collections::BTreeMap<String, StepStatus>,
-) -> Result<bool, JournalError> {
+) -> Result<Option<String>, JournalError> {
     let positions = Positions::new(scene, recorder.state(), results);
     let intended: Vec<&StepIntended> = statuses
         .values()
         .filter_map(|status| if let StepStatus::Intended(intent) = status { Some(intent) } else { None })
         .collect();
-    let mut found_done = false;
+    let mut unclear = None;
     for batch in intended.chunks(AT_ONCE) {
         let mut questions = Vec::new();
         for intent in batch {
@@ -135,11 +149,13 @@ async fn reconcile(
         let answers = join_all(questions).await;
         for (intent, looked) in batch.iter().zip(answers) {
             let at = positions.of(scene, intent);
-            found_done |= take_in(scene, recorder, results, intent, at, looked?);
+            if let Some(sentence) = take_in(scene, recorder, results, intent, at, looked?) {
+                unclear.get_or_insert(sentence);
+            }
         }
     }
     recorder.flush().await?;
-    Ok(found_done)
+    Ok(unclear)
 }
 
 /// Where the intended steps are in the plan that is gone on with.
@@ -182,8 +198,12 @@ async fn question(
     prepared: Option<Result<Prepared, Failure>>,
 ) -> Result<Looked, JournalError> {
     let job = match prepared {
-        // A way back that is planned again from what is there now does not have the step any more: there is nothing left to do.
-        None if scene.unwinding => return Ok(Looked::NotDone),
+        // The way back that was planned again does not have the step any more. A migration is left out where the database
+        // itself does not have it; everything else where the records have nothing left to do.
+        None if scene.unwinding => {
+            let reverted = intent.action.strip_prefix("revert ").and_then(|n| n.parse().ok());
+            return Ok(reverted.map_or(Looked::NotDone, Looked::Reverted));
+        }
         None => {
             let sentence = format!("The plan that is gone on with has no step \"{}\".", intent.step);
             return Ok(Looked::Failed(Failure::unclear(sentence)));
@@ -241,7 +261,7 @@ async fn look_for_migration(
     }
 }
 
-/// Records what was found; says whether it was that the step was done.
+/// Records what was found; gives the sentence where nobody can tell.
 fn take_in(
     scene: Scene<'_>,
     recorder: &mut Recorder,
@@ -249,18 +269,24 @@ fn take_in(
     intent: &StepIntended,
     at: Option<usize>,
     looked: Looked,
-) -> bool {
-    let (found, sentence, events, done) = match looked {
+) -> Option<String> {
+    let mut unclear = None;
+    let (found, sentence, events) = match looked {
         Looked::Done(job, answer) => {
             let at = at.expect("invariant: what was found done was looked for by its step");
             let mut events = scene.conclude(at, &job, answer, results).events;
             rename(&mut events, &intent.step);
-            ("done", "It had been done; its outcome is recorded now.".to_owned(), events, true)
+            ("done", RECORDED.to_owned(), events)
         }
-        Looked::NotDone => ("not done", "It is started again.".to_owned(), Vec::new(), false),
+        Looked::Reverted(version) => {
+            let (step, address) = (intent.step.clone(), intent.address.clone());
+            ("done", RECORDED.to_owned(), vec![Event::MigrationReverted { step, address, version }])
+        }
+        Looked::NotDone => ("not done", "It had not been done.".to_owned(), Vec::new()),
         Looked::Failed(failure) => {
             let word = if failure.unclear { "cannot tell" } else { "failed" };
             let sentence = failure.sentence.clone();
+            unclear = failure.unclear.then(|| format!("{}: {sentence}", intent.step));
             let event = Event::StepFailed(crate::ledger::event::StepFailed {
                 step: intent.step.clone(),
                 address: intent.address.clone(),
@@ -269,14 +295,14 @@ fn take_in(
                 evidence: Vec::new(),
                 unwinding: intent.unwinding,
             });
-            (word, sentence, vec![event], false)
+            (word, sentence, vec![event])
         }
     };
     let (step, address) = (intent.step.clone(), intent.address.clone());
     recorder.push(Event::Reconciled { step: step.clone(), address: address.clone(), found: found.into() });
     recorder.tell(RunEvent::Reconciled { step, address, sentence });
     events.into_iter().for_each(|e| recorder.push(e));
-    done
+    unclear
 }
 
 /// The outcome belongs to the step that was intended, whatever the plan calls it now.

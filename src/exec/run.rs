@@ -199,24 +199,25 @@ impl Run<'_> {
             self.recorder.push(Event::UnwindingStarted { sentence: cause.to_owned() });
         }
         self.recorder.flush().await?;
-        let (plan, done, results) = loop {
-            let mut plan = match self.way_back(cause).await {
+        let mut unclear = None;
+        if resumed && self.open().is_some_and(recover::has_intended) {
+            let plan = match self.way_back(cause, true).await {
                 Ok(plan) => plan,
                 Err(why) => return stuck(&why),
             };
             let mut results = RunResults::new(self.draws());
-            let done = if resumed {
-                recover::back(self.scene(&plan, true), self.recorder, &mut results).await?
-            } else {
-                Some(Done::default())
-            };
-            // What was found done changes the rest of the way. Nothing is left without an outcome then, so this happens once.
-            let Some(done) = done else { continue };
-            if let Some(open) = self.open() {
-                recover::rename_done(&mut plan, &done, open);
-            }
-            break (plan, done, results);
+            unclear = recover::back(self.scene(&plan, true), self.recorder, &mut results).await?;
+        }
+        let mut plan = match self.way_back(cause, false).await {
+            Ok(plan) => plan,
+            Err(why) => return stuck(&why),
         };
+        let mut results = RunResults::new(self.draws());
+        let mut done = Done::default();
+        if let Some(open) = self.open().filter(|_| resumed).cloned() {
+            done = recover::standing(self.scene(&plan, true), &open, self.recorder.state(), &mut results).await;
+            recover::rename_done(&mut plan, &done, &open);
+        }
         let scene = self.scene(&plan, true);
         let mut driver = Driver::new(scene, results, &done, Policy::GoOn, false);
         let end = driver.drive(self.recorder).await;
@@ -225,6 +226,7 @@ impl Run<'_> {
         drop(driver);
         self.interrupted |= stopped;
         match end? {
+            End::Finished if unclear.is_some() => stuck(&unclear.unwrap_or_default()),
             End::Finished => Ok(Verdict::ended(RunOutcome::RolledBack, format!("{cause}; {}", self.at_base()))),
             // A way back is gone to its end by the next command; it is not given up because somebody is in a hurry.
             _ if stopped => Ok(Verdict::left("the way back was interrupted; the next command goes on with it")),
@@ -233,10 +235,12 @@ impl Run<'_> {
         }
     }
 
-    async fn way_back(&mut self, cause: &str) -> Result<Plan, String> {
-        let plan = self.runner.way_back.plan(self.recorder.state()).await?;
-        let sentence = cause.to_owned();
-        self.runner.watcher.event(RunEvent::Unwinding { sentence, steps: plan.working_steps() });
+    async fn way_back(&mut self, cause: &str, trust_records: bool) -> Result<Plan, String> {
+        let plan = self.runner.way_back.plan(self.recorder.state(), trust_records).await?;
+        if !trust_records {
+            let sentence = cause.to_owned();
+            self.runner.watcher.event(RunEvent::Unwinding { sentence, steps: plan.working_steps() });
+        }
         Ok(plan)
     }
 

@@ -20,11 +20,13 @@ use crate::value::Value;
 /// Who plans the way back when it is needed.
 #[async_trait]
 pub trait WayBackPlanner: Send + Sync {
-    /// Plans the base's configuration, limited to what the open run touched, against what is there now.
+    /// Plans the base's configuration, limited to what the open run touched, against what is there now; with `trust_records`
+    /// against what is recorded, so that a step that was done without a recorded outcome is in the plan again and can be
+    /// looked for.
     ///
     /// # Errors
     /// With a sentence when it cannot be planned; the run is then stuck.
-    async fn plan(&self, state: &State) -> Result<Plan, String>;
+    async fn plan(&self, state: &State, trust_records: bool) -> Result<Plan, String>;
 }
 
 /// Who resolves image references that are known only at apply.

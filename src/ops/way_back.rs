@@ -30,8 +30,8 @@ pub(super) struct WayBackFrom {
 
 #[async_trait::async_trait]
 impl WayBackPlanner for WayBackFrom {
-    async fn plan(&self, state: &State) -> std::result::Result<Plan, String> {
-        self.make(state).await.map_err(|failure| {
+    async fn plan(&self, state: &State, trust_records: bool) -> std::result::Result<Plan, String> {
+        self.make(state, trust_records).await.map_err(|failure| {
             let all: Vec<String> =
                 failure.diagnostics.sorted().iter().map(|d| format!("{}: {}", d.summary, d.detail)).collect();
             all.join("; ")
@@ -40,7 +40,7 @@ impl WayBackPlanner for WayBackFrom {
 }
 
 impl WayBackFrom {
-    async fn make(&self, state: &State) -> Result<Plan> {
+    async fn make(&self, state: &State, trust_records: bool) -> Result<Plan> {
         let catalog = Catalog::built_in();
         let targets = Targets::open(&self.workspace, &self.lineage, self.project.as_deref())?;
         let planning = Planning {
@@ -71,6 +71,7 @@ impl WayBackFrom {
         let pins = base.map(|b| b.pins.clone()).unwrap_or_default();
         draft.options = Options {
             kind: open.started.kind,
+            refresh: !trust_records,
             limit: Some(open.touched.clone()),
             pins: pins.into_iter().filter(|(a, _)| open.touched.contains(a)).collect(),
             revert: self.reverts(state),

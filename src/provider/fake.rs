@@ -162,7 +162,8 @@ impl Fake {
         }
     }
 
-    /// The next act called like `stage fake_service.a` has this fault.
+    /// The next call like `stage fake_service.a` has this fault. For `find …`, *refused* is "it failed", *passing* is "do it
+    /// again".
     pub(crate) fn inject(&self, call: &str, fault: Fault) {
         self.faults.lock().unwrap().push((call.to_owned(), fault));
     }
@@ -186,6 +187,11 @@ impl Fake {
                 format!("{name}={}{idle}", value(&o.attributes))
             })
             .collect()
+    }
+
+    /// The value of the object of a name, if there is one.
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
+        self.world().objects.get(name).map(|o| o.attributes.get_str("value").unwrap_or("").to_owned())
     }
 
     /// All calls, in order.
@@ -383,9 +389,16 @@ impl Provider for Fake {
             return Found::CannotTell("the caller is dead".into());
         }
         self.land();
+        let fault = self.fault(&call);
         let mut world = self.world();
         world.calls.push(call);
         world.unclear.remove(&act.op);
+        match fault {
+            Some(Fault::Refused) => return Found::Failed(problem(ProblemClass::Invalid, "the target had refused it")),
+            Some(Fault::Passing) => return Found::Repeat("doing it again is harmless".into()),
+            Some(Fault::CannotTell) => return Found::CannotTell("look at it in the target's console".into()),
+            _ => {}
+        }
         if world.lost.contains(&act.op) {
             return Found::CannotTell(format!("look at {} in the target's console", act.address));
         }

@@ -157,6 +157,49 @@ async fn a_postcondition_that_does_not_hold_fails_the_step_and_the_object_is_not
     case.check("the object is recorded");
 }
 
+#[tokio::test]
+async fn what_recovery_is_told_decides_how_the_run_goes_on() {
+    let call = "find create fake_thing.new";
+    for (told, wanted, objects) in [
+        (Fault::Refused, RunOutcome::RolledBack, ["kept=1", "old=1", "web=1"].as_slice()),
+        (Fault::Passing, RunOutcome::Verified, &["kept=2", "new=1", "of=1", "web=2"]),
+        (Fault::CannotTell, RunOutcome::Held, &["kept=1", "old=1", "web=1"]),
+    ] {
+        let mut case = serving().await;
+        let plan = plan(&case.state());
+        // The second point is the first call.
+        case.die_at(Some(Death { point: 2, variant: 0 }));
+        case.run(&plan).await;
+        case.die_at(None);
+        // Twice, for an answer that it may be done again counts after the settle window only.
+        case.fake.inject(call, told);
+        if told == Fault::Passing {
+            case.fake.inject(call, told);
+        }
+        let finished = case.run(&plan).await;
+        assert_eq!(outcome(&finished), wanted, "{told:?}: {}", finished.sentence);
+        assert_eq!(case.fake.objects(), objects, "{told:?}");
+        case.check("recovered");
+        let reconciled = case.ear.heard().iter().filter(|e| matches!(e, RunEvent::Reconciled { .. })).count();
+        assert_eq!(reconciled, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_given_up_is_looked_through_and_ends_held() {
+    let mut case = serving().await;
+    let plan = plan(&case.state());
+    case.die_at(Some(Death { point: 2, variant: 1 }));
+    case.run(&plan).await;
+    case.die_at(None);
+    let state = case.state();
+    let run = state.open.as_ref().unwrap().run.clone();
+    let finished = case.runner(&run).run(&plan, state, Begin::Abandon).await;
+    assert_eq!(outcome(&finished), RunOutcome::Held);
+    assert_eq!(case.fake.objects(), ["kept=1", "new=1", "old=1", "web=1"]);
+    case.check("what had been made is recorded");
+}
+
 /// Whether the id of the new thing is empty.
 #[derive(Debug)]
 struct IsEmpty;

@@ -171,7 +171,7 @@ impl Case {
         let fake = Fake::new(Arc::new(intents), Arc::new(hands));
         Self {
             disk,
-            base: Arc::new(Base { wanted: Mutex::default(), fails: Mutex::default() }),
+            base: Arc::new(Base { fake: fake.clone(), wanted: Mutex::default(), fails: Mutex::default() }),
             fake,
             ear: Arc::default(),
             interrupt: tokio::sync::watch::Sender::new(0),
@@ -291,13 +291,14 @@ fn started(plan: &Plan) -> RunStarted {
 
 /// Plans the way back to what is wanted, from records and reality, as `ops` does it.
 pub(super) struct Base {
+    fake: Fake,
     wanted: Mutex<BTreeMap<Address, Value>>,
     pub(super) fails: Mutex<Option<String>>,
 }
 
 #[async_trait]
 impl WayBackPlanner for Base {
-    async fn plan(&self, state: &State) -> Result<Plan, String> {
+    async fn plan(&self, state: &State, trust_records: bool) -> Result<Plan, String> {
         if let Some(why) = self.fails.lock().unwrap().clone() {
             return Err(why);
         }
@@ -305,11 +306,11 @@ impl WayBackPlanner for Base {
         let mut build = Build::new(state);
         for (address, value) in &wanted {
             let text = address.to_string();
-            match state.records.get(address) {
+            match self.now(state, address, trust_records) {
                 None => {
                     build.act(&text, Action::Create, value, &[]);
                 }
-                Some(record) if record.attributes["value"].as_str() != value.get_str("value") => {
+                Some(now) if Some(now.as_str()) != value.get_str("value") => {
                     if &*address.ty == SERVICE {
                         let stage = build.act(&text, Action::Stage, value, &[]);
                         let switch = build.follow(&text, Action::Switch, value, stage, &[stage]);
@@ -323,9 +324,22 @@ impl WayBackPlanner for Base {
             }
         }
         for address in state.records.keys().filter(|a| !wanted.contains_key(*a)) {
-            build.act(&address.to_string(), Action::Delete, &Value::null(Type::Any), &[]);
+            match self.now(state, address, trust_records) {
+                Some(_) => build.act(&address.to_string(), Action::Delete, &Value::null(Type::Any), &[]),
+                None => build.step(&address.to_string(), "forget", Work::Forget, &[]),
+            };
         }
         Ok(build.plan)
+    }
+}
+
+impl Base {
+    /// The value that a recorded object has.
+    fn now(&self, state: &State, address: &Address, trust_records: bool) -> Option<String> {
+        let record = state.records.get(address)?;
+        let name = record.attributes["name"].as_str().unwrap();
+        let recorded = record.attributes["value"].as_str().unwrap_or("").to_owned();
+        if trust_records { Some(recorded) } else { self.fake.value(name) }
     }
 }
 

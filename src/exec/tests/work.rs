@@ -173,6 +173,63 @@ async fn a_death_anywhere_around_migrations_applies_each_once() {
     }
 }
 
+/// Takes back what the database's own journal still has of the run's migrations, as `ops` does it.
+struct TakesBack(PathBuf);
+
+#[async_trait]
+impl WayBackPlanner for TakesBack {
+    async fn plan(&self, state: &State, _: bool) -> Result<Plan, String> {
+        let database = Database::parse("sqlite://app.db", &self.0).unwrap();
+        let there = migrate::read(&database).await.unwrap();
+        let mut build = Build::new(state);
+        let mut after = Vec::new();
+        for (_, applied) in state.open.as_ref().unwrap().migrated.iter().rev() {
+            if there.get(applied.version).is_some() {
+                let migration = migration(applied.version, "", None);
+                let migration = PlannedMigration { checksum: applied.checksum.clone(), ..migration };
+                let work = Work::Revert { url: url(), migration };
+                after = vec![build.step("migration.schema", &format!("revert {}", applied.version), work, &after)];
+            }
+        }
+        Ok(build.plan)
+    }
+}
+
+#[tokio::test]
+async fn a_death_anywhere_while_migrations_are_taken_back_takes_each_back_once() {
+    for variant in 0..VARIANTS {
+        for point in 1.. {
+            let (_directory, case) = in_directory();
+            let mut build = Build::new(&State::default());
+            build.plan = migrations(&State::default());
+            build.plan.steps.pop();
+            build.check(Phase::Verify, None, &Value::string("127.0.0.1:1"), &[1]);
+            let plan = build.plan;
+            let mut died = true;
+            for death in [Some(Death { point, variant }), None] {
+                case.die_at(death);
+                let state = case.state();
+                let begin = if state.open.is_some() { Begin::Continue } else { Begin::New(Box::new(started(&plan))) };
+                let way_back = Arc::new(TakesBack(case.directory.clone()));
+                if state.open.is_some() || state.generations.is_empty() {
+                    let runner = Runner { way_back, ..case.runner("run-1") };
+                    runner.run(&plan, state, begin).await;
+                }
+                died = case.died() || (death.is_none() && died);
+            }
+            let state = case.state();
+            let what = format!("{point} {variant}");
+            assert_eq!(state.generations.last().unwrap().outcome, Some(RunOutcome::RolledBack), "{what}");
+            assert_eq!(applied(&case).await, [0; 0], "{what}");
+            assert!(state.migrations.values().all(Vec::is_empty), "{what}: {:?}", state.migrations);
+            if !died {
+                assert!(point > 7, "{point}");
+                break;
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn data_is_read_when_its_arguments_are_known_and_again_where_it_holds_secrets() {
     let mut case = Case::new();
