@@ -281,7 +281,7 @@ pub(super) fn ended(context: &Context, environment: &str, view: &RunView, applie
 /// Shows how a run ended and gives the exit code.
 pub(super) fn run_ended(context: &Context, environment: &str, view: &RunView, ran: &Ran) -> u8 {
     let shell = context.shell;
-    let code = exit_code::of_ending(&ran.finished.ending);
+    let code = exit_code::of_run(ran.plan.kind, &ran.finished.ending);
     let outputs = &ran.finished.state.outputs;
     match view {
         RunView::Json(stream) => {

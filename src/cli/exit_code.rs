@@ -1,8 +1,8 @@
 //! Exit codes: the same for every command. `docs/exit-codes.md` explains them to people.
 
 use crate::ops::Ending;
-use crate::ops::RunOutcome;
 use crate::ops::{Failure, FailureKind};
+use crate::ops::{RunKind, RunOutcome};
 
 /// Success, or nothing to do.
 pub const SUCCESS: u8 = 0;
@@ -32,10 +32,11 @@ pub fn of_failure(failure: &Failure) -> u8 {
     }
 }
 
-/// The code of a run's end.
+/// The code of a run's end. A `verify` that fails has changed nothing.
 #[must_use]
-pub fn of_ending(ending: &Ending) -> u8 {
+pub fn of_run(kind: RunKind, ending: &Ending) -> u8 {
     match ending {
+        Ending::Ended(RunOutcome::Held) if kind == RunKind::Verify => ERROR,
         Ending::Ended(RunOutcome::Verified) => SUCCESS,
         Ending::Ended(RunOutcome::RolledBack) => ROLLED_BACK,
         Ending::Ended(RunOutcome::Stuck) => STUCK,

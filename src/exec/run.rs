@@ -186,6 +186,9 @@ impl Run<'_> {
 
     fn verified(&self) -> String {
         match self.open().and_then(|o| o.started.generation) {
+            Some(_) if self.plan.kind == crate::ledger::event::RunKind::Destroy => {
+                "everything that was recorded is gone".into()
+            }
             Some(generation) => format!("generation {generation} is serving, and every check passed"),
             None if self.open().is_some() => "every check passed".into(),
             None => format!("generation {} is serving, and every check passed", self.plan.generation),

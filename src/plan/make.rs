@@ -106,7 +106,8 @@ impl Planner<'_> {
             changes,
             steps,
             outputs,
-            on_failure: on_failure(settings, inputs.recorded),
+            // A check that fails now says something about what serves; nothing was changed that could be taken back.
+            on_failure: if only_checks { OnFailure::Hold } else { on_failure(settings, inputs.recorded) },
             way_back,
             warnings,
             basis: basis(inputs.recorded),

@@ -225,7 +225,10 @@ impl Planner<'_> {
                 .report(Diagnostic::error("Instance cannot be destroyed", detail).at(one.block.span).on(&one.address));
         }
         let base = if kind.is_replace() { None } else { prior };
-        let after = self.planned(one, schema, &proposed, base, kind != ChangeKind::NoOp);
+        let after = match prior {
+            Some(prior) if kind == ChangeKind::NoOp && !differs.is_empty() => prior.attributes.clone(),
+            _ => self.planned(one, schema, &proposed, base, kind != ChangeKind::NoOp),
+        };
         let mut change = self.change(one, schema, kind, reason, prior, after.clone());
         change.drift = known.drift;
         if let Detail::Resource(detail) = &mut change.detail {
@@ -283,6 +286,11 @@ impl Planner<'_> {
         if let Some(sentence) = must {
             return (ChangeKind::ReplaceDeleteFirst, Reason::MustReplace(sentence));
         }
+        // What the command did last is what there is: its record keeps saying so, and whoever asks for something else next has it
+        // run again.
+        if !differs.is_empty() && options.going_back && self.only_recorded_by_type(&one.block.ty) {
+            return (ChangeKind::NoOp, Reason::UpToDate);
+        }
         if !differs.is_empty() {
             let unknown =
                 differs.iter().all(|p| p.root().and_then(|n| desired.get(n)).is_some_and(|v| !v.is_wholly_known()));
@@ -303,9 +311,13 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether a change of this type is made in the record only: on a way back, where acting again would undo nothing.
+    /// Whether a change of this type is left alone on a way back, where acting again would undo nothing.
     fn only_recorded(&self, schema: &ResourceSchema) -> bool {
-        self.world.inputs.options.going_back && schema.undo == crate::provider::Undo::RecordOnly
+        self.world.inputs.options.going_back && schema.undo == crate::provider::Undo::Stays
+    }
+
+    fn only_recorded_by_type(&self, ty: &str) -> bool {
+        self.world.inputs.catalog.get(Role::Managed, ty).is_some_and(|schema| self.only_recorded(schema))
     }
 
     /// What of `replace_triggered_by` changes in this plan.
@@ -343,9 +355,6 @@ impl Planner<'_> {
     ) -> Value {
         let mut out = proposed.as_map().cloned().unwrap_or_default();
         let before = prior.map(|p| &p.attributes);
-        // On a way back a command is not run again: what it answered last stays planned as known, and the provider sees from
-        // that that only the record is set back.
-        let record_only = self.only_recorded(schema);
         for (name, attribute) in &schema.attributes {
             let given = out.get(*name).is_some_and(|v| !v.is_null());
             let open = match attribute.mode {
@@ -356,7 +365,7 @@ impl Planner<'_> {
             if !open {
                 continue;
             }
-            let old = before.and_then(|b| b.get(name)).filter(|_| attribute.stable || !changed || record_only);
+            let old = before.and_then(|b| b.get(name)).filter(|_| attribute.stable || !changed);
             let value = old.cloned().unwrap_or_else(|| result::attribute(&one.address, name, attribute.ty.clone()));
             let value = if attribute.sensitive { value.sensitive() } else { value };
             out.insert(Arc::from(*name), value);

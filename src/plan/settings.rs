@@ -106,6 +106,10 @@ impl Settings {
         }
         for nested in &block.body.blocks {
             match &*nested.ty {
+                "encryption" | "promotion" | "approval" => return Err(not_yet(&nested.ty, nested.span)),
+                "state" if nested.labels.first().is_some_and(|l| &**l != "local") => {
+                    return Err(not_yet(&format!("state \"{}\"", nested.labels[0]), nested.span));
+                }
                 "state" => settings.backend = nested.labels.first().map(ToString::to_string),
                 "history" => {
                     let keep = nested.body.attributes.get("keep").map(|a| evaluator.evaluate(&a.term).map_err(|e| *e));
@@ -116,6 +120,17 @@ impl Settings {
         }
         Ok(settings)
     }
+}
+
+/// A block that means something, but not to this version. Going on without it would promise what nobody keeps.
+fn not_yet(what: &str, span: crate::diag::Span) -> Diagnostic {
+    let detail = format!(
+        "This version of Gantry does not carry out {what} in an environment block. Without it the environment would be less \
+         safe than it says, so nothing is planned."
+    );
+    Diagnostic::error("Not available yet", detail)
+        .at(span)
+        .hint("Take the block out; the ledger is kept in state/ beside environments/.")
 }
 
 fn text(value: Option<Value>) -> Option<String> {

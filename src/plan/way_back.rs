@@ -20,8 +20,8 @@ fn one(change: &Change, catalog: &Catalog, checked: bool) -> Option<WayBack> {
                 ChangeKind::Update if change.reason == Reason::LeftOver => {
                     told(false, "the version without traffic that was left over goes for good".into())
                 }
-                ChangeKind::Update if schema.undo == Undo::RecordOnly => {
-                    told(false, "what the command did stays; only its record goes back".into())
+                ChangeKind::Update if schema.undo == Undo::Stays => {
+                    told(false, "what the command did stays".into())
                 }
                 ChangeKind::Update if schema.lowering == Lowering::Workload => {
                     told(true, "traffic goes back to the version that serves now, which is kept until all checks have passed".into())

@@ -250,8 +250,8 @@ pub struct ResourceSchema {
 pub enum Undo {
     /// It acts: the object gets its old values back.
     Acts,
-    /// It only sets the record back; the effects of what was done stay.
-    RecordOnly,
+    /// It leaves the object and its record alone: the effects of what was done stay, and the record goes on saying what was done.
+    Stays,
 }
 
 impl ResourceSchema {

@@ -123,7 +123,7 @@ fn local_command() -> ResourceSchema {
     schema.validate = Some(command::validate);
     schema.must_replace = Some(command::must_replace);
     // Running a command again takes back nothing that it did, and with a broken working tree it would only fail again.
-    schema.undo = Undo::RecordOnly;
+    schema.undo = Undo::Stays;
     schema
 }
 

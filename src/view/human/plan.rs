@@ -437,7 +437,7 @@ Plan: 1 to add, 1 to change, 0 to destroy; 1 artifact, 1 migration, 2 checks.
         first.on_failure = OnFailure::Hold;
         first.partial = true;
         let held = text(&first);
-        assert!(held.contains("`gantry resume local` goes on"), "{held}");
+        assert!(held.contains("`gantry apply local` goes on"), "{held}");
         assert!(held.ends_with("is partial and cannot be promoted.\n"), "{held}");
     }
 

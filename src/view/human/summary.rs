@@ -136,6 +136,10 @@ pub fn summary(kind: RunKind, environment: &str, tally: &Tally, style: Style) ->
             let line = format!("{verb} failed: {name} was taken back to where it was.");
             out.push_str(&format!("{}\n{why}\n", style.paint(Ink::Red, &line)));
         }
+        "held" if kind == RunKind::Verify => {
+            let line = format!("Verify failed: {name} serves as before, and not every check passed.");
+            out.push_str(&format!("{}\n{why}\n", style.paint(Ink::Red, &line)));
+        }
         "held" => {
             let line = format!("{verb} is held: {name} stays as it is now.");
             out.push_str(&format!("{}\n{why}\n", style.paint(Ink::Yellow, &line)));
@@ -149,7 +153,7 @@ pub fn summary(kind: RunKind, environment: &str, tally: &Tally, style: Style) ->
             out.push_str(&format!("{}\n{why}\n", style.paint(Ink::Yellow, &line)));
         }
     }
-    let advice = advice(outcome, &name, tally);
+    let advice = if kind == RunKind::Verify { String::new() } else { advice(outcome, &name, tally) };
     if !advice.is_empty() {
         out.push_str(&format!("\n{advice}\n"));
     }
