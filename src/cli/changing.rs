@@ -126,14 +126,14 @@ impl Carrying {
             lock_timeout,
             parallelism: self.parallelism,
             watcher: Arc::clone(watcher) as Arc<dyn Watcher>,
-            interrupts: interrupts(Arc::clone(watcher)),
+            interrupts: interrupts(),
             project: self.project.clone(),
         })
     }
 }
 
-/// Counts SIGINT and SIGTERM.
-fn interrupts(watcher: Arc<RunView>) -> tokio::sync::watch::Receiver<u8> {
+/// Counts SIGINT, SIGTERM and SIGHUP. Whoever takes notice of them says so.
+fn interrupts() -> tokio::sync::watch::Receiver<u8> {
     let (tell, told) = tokio::sync::watch::channel(0_u8);
     tokio::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};
@@ -149,7 +149,6 @@ fn interrupts(watcher: Arc<RunView>) -> tokio::sync::watch::Receiver<u8> {
                 _ = hangup.recv() => {}
             }
             tell.send_modify(|n| *n = n.saturating_add(1));
-            watcher.event(RunEvent::Interrupted { again: *tell.borrow() > 1 });
         }
     });
     told

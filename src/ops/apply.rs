@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::{Failure, FailureKind, Result};
 use super::planning::{self, Draft, Fresh, Planning};
 use super::records::{self, Records};
-use super::run::{Changing, Opened, Ran};
+use super::run::{Changing, Opened, Ran, unless_interrupted};
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::VarArg;
@@ -179,7 +179,7 @@ async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judg
     if let Some(ran) = go_on(opened, &draft, how, judge, wanted.options.kind).await? {
         return Ok(Applied::Ran(Box::new(ran)));
     }
-    let plan = opened.planning().plan(&mut draft, &opened.state).await?;
+    let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
     let made = Made { plan, draft, state: opened.state.clone(), warnings };
     carry_out(opened, made, wanted, how, judge, None).await
 }
@@ -417,7 +417,7 @@ async fn rollback_opened(
         to_generation: Some(target.number),
         ..wanted.options.clone()
     };
-    let plan = opened.planning().plan(&mut draft, &opened.state).await?;
+    let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
     let made = Made { plan, draft, state: opened.state.clone(), warnings: Diagnostics::default() };
     carry_out(opened, made, wanted, how, judge, None).await
 }
@@ -509,7 +509,7 @@ pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge
             return Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"));
         }
         let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
-        let plan = opened.planning().plan(&mut draft, &opened.state).await?;
+        let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
         let made = Made { plan, draft, state: opened.state.clone(), warnings };
         if made.plan.steps.is_empty() {
             return Ok(Applied::Nothing(Box::new(made)));

@@ -81,7 +81,8 @@ impl Opened {
         let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(&workspace.state));
         let clock: Arc<dyn crate::ports::clock::Clock> = Arc::new(crate::ports::clock::SystemClock);
         let terms = Terms::default();
-        let lease = lease::acquire(Arc::clone(&backend), clock, &how.command, terms, how.lock_timeout, waiting).await?;
+        let lease = lease::acquire(Arc::clone(&backend), clock, &how.command, terms, how.lock_timeout, waiting);
+        let lease = unless_interrupted(how, async { Ok(lease.await?) }).await?;
         let opened = Self::with_lease(workspace, how, backend).await;
         match opened {
             Ok(opened) => Ok(Self { lease: Some(lease), ..opened }),
@@ -297,6 +298,26 @@ impl Ran {
     #[must_use]
     pub fn verified(&self) -> bool {
         self.finished.ending == Ending::Ended(RunOutcome::Verified)
+    }
+}
+
+/// Waits for something that changes nothing, unless the user asks to stop: the signals are taken, so nobody else ends the
+/// process.
+///
+/// # Errors
+/// What the work fails with; when it was interrupted.
+pub(super) async fn unless_interrupted<T>(how: &Changing, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    let mut interrupts = how.interrupts.clone();
+    let interrupted = async {
+        if interrupts.wait_for(|times| *times > 0).await.is_err() {
+            // Nobody counts them any more.
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = interrupted => Err(Failure::error("Interrupted", "The command was interrupted before it changed anything.")),
     }
 }
 

@@ -3,8 +3,10 @@
 
 mod support;
 
+mod bad_days;
 mod functions;
 mod harness;
+mod kill;
 mod local_command;
 mod local_conformance;
 mod local_file;
@@ -13,6 +15,8 @@ mod local_support;
 mod migrate;
 mod oci;
 mod probe;
+mod properties;
 mod sample;
 mod scenarios;
 mod shop;
+mod update;

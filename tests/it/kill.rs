@@ -1,0 +1,349 @@
+//! The kill loop: `gantry` is killed (SIGKILL) at its counted crash points, each in a world of its own, and the same command
+//! is run again. What comes out has to be what comes out where nothing happens.
+//!
+//! By default a sample of the points, spread evenly; `GANTRY_KILL_ALL=1` takes every one.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use sqlx::{Connection as _, Row as _, SqliteConnection};
+
+use super::support::{Sandbox, eventually};
+
+/// How many worlds are killed at once.
+const WORKERS: usize = 3;
+
+/// How many points before the wanted one are tried where a run is over before it gets there: what waits asks as often as it
+/// has to, so no two runs pass exactly as many.
+const BEFORE: usize = 8;
+
+/// What is done, killed, and done again.
+#[derive(Clone, Copy)]
+struct Story {
+    /// A world in which all is ready for the command.
+    prepare: fn() -> Sandbox,
+    command: &'static str,
+    /// How the command ends.
+    code: i32,
+    /// How many points are tried unless all are.
+    sample: usize,
+}
+
+const SMALL: &str = "environments/local/main.hcl";
+
+/// Gives the small project another content, another migration, and a check that fails if it is to.
+fn change(sandbox: &Sandbox, fails: bool) {
+    let check = if fails { "false" } else { "true" };
+    let smoke = r#"
+smoke_test "end" {
+  command { argv = ["CHECK"] }
+  depends_on = [local_file.second, local_command.once, migration.schema]
+}
+"#;
+    let text = sandbox.read(SMALL).replace("\"one\"", "\"two\"");
+    sandbox.write(SMALL, &format!("{text}{}", smoke.replace("CHECK", check)));
+}
+
+fn small_migrations(sandbox: &Sandbox, numbers: std::ops::RangeInclusive<u32>) {
+    for number in numbers {
+        let up = format!("CREATE TABLE t{number} (n INTEGER);\nINSERT INTO t{number} VALUES ({number});\n");
+        sandbox.write(&format!("migrations/000{number}_t{number}.up.sql"), &up);
+        sandbox.write(&format!("migrations/000{number}_t{number}.down.sql"), &format!("DROP TABLE t{number};\n"));
+    }
+}
+
+fn small() -> Sandbox {
+    let sandbox = Sandbox::new().with_crash_points();
+    sandbox.copy_project("small");
+    small_migrations(&sandbox, 1..=2);
+    sandbox
+}
+
+fn small_deployed() -> Sandbox {
+    let sandbox = small();
+    drop(sandbox.run("apply local --auto-approve").succeeds());
+    sandbox
+}
+
+fn small_update() -> Sandbox {
+    let sandbox = small_deployed();
+    change(&sandbox, false);
+    small_migrations(&sandbox, 3..=3);
+    sandbox
+}
+
+fn small_failing() -> Sandbox {
+    let sandbox = small_deployed();
+    change(&sandbox, true);
+    small_migrations(&sandbox, 3..=3);
+    sandbox
+}
+
+fn small_failing_first() -> Sandbox {
+    let sandbox = small();
+    change(&sandbox, true);
+    sandbox
+}
+
+fn shop() -> Sandbox {
+    Sandbox::shop().with_crash_points()
+}
+
+fn shop_deployed() -> Sandbox {
+    let sandbox = shop();
+    drop(sandbox.run("apply local --auto-approve").succeeds());
+    sandbox
+}
+
+fn shop_update() -> Sandbox {
+    let sandbox = shop_deployed();
+    sandbox.ship("v2");
+    sandbox.migrations(&["0003"]);
+    sandbox
+}
+
+fn shop_never_healthy() -> Sandbox {
+    let sandbox = shop_deployed();
+    sandbox.ship("v2-health");
+    sandbox.migrations(&["0003"]);
+    let path = "environments/local/main.hcl";
+    sandbox.write(path, &sandbox.read(path).replace("\"3s\"", "\"400ms\""));
+    sandbox
+}
+
+fn shop_fails_after_the_switch() -> Sandbox {
+    let sandbox = shop_deployed();
+    sandbox.ship("v2-orders");
+    sandbox.migrations(&["0003"]);
+    sandbox
+}
+
+fn shop_two_releases() -> Sandbox {
+    let sandbox = shop_update();
+    drop(sandbox.run("apply local --auto-approve").succeeds());
+    sandbox
+}
+
+/// What is compared: everything that a user could tell apart, without what differs from run to run.
+fn state(sandbox: &Sandbox) -> Json {
+    let shown: Json =
+        serde_json::from_str(&sandbox.run("show local --json").succeeds().stdout).expect("show speaks JSON");
+    let own = &shown["gantry"];
+    let checks: Vec<Json> = own["checks"].as_array().into_iter().flatten().map(|c| json!([c["address"], c["passed"]])).collect();
+    let kept = json!({
+        "values": shown["values"], "generation": own["generation"], "versions": own["versions"], "open": own["open"],
+        "migrations": own["migrations"], "artifacts": own["artifacts"], "checks": checks,
+        "plan": sandbox.run("plan local --detailed-exitcode").code(),
+        "list": sandbox.run("state list local").succeeds().stdout,
+        "files": files(sandbox),
+        "tables": tables(sandbox),
+    });
+    let text = sandbox.normalise(&serde_json::to_string_pretty(&kept).expect("JSON is text"));
+    // Identities of services are shorter than those that are normalised everywhere.
+    let text = regex::Regex::new(r"\b([a-z]+)-[0-9a-f]{10}\b").expect("a pattern").replace_all(&text, "$1-{id}");
+    serde_json::from_str(&text).expect("names of what differs are text")
+}
+
+/// The files outside of the ledger with their contents (of programs and databases only their names).
+fn files(sandbox: &Sandbox) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let mut folders = vec![sandbox.project()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the project is readable") {
+            let path = entry.expect("the project is readable").path();
+            let name = path.strip_prefix(sandbox.project()).expect("the walk stays inside").display().to_string();
+            if path.is_dir() {
+                if name != "state" {
+                    folders.push(path);
+                }
+            } else if !name.ends_with("-wal") && !name.ends_with("-shm") {
+                let bytes = std::fs::read(&path).expect("the project is readable");
+                all.insert(name, String::from_utf8(bytes).unwrap_or_default());
+            }
+        }
+    }
+    all
+}
+
+/// The tables of the databases with how they are made, and what the small project put into its own.
+fn tables(sandbox: &Sandbox) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    let mut all = Vec::new();
+    for name in ["small.db", "build/shop.db"] {
+        let path = sandbox.project().join(name);
+        if !path.exists() {
+            continue;
+        }
+        runtime.block_on(async {
+            let mut database =
+                SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("a database");
+            let found = sqlx::query("SELECT name, coalesce(sql, '') FROM sqlite_master ORDER BY name");
+            for row in found.fetch_all(&mut database).await.expect("every database has this table") {
+                let table: String = row.get(0);
+                let own = table.strip_prefix('t').is_some_and(|n| n.parse::<u32>().is_ok());
+                let count: i64 = if own {
+                    let query = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+                    sqlx::query(query).fetch_one(&mut database).await.expect("the table is there").get(0)
+                } else {
+                    0
+                };
+                all.push(format!("{name} {table} {count} {}", row.get::<String, _>(1)));
+            }
+        });
+    }
+    all
+}
+
+/// What runs, by its command line.
+fn running(sandbox: &Sandbox) -> Vec<String> {
+    let mut all: Vec<String> = sandbox.processes().iter().map(|line| sandbox.normalise(line)).collect();
+    let short = regex::Regex::new(r"\b([a-z]+)-[0-9a-f]{10}\b").expect("a pattern");
+    for line in &mut all {
+        *line = short.replace_all(line, "$1-{id}").into_owned();
+    }
+    all.sort();
+    all
+}
+
+fn words(command: &str) -> Vec<&str> {
+    command.split(' ').collect()
+}
+
+/// How a story goes when nothing happens.
+struct Undisturbed {
+    state: Json,
+    running: Vec<String>,
+    /// The names of the crash points that were passed, in order.
+    points: Vec<String>,
+}
+
+fn undisturbed(story: Story) -> Undisturbed {
+    let sandbox = (story.prepare)();
+    let log = sandbox.expand("{sandbox}/tmp/points");
+    drop(sandbox.run_in(&[("GANTRY_CRASH_LOG", &log)], &words(story.command)).exits(story.code));
+    let text = std::fs::read_to_string(&log).expect("tests/build-crash.sh builds a gantry that logs its crash points");
+    let points = text.lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect();
+    Undisturbed { state: state(&sandbox), running: running(&sandbox), points }
+}
+
+#[expect(clippy::disallowed_methods, reason = "that is how whoever runs the tests says so")]
+fn all_points() -> bool {
+    std::env::var_os("GANTRY_KILL_ALL").is_some()
+}
+
+/// The numbers of the points to be killed at: all, or so many, evenly spread, the first and the last among them.
+fn chosen(points: usize, sample: usize) -> Vec<usize> {
+    if all_points() || points <= sample {
+        return (1..=points).collect();
+    }
+    (0..sample).map(|i| 1 + i * (points - 1) / (sample - 1)).collect()
+}
+
+/// Kills a run at a point. Gives the world and the number of the point at which it really died.
+fn killed_at(story: Story, point: usize) -> (Sandbox, usize) {
+    for number in (point.saturating_sub(BEFORE).max(1)..=point).rev() {
+        let sandbox = (story.prepare)();
+        let ran = sandbox.run_in(&[("GANTRY_CRASH_AT", &number.to_string())], &words(story.command));
+        if ran.signal() == Some(9) {
+            return (sandbox, number);
+        }
+        drop(ran.exits(story.code));
+    }
+    panic!("`gantry {}` never died at point {point} nor at the {BEFORE} before it", story.command);
+}
+
+/// Kills at one point, runs the command again, and says what is not as it should be.
+fn kill_and_go_on(story: Story, expected: &Undisturbed, point: usize) -> Result<(), String> {
+    let (sandbox, number) = killed_at(story, point);
+    let name = expected.points.get(number - 1).map_or("", String::as_str);
+    let was_open = sandbox.run("show local --json").stdout.contains("\"open\": {");
+    let again = sandbox.run(story.command);
+    let fault = |what: &str| {
+        let place = sandbox.expand("{sandbox}");
+        format!("killed at {number} ({name}) in {place}: {what}\n{}\n{}", again.stdout, again.stderr)
+    };
+    let result = (|| {
+        if again.code() != Some(story.code) {
+            return Err(fault(&format!("exit {:?} instead of {}", again.code(), story.code)));
+        }
+        if was_open && !again.stderr.contains("was interrupted") {
+            return Err(fault("an interrupted run was not gone on with"));
+        }
+        let verified = sandbox.run("state verify local");
+        if verified.code() != Some(0) {
+            return Err(fault(&format!("the ledger is not sound: {}{}", verified.stdout, verified.stderr)));
+        }
+        let is = state(&sandbox);
+        if is != expected.state {
+            return Err(fault(&format!("another end:\n{}", difference(&expected.state, &is))));
+        }
+        if !eventually(Duration::from_secs(5), || running(&sandbox) == expected.running) {
+            return Err(fault(&format!("what runs is {:#?} instead of {:#?}", running(&sandbox), expected.running)));
+        }
+        Ok(())
+    })();
+    if result.is_err() {
+        sandbox.keep();
+    }
+    result
+}
+
+fn difference(expected: &Json, seen: &Json) -> String {
+    let text = |json| serde_json::to_string_pretty(json).expect("JSON is text");
+    let (expected, seen) = (text(expected), text(seen));
+    similar::TextDiff::from_lines(&expected, &seen).unified_diff().header("undisturbed", "after the kill").to_string()
+}
+
+fn kill_loop(story: Story) {
+    let expected = undisturbed(story);
+    let points = chosen(expected.points.len(), story.sample);
+    assert!(points.len() >= story.sample, "there are only {} points", points.len());
+    let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(point) = points.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let judged = std::panic::catch_unwind(AssertUnwindSafe(|| kill_and_go_on(story, &expected, *point)));
+                    let fault = match judged {
+                        Ok(Ok(())) => continue,
+                        Ok(Err(fault)) => fault,
+                        Err(_) => format!("point {point}: the test panicked, see above"),
+                    };
+                    faults.lock().expect("no holder panics").push(fault);
+                }
+            });
+        }
+    });
+    let faults = faults.into_inner().expect("no holder panics");
+    let (bad, all) = (faults.len(), points.len());
+    assert!(faults.is_empty(), "{bad} of {all} kills ended otherwise:\n{}", faults.join("\n----\n"));
+}
+
+macro_rules! stories {
+    ($($name:ident: $prepare:ident, $command:literal, exit $code:literal, sample $sample:literal;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                kill_loop(Story { prepare: $prepare, command: $command, code: $code, sample: $sample });
+            }
+        )*
+    };
+}
+
+stories! {
+    first_deployment_of_the_small: small, "apply local --auto-approve", exit 0, sample 14;
+    update_of_the_small: small_update, "apply local --auto-approve", exit 0, sample 8;
+    unwind_of_the_small: small_failing, "apply local --auto-approve", exit 3, sample 8;
+    unwind_of_the_first_deployment: small_failing_first, "apply local --auto-approve", exit 3, sample 6;
+    destroy_of_the_small: small_deployed, "destroy local --auto-approve", exit 0, sample 5;
+    first_deployment_of_the_shop: shop, "apply local --auto-approve", exit 0, sample 5;
+    update_of_the_shop: shop_update, "apply local --auto-approve", exit 0, sample 6;
+    unwind_before_the_switch: shop_never_healthy, "apply local --auto-approve", exit 3, sample 4;
+    unwind_after_the_switch: shop_fails_after_the_switch, "apply local --auto-approve", exit 3, sample 4;
+    rollback_of_the_shop: shop_two_releases, "rollback local --to 1 --auto-approve", exit 0, sample 4;
+    destroy_of_the_shop: shop_deployed, "destroy local --auto-approve", exit 0, sample 3;
+}
