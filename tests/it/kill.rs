@@ -134,7 +134,7 @@ fn state(sandbox: &Sandbox) -> Json {
         serde_json::from_str(&sandbox.run("show local --json").succeeds().stdout).expect("show speaks JSON");
     let own = &shown["gantry"];
     let checks: Vec<Json> = own["checks"].as_array().into_iter().flatten().map(|c| json!([c["address"], c["passed"]])).collect();
-    let kept = json!({
+    let mut kept = json!({
         "values": shown["values"], "generation": own["generation"], "versions": own["versions"], "open": own["open"],
         "migrations": own["migrations"], "artifacts": own["artifacts"], "checks": checks,
         "plan": sandbox.run("plan local --detailed-exitcode").code(),
@@ -142,10 +142,31 @@ fn state(sandbox: &Sandbox) -> Json {
         "files": files(sandbox),
         "tables": tables(sandbox),
     });
-    let text = sandbox.normalise(&serde_json::to_string_pretty(&kept).expect("JSON is text"));
-    // Identities of services are shorter than those that are normalised everywhere.
-    let text = regex::Regex::new(r"\b([a-z]+)-[0-9a-f]{10}\b").expect("a pattern").replace_all(&text, "$1-{id}");
-    serde_json::from_str(&text).expect("names of what differs are text")
+    equalise(sandbox, &mut kept);
+    kept
+}
+
+/// Replaces what is drawn at random and shorter than what is normalised everywhere, and in which generation a record was
+/// made: a run that ended just before it was killed is followed by another.
+fn equalise(sandbox: &Sandbox, json: &mut Json) {
+    match json {
+        Json::String(text) => *text = equal(&sandbox.normalise(text)),
+        Json::Number(number) => *json = Json::String(sandbox.normalise(&number.to_string())),
+        Json::Array(all) => all.iter_mut().for_each(|one| equalise(sandbox, one)),
+        Json::Object(all) => {
+            if let Some(made) = all.get_mut("gantry").and_then(|own| own.get_mut("generation")) {
+                *made = Json::Null;
+            }
+            all.values_mut().for_each(|one| equalise(sandbox, one));
+        }
+        _ => {}
+    }
+}
+
+fn equal(text: &str) -> String {
+    let uuid = regex::Regex::new(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-(\{id\}|[0-9]{12})").expect("a pattern");
+    let short = regex::Regex::new(r"\b([a-z]+)-[0-9a-f]{10}\b").expect("a pattern");
+    short.replace_all(&uuid.replace_all(text, "{uuid}"), "$1-{id}").into_owned()
 }
 
 /// The files outside of the ledger with their contents (of programs and databases only their names).
@@ -201,9 +222,8 @@ fn tables(sandbox: &Sandbox) -> Vec<String> {
 /// What runs, by its command line.
 fn running(sandbox: &Sandbox) -> Vec<String> {
     let mut all: Vec<String> = sandbox.processes().iter().map(|line| sandbox.normalise(line)).collect();
-    let short = regex::Regex::new(r"\b([a-z]+)-[0-9a-f]{10}\b").expect("a pattern");
     for line in &mut all {
-        *line = short.replace_all(line, "$1-{id}").into_owned();
+        *line = equal(line);
     }
     all.sort();
     all

@@ -16,7 +16,7 @@ mod sandbox;
 pub(crate) mod scenario;
 
 pub(crate) use load::Load;
-pub(crate) use sandbox::{Sandbox, shop_variant};
+pub(crate) use sandbox::{Ran, Sandbox, shop_variant};
 
 /// Waits until something holds, looking often; says whether it did within the time.
 #[expect(clippy::disallowed_methods, reason = "tests read the clock")]
