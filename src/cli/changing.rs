@@ -291,7 +291,9 @@ pub(super) fn run_ended(context: &Context, environment: &str, view: &RunView, ra
             stream.finish();
         }
         RunView::Human(view) => {
-            let tally = view.finish();
+            let mut tally = view.finish();
+            // A run that was left has no end in the ledger, but a reason.
+            tally.outcome.get_or_insert_with(|| (String::new(), ran.finished.sentence.clone()));
             shell.out(&human::summary(ran.plan.kind, environment, &tally, shell.out_style()));
             if ran.verified() && !outputs.is_empty() && ran.plan.kind != RunKind::Destroy {
                 shell.out(&format!("\nOutputs:\n\n{}", human::outputs(outputs)));

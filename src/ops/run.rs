@@ -82,8 +82,8 @@ impl Opened {
         let clock: Arc<dyn crate::ports::clock::Clock> = Arc::new(crate::ports::clock::SystemClock);
         let terms = Terms::default();
         let lease = lease::acquire(Arc::clone(&backend), clock, &how.command, terms, how.lock_timeout, waiting);
-        let lease = unless_interrupted(how, async { Ok(lease.await?) }).await?;
-        let opened = Self::with_lease(workspace, how, backend).await;
+        let lease = unless_interrupted(how, async { Ok(lease.await?) }).await.map_err(not_begun)?;
+        let opened = Self::with_lease(workspace, how, backend).await.map_err(not_begun);
         match opened {
             Ok(opened) => Ok(Self { lease: Some(lease), ..opened }),
             Err(e) => {
@@ -146,7 +146,7 @@ impl Opened {
     pub async fn run(&mut self, how: &Changing, plan: Plan, draft: &Draft, plan_file: Option<String>) -> Result<Ran> {
         let saved = draft.save(&self.workspace.name, &self.key);
         let bytes = serde_json::to_vec(&saved).expect("invariant: saved inputs are plain data");
-        let inputs = self.backend.put_blob(bytes).await?;
+        let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
         let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
         let started = RunStarted {
             kind: plan.kind,
@@ -298,6 +298,14 @@ impl Ran {
     #[must_use]
     pub fn verified(&self) -> bool {
         self.finished.ending == Ending::Ended(RunOutcome::Verified)
+    }
+}
+
+/// A ledger that cannot be written stops a run that is on; where none has begun, nothing was changed.
+fn not_begun(failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::Unfinished => Failure { kind: FailureKind::Error, ..failure },
+        _ => failure,
     }
 }
 

@@ -64,7 +64,7 @@ fn sql_with_a_syntax_error() {
     sandbox.write("migrations/0002_second.up.sql", "CREATE TABLE b (n INTEGER);\n\nCREATE TABEL c (n INTEGER);\n");
     sandbox.write("migrations/0002_second.down.sql", "DROP TABLE b;\n");
     let ran = sandbox.run("apply local --auto-approve").exits(3);
-    says(&format!("{}{}", ran.stdout, ran.stderr), &["migration.m", "0002_second.up.sql", "line 3", "TABEL"]);
+    says(&format!("{}{}", ran.stdout, ran.stderr), &["migration.m", "0002_second.up.sql:3", "TABEL"]);
     nothing_is_left(&sandbox);
     sandbox.write("migrations/0002_second.up.sql", "CREATE TABLE b (n INTEGER);\n\nCREATE TABLE c (n INTEGER);\n");
     goes_through(&sandbox);
@@ -73,10 +73,10 @@ fn sql_with_a_syntax_error() {
 #[test]
 fn a_database_that_is_down() {
     let sandbox = project(
-        "migration \"m\" {\n  database = \"postgres://u:hidden4711@127.0.0.1:{port}/d\"\n  source   = \"../../migrations\"\n}\n",
+        "variable \"url\" {\n  sensitive = true\n}\n\nmigration \"m\" {\n  database = var.url\n  source   = \"../../migrations\"\n}\n",
     );
     sandbox.write("migrations/0001_first.up.sql", "CREATE TABLE a (n INTEGER);\n");
-    let ran = sandbox.run("apply local --auto-approve");
+    let ran = sandbox.run("apply local --auto-approve --var url=postgres://u:hidden4711@127.0.0.1:{port}/d");
     assert!(matches!(ran.code(), Some(1 | 3 | 6)), "{ran:?}");
     let all = format!("{}{}", ran.stdout, ran.stderr);
     says(&all, &["migration.m", &sandbox.port("port").to_string()]);
