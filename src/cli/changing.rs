@@ -12,7 +12,8 @@ use super::shell::{Shell, now};
 use crate::addr::Address;
 use crate::config::VarArg;
 use crate::event::{RunEvent, Watcher};
-use crate::exec::Finished;
+use crate::diag::{Diagnostic, SourceMap};
+use crate::exec::{Ending, Finished};
 use crate::ledger::State;
 use crate::ledger::event::RunKind;
 use crate::ledger::lease::LeaseRecord;
@@ -286,6 +287,10 @@ pub(super) fn run_ended(context: &Context, environment: &str, view: &RunView, ra
         RunView::Json(stream) => {
             if ran.verified() {
                 stream.outputs(outputs);
+            }
+            if !matches!(ran.finished.ending, Ending::Ended(_)) {
+                let unfinished = Diagnostic::error("Run not finished", ran.finished.sentence.clone());
+                stream.diagnostic(&unfinished, &SourceMap::default());
             }
             stream.summary(ran.plan.kind);
             stream.finish();

@@ -301,6 +301,13 @@ impl Ran {
     }
 }
 
+impl Ran {
+    /// Whether it ended with everything serving or back at its base: what is asked for now can be planned.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.finished.ending, Ending::Ended(RunOutcome::Verified | RunOutcome::RolledBack))
+    }
+}
+
 /// A ledger that cannot be written stops a run that is on; where none has begun, nothing was changed.
 fn not_begun(failure: Failure) -> Failure {
     match failure.kind {

@@ -211,7 +211,7 @@ fn a_full_disk() {
     let count = 300;
     let sandbox = project(&many(count));
     if root() {
-        let mount = Mount::of(sandbox.project().join("state/local"), 160 * 1024);
+        let mount = Mount::of(sandbox.project().join("state/local"), 420 * 1024);
         let ran = sandbox.run("apply local --auto-approve");
         full_disk(&sandbox, &ran);
         assert_eq!(ran.code(), Some(7), "the disk filled while the run was on");
