@@ -7,7 +7,7 @@ use clap::Args;
 use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, wanted};
 use super::error;
 use super::root::Context;
-use crate::ledger::event::RunKind;
+use crate::ops::RunKind;
 use crate::ops::{self, Failure, Result, Workspace};
 
 #[derive(Debug, Args)]
@@ -24,7 +24,14 @@ pub(super) struct Arguments {
     carrying: Carrying,
 }
 
-pub(super) async fn run(context: &Context, arguments: Arguments) -> u8 {
+pub(super) async fn run(context: &Context, mut arguments: Arguments) -> u8 {
+    // `gantry apply FILE`, as with Terraform.
+    if arguments.plan.is_none()
+        && let Some(only) = &arguments.environment
+        && crate::ports::fs::kind(&context.directory.join(only)) == Some(crate::ports::fs::Kind::File)
+    {
+        arguments.plan = arguments.environment.take().map(PathBuf::from);
+    }
     apply(context, &arguments).await.unwrap_or_else(|failure| error::fail(context.shell, &failure))
 }
 

@@ -10,17 +10,17 @@ use super::exit_code;
 use super::root::Context;
 use super::shell::{Shell, now};
 use crate::addr::Address;
-use crate::config::VarArg;
-use crate::event::{RunEvent, Watcher};
 use crate::diag::{Diagnostic, SourceMap};
-use crate::exec::{Ending, Finished};
-use crate::ledger::State;
-use crate::ledger::event::RunKind;
-use crate::ledger::lease::LeaseRecord;
+use crate::event::{RunEvent, Watcher};
+use crate::ops::Finished;
+use crate::ops::LeaseRecord;
+use crate::ops::Options;
+use crate::ops::RunKind;
+use crate::ops::State;
+use crate::ops::VarArg;
 use crate::ops::apply::{Applied, Judge, Made, Wanted};
 use crate::ops::run::{Changing, Ran};
 use crate::ops::{Failure, Result};
-use crate::plan::Options;
 use crate::view::{human, json};
 
 /// Values for variables.
@@ -116,7 +116,7 @@ pub(super) struct Carrying {
 impl Carrying {
     /// As the use cases want it, with the watcher that the shell calls for.
     pub(super) fn changing(&self, context: &Context, watcher: &Arc<RunView>) -> Result<Changing> {
-        let lock_timeout: Duration = crate::plan::duration::parse(&self.lock_timeout).map_err(|why| {
+        let lock_timeout: Duration = crate::ops::parse_duration(&self.lock_timeout).map_err(|why| {
             Failure::error("Invalid --lock-timeout", format!("--lock-timeout takes a duration: {why}."))
         })?;
         if self.parallelism == 0 {
@@ -288,8 +288,8 @@ pub(super) fn run_ended(context: &Context, environment: &str, view: &RunView, ra
             if ran.verified() {
                 stream.outputs(outputs);
             }
-            if !matches!(ran.finished.ending, Ending::Ended(_)) {
-                let unfinished = Diagnostic::error("Run not finished", ran.finished.sentence.clone());
+            if let Some(why) = ran.left() {
+                let unfinished = Diagnostic::error("Run not finished", why);
                 stream.diagnostic(&unfinished, &SourceMap::default());
             }
             stream.summary(ran.plan.kind);

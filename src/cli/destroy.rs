@@ -5,7 +5,7 @@ use clap::Args;
 use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, wanted};
 use super::error;
 use super::root::Context;
-use crate::ledger::event::RunKind;
+use crate::ops::RunKind;
 use crate::ops::{self, Result};
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! Exit codes: the same for every command. `docs/exit-codes.md` explains them to people.
 
-use crate::exec::Ending;
-use crate::ledger::event::RunOutcome;
+use crate::ops::Ending;
+use crate::ops::RunOutcome;
 use crate::ops::{Failure, FailureKind};
 
 /// Success, or nothing to do.

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::root::Context;
 use super::{error, exit_code};
-use crate::ops::{Failure, Result};
+use crate::ops::{self, Result};
 use crate::view::human;
 
 #[derive(Debug, Args)]
@@ -30,9 +30,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> u8 {
 
 fn graph(context: &Context, arguments: &Arguments) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
-    let (_, desired) = crate::config::open(&workspace.environment)?;
-    let nodes =
-        crate::plan::graph(&desired).map_err(|e| Failure::from_diagnostics((*e).into(), desired.sources.clone()))?;
+    let nodes = ops::graph::graph(&workspace)?;
     let text = match arguments.format {
         Form::Dot => human::dot(&nodes),
         Form::Mermaid => human::mermaid(&nodes),

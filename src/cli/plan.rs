@@ -7,7 +7,7 @@ use clap::Args;
 use super::changing::{Limits, Variables, wanted};
 use super::root::Context;
 use super::{error, exit_code};
-use crate::ledger::event::RunKind;
+use crate::ops::RunKind;
 use crate::ops::{self, Result};
 use crate::view::{human, json};
 

@@ -5,8 +5,8 @@ use clap::Args;
 use super::changing::{Asking, Carrying, RunView, Variables, run_ended, wanted};
 use super::root::Context;
 use super::{error, exit_code};
+use crate::ops::Options;
 use crate::ops::{self, Result};
-use crate::plan::Options;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

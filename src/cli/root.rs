@@ -7,10 +7,10 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::shell::Shell;
 use super::{
-    apply, arguments, completions, destroy, exit_code, graph, history, init, output, plan, resume, rollback, show,
-    state, validate, verify, version,
+    apply, arguments, completions, destroy, error, exit_code, graph, history, init, output, plan, resume, rollback,
+    show, state, validate, verify, version,
 };
-use crate::ops::{Workspace, workspace};
+use crate::ops::{Failure, Workspace, workspace};
 use crate::ports::env;
 
 /// Plans, applies, migrates, verifies and rolls back environments.
@@ -85,7 +85,7 @@ impl Context {
 #[must_use]
 pub fn run() -> ExitCode {
     let words = env::arguments();
-    if let Some(code) = crate::provider::local::helper(&words) {
+    if let Some(code) = crate::ops::helper_process(&words) {
         return ExitCode::from(code);
     }
     ExitCode::from(run_words(words))
@@ -104,19 +104,29 @@ fn run_words(words: Vec<String>) -> u8 {
     };
     let shell = Shell::new(root.json, root.no_color);
     log_to_stderr();
-    let started = match env::current_dir() {
+    let directory = match working_directory(root.directory) {
         Ok(directory) => directory,
-        Err(e) => {
-            shell.err(&format!("Error: the working directory cannot be found: {e}\n"));
-            return exit_code::ERROR;
-        }
+        Err(failure) => return error::fail(shell, &failure),
     };
-    let directory = root.directory.map_or_else(|| started.clone(), |d| started.join(d));
     let context = Context { shell, directory, line };
     match root.command {
         None => bare(&context),
         Some(command) => on_runtime(&context, command),
     }
+}
+
+/// Where the command runs: there, after `-C`, for all names that it is given.
+fn working_directory(wanted: Option<PathBuf>) -> crate::ops::Result<PathBuf> {
+    if let Some(wanted) = wanted {
+        env::set_current_dir(&wanted).map_err(|e| {
+            let detail = format!("-C {}: this directory cannot be entered: {e}.", wanted.display());
+            Failure::error("Invalid working directory", detail)
+        })?;
+    }
+    env::current_dir().map_err(|e| {
+        Failure::error("Invalid working directory", format!("The working directory cannot be found: {e}."))
+            .hint("Change to a directory that exists.")
+    })
 }
 
 /// `GANTRY_LOG=debug` shows what happens inside.

@@ -33,6 +33,11 @@ async fn show(context: &Context, arguments: &Arguments) -> Result<u8> {
         if fs::kind(&path) == Some(fs::Kind::File) {
             return plan_file(context, arguments, &path).await;
         }
+        if name.ends_with(".gantry") && fs::kind(&path).is_none() {
+            let detail = format!("There is no file {name}.");
+            return Err(Failure::error("Plan file not found", detail)
+                .hint("Write one with: gantry plan ENVIRONMENT --out FILE"));
+        }
     }
     let shell = context.shell;
     let workspace = context.workspace(arguments.what.as_deref())?;
@@ -45,11 +50,12 @@ async fn show(context: &Context, arguments: &Arguments) -> Result<u8> {
     match arguments.generation {
         Some(number) => {
             let generation = records.state.find_generation(number).ok_or_else(|| {
-                let newest = records.state.generation();
-                Failure::error(
-                    "Unknown generation",
-                    format!("There is no generation {number}; the newest is {newest}."),
-                )
+                let detail = match records.state.generation() {
+                    0 => format!("There is no generation {number}: nothing was applied yet."),
+                    newest => format!("There is no generation {number}; the newest is {newest}."),
+                };
+                Failure::error("Unknown generation", detail)
+                    .hint(format!("List them: gantry history {}", workspace.name))
             })?;
             if shell.json {
                 shell.out_json(&json::show_generation(generation));

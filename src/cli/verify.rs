@@ -5,9 +5,9 @@ use clap::Args;
 use super::changing::{Asking, Carrying, RunView, Variables, ended, wanted};
 use super::error;
 use super::root::Context;
-use crate::ledger::event::RunKind;
+use crate::ops::Options;
+use crate::ops::RunKind;
 use crate::ops::{self, Result};
-use crate::plan::Options;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

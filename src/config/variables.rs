@@ -82,6 +82,7 @@ pub fn gather_with(
         sources: (*desired.sources).clone(),
         found: BTreeMap::new(),
         errors: Diagnostics::default(),
+        unread: false,
         warnings: Diagnostics::default(),
     };
     gathering.shared(project_dir);
@@ -128,6 +129,8 @@ struct Gathering<'a> {
     sources: SourceMap,
     found: BTreeMap<Arc<str>, Raw>,
     errors: Diagnostics,
+    /// Whether something that may give values could not be read: what is missing then is not told.
+    unread: bool,
     warnings: Diagnostics,
 }
 
@@ -164,7 +167,10 @@ impl Gathering<'_> {
                     }
                 }
             }
-            Err(errors) => self.errors.extend(errors),
+            Err(errors) => {
+                self.unread = true;
+                self.errors.extend(errors);
+            }
         }
     }
 
@@ -233,6 +239,7 @@ impl Gathering<'_> {
             Ok(value) => return Some(value),
             Err(errors) => errors,
         };
+        self.unread = true;
         for mut error in errors {
             if variable.sensitive {
                 // The excerpt under the message would show the value.
@@ -253,6 +260,7 @@ impl Gathering<'_> {
         match syntax::deep(|| syntax::parse(&text, file)) {
             Ok(body) => {
                 for block in &body.blocks {
+                    self.unread = true;
                     let detail = "A file of variable values has arguments only: NAME = VALUE.";
                     let error = Diagnostic::error("Unexpected block", detail).at(block.span);
                     self.errors.push(error.hint("Declare variables in a .hcl file of the environment."));
@@ -261,7 +269,10 @@ impl Gathering<'_> {
                     self.constant(name, &attribute.term, attribute.name_span, Undeclared::Warned);
                 }
             }
-            Err(errors) => self.errors.extend(errors),
+            Err(errors) => {
+                self.unread = true;
+                self.errors.extend(errors);
+            }
         }
     }
 
@@ -272,7 +283,10 @@ impl Gathering<'_> {
                 let origin = place.map(|p| format!("{}:{}", p.name, p.line)).unwrap_or_default();
                 self.put(name, Raw { value, origin, span: Some(span) }, undeclared);
             }
-            Err(error) => self.errors.push(*error),
+            Err(error) => {
+                self.unread = true;
+                self.errors.push(*error);
+            }
         }
     }
 
@@ -289,6 +303,7 @@ impl Gathering<'_> {
                 self.errors.push(Diagnostic::error("Invalid variables file", detail).at(Span::new(file, 0..1)));
             }
             Err(e) => {
+                self.unread = true;
                 let line_start: usize = text.split_inclusive('\n').take(e.line().saturating_sub(1)).map(str::len).sum();
                 let at = line_start + e.column().saturating_sub(1);
                 let detail = format!("\"{shown}\" is not JSON: {e}.");
@@ -310,6 +325,7 @@ impl Gathering<'_> {
             Err(e) if e.is_not_found() => "it does not exist".to_owned(),
             Err(e) => e.source.to_string(),
         };
+        self.unread = true;
         let detail = format!("The file of variable values \"{shown}\" cannot be read: {refused}.");
         self.errors.push(Diagnostic::error("Unreadable variables file", detail));
         None
@@ -319,6 +335,9 @@ impl Gathering<'_> {
         let mut values = BTreeMap::new();
         for (name, variable) in self.declared {
             let raw = self.found.remove(name);
+            if raw.is_none() && variable.default.is_none() && self.unread {
+                continue;
+            }
             match assign(variable, raw.as_ref().map(|raw| &raw.value)) {
                 Ok(value) => {
                     let origin = raw.filter(|raw| variable.nullable || !raw.value.is_null()).map(|raw| raw.origin);
@@ -348,7 +367,9 @@ fn unfit(name: &str, variable: &Variable, raw: Option<Raw>, why: &str) -> Diagno
     let detail = format!("The value from {} does not fit the variable's type {}: {why}.", raw.origin, variable.ty);
     // The line of a secret is not shown; its variable's declaration is.
     let span = raw.span.filter(|_| !variable.sensitive).unwrap_or(variable.span);
-    Diagnostic::error("Invalid value for input variable", detail).at(span)
+    let shown =
+        (!variable.sensitive && raw.value.ty().is_primitive()).then(|| format!("The value is {:?}.", raw.value));
+    Diagnostic::error("Invalid value for input variable", detail).at(span).hint_opt(shown)
 }
 
 fn is_automatic(name: &str) -> bool {

@@ -64,7 +64,7 @@ impl Diagnostic {
 
     /// With the node it is about.
     #[must_use]
-    pub fn on(mut self, address: impl ToString) -> Self {
+    pub fn on(mut self, address: &(impl ToString + ?Sized)) -> Self {
         self.address = Some(address.to_string());
         self
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::span::Place;
 use super::{Diagnostic, Severity, SourceMap};
 
 /// How wide details are wrapped, in characters: a terminal's usual width less the frame.
@@ -20,10 +21,9 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
         let _ = writeln!(out, "  at {}:{}:{}", escape_controls(place.name), place.line, place.column);
         let number = place.line.to_string();
         let pad = " ".repeat(number.len());
-        let lead: String = place.text[..place.start].chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        let carets = place.text[place.start..place.end].chars().count().max(1);
+        let (text, lead, carets) = excerpt(&place);
         let _ = writeln!(out, "  {pad} |");
-        let _ = writeln!(out, "  {number} | {}", escape_controls(place.text));
+        let _ = writeln!(out, "  {number} | {text}");
         let _ = writeln!(out, "  {pad} | {lead}{}", "^".repeat(carets));
     }
     if let Some(address) = &diagnostic.address {
@@ -40,6 +40,24 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
         wrap(&mut out, &format!("hint: {}", escape_controls(hint)), "  ");
     }
     out
+}
+
+/// The line, what stands in front of the carets, and how many there are. Of a long line only the part around the place is
+/// shown.
+fn excerpt(place: &Place<'_>) -> (String, String, usize) {
+    let masked = place.masked();
+    let (before, rest) = masked.split_at(place.start);
+    let (marked, after) = rest.split_at(place.end - place.start);
+    let cut = before.chars().count().saturating_sub(WIDTH / 2);
+    let cut = if masked.chars().count() > 2 * WIDTH { cut } else { 0 };
+    let short: String = before.chars().skip(cut).collect();
+    let before = format!("{}{}", if cut > 0 { "…" } else { "" }, escape_controls(&short));
+    let marked: String = marked.chars().take(2 * WIDTH).collect();
+    let carets = escape_controls(&marked).chars().count().max(1);
+    let left: String = after.chars().take(2 * WIDTH).collect();
+    let dots = if left.len() < after.len() { "…" } else { "" };
+    let lead = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    (format!("{before}{}{}{dots}", escape_controls(&marked), escape_controls(&left)), lead, carets)
 }
 
 /// Appends `line` wrapped at words; a line that starts with a space (a command, an excerpt) is left as it is.

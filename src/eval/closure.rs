@@ -39,12 +39,8 @@ pub(super) fn close(value: Value, term: &Arc<Term>, evaluator: &Evaluator<'_>, m
     let mut found = Vec::new();
     references(term, &mut found);
     let captured = found.into_iter().map(|r| (r.to_string(), evaluator.scope.resolve(r))).collect();
-    let closure = Arc::new(Closure {
-        term: term.clone(),
-        captured,
-        site: evaluator.site.to_owned(),
-        facts: memory.facts(),
-    });
+    let closure =
+        Arc::new(Closure { term: term.clone(), captured, site: evaluator.site.to_owned(), facts: memory.facts() });
     attach(value, &closure, &Path::default())
 }
 
@@ -159,7 +155,9 @@ struct AtApply<'a> {
 }
 
 fn untold<T>(what: &str) -> Answer<T> {
-    Answer::Missing(format!("{what} was not asked for when the plan was made, and apply asks nobody; let its name be known when planning"))
+    Answer::Missing(format!(
+        "{what} was not asked for when the plan was made, and apply asks nobody; let its name be known when planning"
+    ))
 }
 
 impl Host for AtApply<'_> {

@@ -9,6 +9,7 @@
 //! (`closure`). That is what a plan's steps carry; apply evaluates the same term again with results in place of
 //! unknowns, and looks nothing up.
 
+mod call;
 mod closure;
 pub mod constraint;
 mod evaluate;

@@ -16,7 +16,9 @@ pub(super) fn steps(value: Value, steps: &[Step], span: Span) -> Evaluated {
 }
 
 fn number(n: u64) -> Value {
-    i64::try_from(n).map_or_else(|_| Value::number(crate::value::Number::ZERO), Value::number)
+    let exact = i64::try_from(n).ok().map(crate::value::Number::from);
+    let number = exact.or_else(|| n.to_string().parse().ok());
+    number.map_or_else(|| Value::opaque(Type::Number), Value::number)
 }
 
 /// `value.name`

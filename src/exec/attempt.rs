@@ -190,12 +190,8 @@ async fn send(job: &ActJob, name: &Name, hands: &Hands) -> Outcome {
     let progress = Saying { name, hands, started: hands.clock.elapsed() };
     let acted = tokio::time::timeout(job.act.deadline, job.provider.act(&job.act, &progress)).await;
     acted.unwrap_or_else(|_| {
-        let sentence = format!(
-            "{} {} gave no answer within {} s.",
-            name.address,
-            name.action,
-            job.act.deadline.as_secs_f32()
-        );
+        let sentence =
+            format!("{} {} gave no answer within {} s.", name.address, name.action, job.act.deadline.as_secs_f32());
         Outcome::Unknown(Problem::new(ProblemClass::Transient, sentence))
     })
 }

@@ -37,12 +37,11 @@ pub(crate) fn read(configuration: &Value, kind: NodeKind) -> Result<Read, String
     judge.initial_delay = time(configuration, "initial_delay")?.unwrap_or_default();
     judge.success_threshold = count(configuration, "success_threshold").unwrap_or(1);
     judge.failure_threshold = count(configuration, "failure_threshold");
+    let attempt = time(configuration, "attempt_timeout")?;
     judge.attempt_timeout = if judge.interval.is_none() { judge.timeout } else { defaults.min(judge.timeout) };
+    judge.attempt_timeout = attempt.unwrap_or(judge.attempt_timeout);
     let block = |name: &str| configuration.get(name).filter(|v| !v.is_null());
     let probe = if let Some(http) = block("http") {
-        if let Some(timeout) = time(http, "timeout")? {
-            judge.attempt_timeout = timeout;
-        }
         Probe::Http(http_probe(http)?)
     } else if let Some(tcp) = block("tcp") {
         Probe::Tcp { address: text(tcp, "address")?.ok_or("the tcp block names no address")? }
@@ -76,7 +75,7 @@ fn http_probe(http: &Value) -> Result<HttpProbe, String> {
         probe.expect = Expect {
             status: statuses(expect.get("status"))?,
             headers: pairs(expect.get("headers"))?,
-            body_equals: text(expect, "body")?,
+            body_equals: text(expect, "body_equals")?,
             body_contains: text(expect, "body_contains")?,
             body_matches: text(expect, "body_matches")?,
             json: json(expect.get("json")),
@@ -145,7 +144,7 @@ fn json(value: Option<&Value>) -> Vec<(String, serde_json::Value)> {
 }
 
 /// Every text in a sensitive part.
-fn collect_secrets(value: &Value, inside: bool, found: &mut Vec<String>) {
+pub(super) fn collect_secrets(value: &Value, inside: bool, found: &mut Vec<String>) {
     let inside = inside || value.marks.is_sensitive();
     if inside
         && found.len() < MAX_SECRETS
@@ -193,12 +192,22 @@ pub(crate) async fn run(job: &CheckJob, name: &Name, hands: &Hands, base: &Path)
     }
 }
 
-/// A verdict's attempts for people.
+/// A verdict's attempts for people; the same answer over and over is one line.
 fn told(verdict: &Verdict) -> String {
     let mut out = String::new();
-    for attempt in &verdict.attempts {
-        let word = if attempt.ok { "passed" } else { "failed" };
-        let _ = writeln!(out, "{:>9.3} s  {word}: {}", attempt.at_offset.as_secs_f64(), attempt.sentence);
+    for same in verdict.attempts.chunk_by(|a, b| a.ok == b.ok && a.sentence == b.sentence) {
+        let (Some(first), Some(last)) = (same.first(), same.last()) else { continue };
+        let word = if first.ok { "passed" } else { "failed" };
+        let from = first.at_offset.as_secs_f64();
+        let _ = match same.len() {
+            1 => writeln!(out, "after {from:.1} s {word}: {}", first.sentence),
+            n => writeln!(
+                out,
+                "after {from:.1} s to {:.1} s, {n} times shown here, {word}: {}",
+                last.at_offset.as_secs_f64(),
+                first.sentence
+            ),
+        };
     }
     if let Some(last) = verdict.attempts.iter().rev().find(|a| !a.ok) {
         for (name, value) in &last.headers {

@@ -17,9 +17,15 @@ impl Scene<'_> {
     pub(crate) fn conclude(&self, at: usize, job: &Job, answer: Answer, results: &mut RunResults) -> Conclusion {
         let step = self.step(at);
         match (answer, job, &step.work) {
-            (Answer::Applied { attributes, identity }, Job::Act(act), Work::Act(planned)) => {
-                self.applied(at, step, planned, &act.asked, act.act.prior.as_ref().map(|p| &p.identity), (attributes, identity), results)
-            }
+            (Answer::Applied { attributes, identity }, Job::Act(act), Work::Act(planned)) => self.applied(
+                at,
+                step,
+                planned,
+                &act.asked,
+                act.act.prior.as_ref().map(|p| &p.identity),
+                (attributes, identity),
+                results,
+            ),
             (Answer::Read(value), _, _) => self.read(step, &value, results),
             (Answer::Pinned(pin), _, _) => {
                 results.set(&step.address, crate::plan::pinned(&pin, &self.runner.blobs));
@@ -57,7 +63,8 @@ impl Scene<'_> {
                 Conclusion { events: vec![self.failed(step, &failure)], outcome: Err(failure) }
             }
             _ => {
-                let failure = Failure::unclear("The step gave an answer that is none of its own; this is a bug in Gantry.");
+                let failure =
+                    Failure::unclear("The step gave an answer that is none of its own; this is a bug in Gantry.");
                 Conclusion { events: vec![self.failed(step, &failure)], outcome: Err(failure) }
             }
         }
@@ -108,7 +115,10 @@ impl Scene<'_> {
     ) -> Conclusion {
         if takes_a_version(act) {
             let identity = gone.cloned().unwrap_or(Json::Null);
-            return Conclusion { events: vec![self.success(step, StepResult::Retired { identity })], outcome: Ok(None) };
+            return Conclusion {
+                events: vec![self.success(step, StepResult::Retired { identity })],
+                outcome: Ok(None),
+            };
         }
         if act.action == Action::Delete {
             return Conclusion { events: vec![self.success(step, StepResult::Removed)], outcome: Ok(None) };

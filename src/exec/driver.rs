@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -343,7 +343,14 @@ impl<'a> Driver<'a> {
         });
     }
 
-    fn fail(&mut self, at: usize, name: &Name, failure: Failure, elapsed: Duration, recorder: &mut Recorder) -> Happened {
+    fn fail(
+        &mut self,
+        at: usize,
+        name: &Name,
+        failure: Failure,
+        elapsed: Duration,
+        recorder: &mut Recorder,
+    ) -> Happened {
         recorder.tell(RunEvent::StepFailed {
             step: name.step.clone(),
             address: name.address.clone(),

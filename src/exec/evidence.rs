@@ -63,6 +63,8 @@ pub(crate) async fn keep(hands: &Hands, pieces: Vec<Piece>) -> Result<Kept, Jour
         let blob = hands.journal.put_blob(&bytes).await?;
         let text = String::from_utf8_lossy(&bytes);
         let start = text.ceil_char_boundary(text.len().saturating_sub(SHOWN));
+        // A line that is cut reads like another one.
+        let start = if start == 0 { 0 } else { text[start..].find('\n').map_or(start, |n| start + n + 1) };
         kept.shown.push((name.clone(), text[start..].to_owned()));
         kept.blobs.push(EvidenceRef { name, blob });
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::addr::Address;
-use crate::ledger::event::{AppliedMigration, EvidenceRef, Event, FailureKind, Phase, StepIntended};
+use crate::ledger::event::{AppliedMigration, Event, EvidenceRef, FailureKind, Phase, StepIntended};
 use crate::ledger::record::Pin;
 use crate::migrate::Migration;
 use crate::plan::change::PlannedMigration;
@@ -120,12 +120,19 @@ pub(crate) struct CheckJob {
 /// What a step came to, before the run takes it in.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Applied { attributes: Value, identity: Json },
+    Applied {
+        attributes: Value,
+        identity: Json,
+    },
     Read(Value),
     Pinned(Pin),
     Migrated(AppliedMigration),
     Reverted,
-    Judged { passed: bool, sentence: String, evidence: Kept },
+    Judged {
+        passed: bool,
+        sentence: String,
+        evidence: Kept,
+    },
     Failed(Failure),
     /// The ledger cannot be written.
     Broken(JournalError),

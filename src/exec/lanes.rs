@@ -53,7 +53,11 @@ impl Lanes {
         // Each time another lane is served first, so that none starves.
         for n in 0..self.lanes.len() {
             let lane = (self.first + n) % self.lanes.len();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "limits are from 1 to parallelism")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "limits are from 1 to parallelism"
+            )]
             let limit = self.lanes[lane].limit as usize;
             let room = limit.saturating_sub(self.lanes[lane].running).min(left).min(waits(lane));
             if room > 0 {

@@ -26,6 +26,7 @@ mod prepare;
 mod evidence;
 mod attempt;
 mod check;
+mod soundness;
 mod work;
 mod conclude;
 mod driver;
@@ -36,3 +37,4 @@ mod tests;
 
 pub use journal::{Journal, JournalError};
 pub use runner::{Begin, Ending, Finished, Images, NoImages, Patience, Runner, Seal, StepFailure, WayBackPlanner};
+pub use soundness::unsound;

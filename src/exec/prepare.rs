@@ -94,7 +94,8 @@ impl<'a> Scene<'a> {
             }
             Work::Migrate { url, migration } | Work::Revert { url, migration } => {
                 let url = finish_all(url, results).map_err(|e| not_available(&e))?;
-                let url = url.as_str().ok_or_else(|| Failure::not_sent("The migration's database is no URL."))?.to_owned();
+                let url =
+                    url.as_str().ok_or_else(|| Failure::not_sent("The migration's database is no URL."))?.to_owned();
                 let job = MigrateJob { url, migration: migration.clone() };
                 let request = request::sha256(migration.checksum.as_bytes());
                 (if matches!(step.work, Work::Migrate { .. }) { Job::Migrate(job) } else { Job::Revert(job) }, request)
@@ -110,14 +111,7 @@ impl<'a> Scene<'a> {
 
     fn intent(&self, step: &Step, attempt: u32, request: String) -> StepIntended {
         let action = action(&step.work);
-        let op = request::op(
-            &self.runner.lineage,
-            &step.address,
-            self.generation,
-            &action,
-            self.unwinding,
-            &request,
-        );
+        let op = request::op(&self.runner.lineage, &step.address, self.generation, &action, self.unwinding, &request);
         StepIntended {
             step: step.name.clone(),
             address: step.address.clone(),
@@ -245,13 +239,7 @@ impl<'a> Scene<'a> {
         })
     }
 
-    fn check(
-        &self,
-        at: usize,
-        check: &CheckStep,
-        results: &RunResults,
-        state: &State,
-    ) -> Result<CheckJob, Failure> {
+    fn check(&self, at: usize, check: &CheckStep, results: &RunResults, state: &State) -> Result<CheckJob, Failure> {
         let step = self.step(at);
         let staged = check.workload.as_ref().and_then(|w| Some((w, results.staged(w)?)));
         let configuration = match staged {

@@ -325,16 +325,10 @@ async fn restore(scene: Scene<'_>, at: usize, step: &Step, state: &State, result
     }
 }
 
-async fn restore_act(
-    scene: Scene<'_>,
-    at: usize,
-    step: &Step,
-    act: &ActStep,
-    state: &State,
-    results: &mut RunResults,
-) {
+async fn restore_act(scene: Scene<'_>, at: usize, step: &Step, act: &ActStep, state: &State, results: &mut RunResults) {
     let Some(schema) = scene.schema(step) else { return };
-    let planned = fill_in(&act.planned, &step.address, &*results).map_or(Value::null(crate::value::Type::Any), |a| a.expected);
+    let planned =
+        fill_in(&act.planned, &step.address, &*results).map_or(Value::null(crate::value::Type::Any), |a| a.expected);
     let seal = &*scene.runner.seal;
     if act.action == Action::Stage {
         // The newest version is the one that was staged last; after the switch nobody asks for it.

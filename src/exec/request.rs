@@ -5,7 +5,6 @@
 //! anything. Every other part was planned as known, so the answer has to agree with it.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -14,9 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::results::describe;
 use crate::addr::Address;
 use crate::provider::{Action, Mode, ResourceSchema};
-use crate::value::{
-    Kind, Map, Marks, Path, PathStep, Results, Unfinished, Unknown, Value, convert, encode, show,
-};
+use crate::value::{Kind, Map, Marks, Path, PathStep, Results, Unfinished, Unknown, Value, convert, encode, show};
 
 /// How many hexadecimal digits an act's identity has: it fits every target's idempotency token and label.
 const OP_DIGITS: usize = 26;
@@ -26,10 +23,13 @@ const PATH_DEPTH: usize = 16;
 
 /// SHA-256 in hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut out, b| {
-        let _ = write!(out, "{b:02x}");
-        out
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 /// The digest of what is asked for: its encoding, with secrets sealed, and what finds the object that it is asked of.
@@ -75,13 +75,15 @@ pub(crate) fn fill_in(planned: &Value, own: &Address, results: &dyn Results) -> 
     }
     let mut failed: Option<Unfinished> = None;
     let expected = planned.map_parts(&mut |part| match &part.kind {
-        Kind::Unknown(unknown) if failed.is_none() && !is_own(unknown, own) => match finish_part(&part, unknown, results) {
-            Ok(value) => value,
-            Err(e) => {
-                failed = Some(e);
-                part
+        Kind::Unknown(unknown) if failed.is_none() && !is_own(unknown, own) => {
+            match finish_part(&part, unknown, results) {
+                Ok(value) => value,
+                Err(e) => {
+                    failed = Some(e);
+                    part
+                }
             }
-        },
+        }
         _ => part,
     });
     if let Some(failed) = failed {
@@ -238,17 +240,15 @@ fn differs(want: &Value, got: &Value, path: &Path) -> Option<(Path, Value, Value
 
 /// The answer with the marks of what was asked for, part by part, and those that the schema asks for.
 fn mark_like(answered: &Value, expected: &Value, schema: Option<&ResourceSchema>) -> Value {
-    let marked = copy_marks(answered, expected);
+    let marked = if expected.marks_deep().is_empty() { answered.clone() } else { copy_marks(answered, expected) };
     let Some(schema) = schema else { return marked };
     let Kind::Object(attributes) = &marked.kind else { return marked };
-    let sensitive = |name: &Arc<str>| schema.attributes.get(&**name).is_some_and(|a| a.sensitive);
-    let attributes: Map = attributes
-        .iter()
-        .map(|(name, value)| {
-            let value = if sensitive(name) && !value.is_null() { value.clone().sensitive() } else { value.clone() };
-            (name.clone(), value)
-        })
-        .collect();
+    let mut attributes: Map = (**attributes).clone();
+    for (name, _) in schema.attributes.iter().filter(|(_, a)| a.sensitive) {
+        if let Some(value) = attributes.get_mut(*name).filter(|v| !v.is_null()) {
+            value.marks = value.marks.union(Marks::SENSITIVE);
+        }
+    }
     Value::object(attributes).mark(marked.marks)
 }
 

@@ -68,7 +68,13 @@ pub(crate) struct RunResults {
 
 impl RunResults {
     pub(crate) fn new(draws: Draws) -> Self {
-        Self { objects: BTreeMap::new(), staged: BTreeMap::new(), leftovers: BTreeMap::new(), identities: BTreeMap::new(), draws }
+        Self {
+            objects: BTreeMap::new(),
+            staged: BTreeMap::new(),
+            leftovers: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            draws,
+        }
     }
 
     /// What finds a node's object, as this run left it.
@@ -145,7 +151,9 @@ pub(crate) fn reveal(recorded: &Value, source: &Value, seal: &dyn Fn(&[u8]) -> S
     }
     let kind = match (&recorded.kind, &source.kind) {
         (Kind::Object(r), Kind::Object(s) | Kind::Map(_, s)) => Kind::Object(Arc::new(reveal_map(r, s, seal))),
-        (Kind::Map(ty, r), Kind::Object(s) | Kind::Map(_, s)) => Kind::Map(ty.clone(), Arc::new(reveal_map(r, s, seal))),
+        (Kind::Map(ty, r), Kind::Object(s) | Kind::Map(_, s)) => {
+            Kind::Map(ty.clone(), Arc::new(reveal_map(r, s, seal)))
+        }
         (Kind::List(ty, r), Kind::List(_, s) | Kind::Tuple(s)) => Kind::List(ty.clone(), reveal_items(r, s, seal)),
         (Kind::Tuple(r), Kind::List(_, s) | Kind::Tuple(s)) => Kind::Tuple(reveal_items(r, s, seal)),
         _ => return recorded.clone(),
@@ -158,7 +166,8 @@ fn reveal_map(
     source: &crate::value::Map,
     seal: &dyn Fn(&[u8]) -> String,
 ) -> crate::value::Map {
-    let one = |name: &Arc<str>, value: &Value| source.get(name).map_or_else(|| value.clone(), |s| reveal(value, s, seal));
+    let one =
+        |name: &Arc<str>, value: &Value| source.get(name).map_or_else(|| value.clone(), |s| reveal(value, s, seal));
     recorded.iter().map(|(name, value)| (name.clone(), one(name, value))).collect()
 }
 

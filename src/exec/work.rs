@@ -26,11 +26,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Reads a data source.
-pub(crate) async fn read(
-    provider: &Arc<dyn Provider>,
-    request: &ReadRequest,
-    tries: &mut Tries<'_>,
-) -> Answer {
+pub(crate) async fn read(provider: &Arc<dyn Provider>, request: &ReadRequest, tries: &mut Tries<'_>) -> Answer {
     loop {
         crash::point("exec.read");
         let (sentence, passes) = match tokio::time::timeout(READ_TIMEOUT, provider.read(request)).await {
@@ -58,7 +54,10 @@ pub(crate) async fn pin(job: &PinJob, hands: &Hands) -> Answer {
     match (fs::kind(&path), fs::size(&path)) {
         (Some(fs::Kind::File), Ok(size)) if size <= MAX_ARTIFACT => {}
         (Some(fs::Kind::File), Ok(size)) => {
-            return refuse(format!("The file {} has {size} bytes; an artifact has {MAX_ARTIFACT} at most.", job.source));
+            return refuse(format!(
+                "The file {} has {size} bytes; an artifact has {MAX_ARTIFACT} at most.",
+                job.source
+            ));
         }
         (None, _) => return refuse(format!("There is no file {}.", job.source)),
         _ => return refuse(format!("{} is not a regular file.", job.source)),

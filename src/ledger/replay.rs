@@ -146,17 +146,7 @@ impl State {
         match event {
             Event::RunStarted(started) => return self.run_started(meta, started),
             Event::Unknown => return Ok(()),
-            Event::Moved { from, to, .. } => {
-                if self.records.contains_key(to) {
-                    return Err(illegal("a record is moved to an address that has one"));
-                }
-                let record = self.records.remove(from).ok_or_else(|| illegal("a record is moved that is not there"))?;
-                self.records.insert(to.clone(), record);
-                if let Some(versions) = self.versions.remove(from) {
-                    self.versions.insert(to.clone(), versions);
-                }
-                return Ok(());
-            }
+            Event::Moved { from, to, .. } => return self.moved(from, to).map_err(illegal),
             Event::Removed { address, .. } => {
                 self.versions.remove(address);
                 return self
@@ -171,11 +161,29 @@ impl State {
         if open.run != meta.run {
             return Err(illegal("an event of a run that is not the open one"));
         }
+        self.of_run(meta, event).map_err(illegal)
+    }
+
+    fn moved(&mut self, from: &Address, to: &Address) -> Result<(), &'static str> {
+        if self.records.contains_key(to) {
+            return Err("a record is moved to an address that has one");
+        }
+        let record = self.records.remove(from).ok_or("a record is moved that is not there")?;
+        self.records.insert(to.clone(), record);
+        if let Some(versions) = self.versions.remove(from) {
+            self.versions.insert(to.clone(), versions);
+        }
+        Ok(())
+    }
+
+    /// An event of the open run.
+    fn of_run(&mut self, meta: &Meta, event: &Event) -> Result<(), &'static str> {
+        let Some(open) = self.open.as_mut() else { return Ok(()) };
         match event {
             Event::StepIntended(intent) => {
                 let steps = if intent.unwinding { &mut open.unwinding_steps } else { &mut open.steps };
                 if matches!(steps.get(&intent.step), Some(StepStatus::Succeeded)) {
-                    return Err(illegal("a step that succeeded is intended again"));
+                    return Err("a step that succeeded is intended again");
                 }
                 steps.insert(intent.step.clone(), StepStatus::Intended(intent.clone()));
                 open.touched.insert(intent.address.clone());
@@ -206,13 +214,13 @@ impl State {
             }
             Event::Committed => {
                 if open.unwinding.is_some() {
-                    return Err(illegal("a run commits that goes back"));
+                    return Err("a run commits that goes back");
                 }
                 open.committed = true;
             }
             Event::UnwindingStarted { sentence } => {
                 if open.committed {
-                    return Err(illegal("a run goes back that was committed"));
+                    return Err("a run goes back that was committed");
                 }
                 open.unwinding = Some(sentence.clone());
             }

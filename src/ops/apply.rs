@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::error::{Failure, FailureKind, Result};
+use super::error::{Failure, FailureKind, Result, sentence};
 use super::planning::{self, Draft, Fresh, Planning};
 use super::records::{self, Records};
 use super::run::{Changing, Opened, Ran, unless_interrupted};
@@ -81,7 +81,7 @@ pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Recor
     let (mut draft, warnings) = planning::open(workspace, &wanted.variables, wanted.options.clone())?;
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
-    let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), key: &records.key };
+    let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), key: &records.key, earlier: None };
     let plan = planning.plan(&mut draft, &records.state).await?;
     Ok((Made { plan, draft, state: records.state.clone(), warnings }, records))
 }
@@ -107,7 +107,7 @@ pub fn save(workspace: &Workspace, made: &Made, records: &Records, path: &Path) 
     }
     .sealed();
     fs::write_atomic(path, &file.to_bytes(), 0o600)
-        .map_err(|e| Failure::error("Cannot write plan file", format!("{e}: {}.", e.source)))
+        .map_err(|e| Failure::error("Cannot write plan file", sentence(&format!("{e}: {}.", e.source))))
 }
 
 /// The largest plan file that is read: bundles are bounded, so more is not one.
@@ -143,7 +143,7 @@ pub async fn replan(
 ) -> Result<(Draft, Plan)> {
     let mut draft = Draft::restore(&file.inputs, fresh, key, true)?;
     let catalog = Catalog::built_in();
-    let planning = Planning { workspace, catalog: &catalog, targets: None, key };
+    let planning = Planning { workspace, catalog: &catalog, targets: None, key, earlier: None };
     let plan = planning.plan(&mut draft, recorded).await.map_err(|mut failure| {
         failure.kind = FailureKind::Refused;
         failure
@@ -334,7 +334,8 @@ async fn apply_file_opened(
     let (mut draft, mut plan) = replan(&opened.workspace, file, &fresh, &opened.state, &key).await?;
     if file.key.is_some() {
         // From here on the ledger's own key counts.
-        let planning = Planning { targets: None, ..opened.planning() };
+        let told = std::mem::take(&mut draft.facts);
+        let planning = Planning { targets: None, earlier: Some((&told, &key)), ..opened.planning() };
         plan = planning.plan(&mut draft, &opened.state).await?;
     }
     let made = Made { plan, draft, state: opened.state.clone(), warnings: Diagnostics::default() };

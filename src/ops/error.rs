@@ -78,6 +78,31 @@ impl From<ConfigError> for Failure {
     }
 }
 
+/// What a failure of the ledger is called.
+fn summary(e: &LedgerError) -> &'static str {
+    match e {
+        LedgerError::Unreadable { .. } => "Unreadable ledger",
+        LedgerError::NotWritten { .. } | LedgerError::Poisoned { .. } | LedgerError::Unknown { .. } => {
+            "The ledger could not be written"
+        }
+        LedgerError::Lost { .. } => "The ledger is lost",
+        LedgerError::Newer { .. } => "The ledger is newer than this Gantry",
+        LedgerError::Corrupt { .. } => "The ledger does not verify",
+        LedgerError::KeyLost { .. } => "The ledger's key is missing",
+        LedgerError::Moved { .. } | LedgerError::Fenced { .. } => "Another process wrote to the ledger",
+        LedgerError::LeaseHeld { .. } => "Another command is at work",
+        LedgerError::NotKept { .. } => "Unreadable file",
+        LedgerError::BlobMissing { .. } | LedgerError::BlobCorrupt { .. } => "The ledger's blobs are damaged",
+        LedgerError::NoForm { .. } | LedgerError::TooLarge { .. } => "Value beyond a limit",
+    }
+}
+
+/// The text with a capital letter in front.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 impl From<LedgerError> for Failure {
     fn from(e: LedgerError) -> Self {
         let kind = match e.consequence() {
@@ -92,6 +117,6 @@ impl From<LedgerError> for Failure {
             source = cause.source();
         }
         detail.push('.');
-        Self::new(kind, Diagnostic::error("Ledger", detail).hint(e.hint()))
+        Self::new(kind, Diagnostic::error(summary(&e), sentence(&detail)).hint(sentence(&format!("{}.", e.hint()))))
     }
 }

@@ -9,6 +9,7 @@ mod journal;
 mod way_back;
 pub mod run;
 pub mod apply;
+pub mod graph;
 pub mod init;
 pub mod show;
 pub mod validate;
@@ -18,3 +19,13 @@ pub use error::{Failure, FailureKind, Result};
 pub use records::Records;
 pub use targets::Targets;
 pub use workspace::Workspace;
+
+// What the faces need of the layers below, so that they know no layer but this one.
+pub use crate::config::VarArg;
+pub use crate::exec::{Ending, Finished};
+pub use crate::ledger::State;
+pub use crate::ledger::event::{RunKind, RunOutcome};
+pub use crate::ledger::lease::LeaseRecord;
+pub use crate::plan::Options;
+pub use crate::plan::duration::parse as parse_duration;
+pub use crate::provider::local::helper as helper_process;

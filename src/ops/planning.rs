@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::error::{Failure, FailureKind, Result};
+use super::error::{Failure, FailureKind, Result, sentence};
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::{Bundle, Desired, Reader};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::{Key, State};
 use crate::migrate;
-use crate::plan::change::PlannedMigration;
+use crate::plan::change::{Detail, PlannedMigration};
 use crate::plan::{Fact, Facts, Files, Inputs, JournalEntry, Options, Plan, Planned, Question, SavedInputs};
 use crate::plan::{file, plan};
 use crate::ports::{env, fs};
@@ -74,6 +74,8 @@ pub struct Planning<'a> {
     pub targets: Option<&'a Targets>,
     /// The key of keyed digests.
     pub key: &'a Key,
+    /// Answers that were given under another key, where nobody may be asked again.
+    pub earlier: Option<(&'a Facts, &'a Key)>,
 }
 
 impl Planning<'_> {
@@ -84,7 +86,13 @@ impl Planning<'_> {
     pub async fn plan(&self, draft: &mut Draft, recorded: &State) -> Result<Plan> {
         for _ in 0..ROUNDS_MAX {
             match self.round(draft, recorded)? {
-                Planned::Ready(plan) => return Ok(*plan),
+                Planned::Ready(plan) => {
+                    let wrong = unsound_checks(&plan);
+                    if wrong.has_errors() {
+                        return Err(Failure::from_diagnostics(wrong, draft.desired.sources.clone()));
+                    }
+                    return Ok(*plan);
+                }
                 Planned::Need(questions) => self.answer(draft, questions).await?,
             }
         }
@@ -118,6 +126,15 @@ impl Planning<'_> {
     async fn answer(&self, draft: &mut Draft, questions: Vec<Question>) -> Result<()> {
         let reader = Reader::new(&self.workspace.environment);
         let seal = |bytes: &[u8]| self.key.hmac(bytes);
+        if let Some((facts, key)) = self.earlier {
+            let old = |bytes: &[u8]| key.hmac(bytes);
+            let found: Option<Vec<(String, Fact)>> =
+                questions.iter().map(|q| Some((q.key(&seal), facts.0.get(&q.key(&old))?.clone()))).collect();
+            if let Some(found) = found {
+                draft.facts.0.extend(found);
+                return Ok(());
+            }
+        }
         let Some(targets) = self.targets else {
             let missing: Vec<String> = questions.iter().map(|q| q.key(&seal)).collect();
             return Err(Failure::new(
@@ -151,7 +168,7 @@ impl Planning<'_> {
                     observed.push((key, *request));
                     continue;
                 }
-                Question::Journal { .. } if targets.is_unasked() => Fact::Journal(Ok(Vec::new())),
+                Question::Journal { url, .. } if targets.is_unasked() => Fact::Journal(self.judged(&url)),
                 Question::FileDigest { .. } | Question::Image { .. } if targets.is_unasked() => {
                     Fact::Digest(Ok((format!("sha256:{}", "0".repeat(64)), None)))
                 }
@@ -173,13 +190,35 @@ impl Planning<'_> {
         Ok(())
     }
 
+    /// What can be told about a database without asking it: whether its URL is one. (An empty one stands for an environment
+    /// variable that need not be set to validate.)
+    fn judged(&self, url: &Value) -> std::result::Result<Vec<JournalEntry>, String> {
+        match url.as_str() {
+            Some(text) if !text.is_empty() => match migrate::Database::parse(text, &self.workspace.environment) {
+                Ok(_) => Ok(Vec::new()),
+                Err(e) => Err(sentence(&format!("{e}. {}", e.hint))),
+            },
+            _ => Ok(Vec::new()),
+        }
+    }
+
     async fn journal(&self, url: &Value) -> std::result::Result<Vec<JournalEntry>, String> {
-        let told = |e: &migrate::DatabaseError| format!("{e}. {}", e.hint);
+        let told = |e: &migrate::DatabaseError| sentence(&format!("{e}. {}", e.hint));
         let text = url.as_str().ok_or("The database's URL is a secret of which only the digest is recorded.")?;
         let database = migrate::Database::parse(text, &self.workspace.environment).map_err(|e| told(&e))?;
         let journal = migrate::read(&database).await.map_err(|e| told(&e))?;
         Ok(journal.applied.into_iter().map(journal_entry).collect())
     }
+}
+
+/// What can be told to be wrong with the checks' probes before they ask anything.
+fn unsound_checks(plan: &Plan) -> Diagnostics {
+    let checks = plan.changes.iter().filter(|c| matches!(c.detail, Detail::Check(_)));
+    let wrong = checks.filter_map(|change| {
+        let why = crate::exec::unsound(change.after.as_ref()?, change.address.kind)?;
+        Some(Diagnostic::error("Invalid check", sentence(&why)).at_opt(change.span).on(&change.address))
+    });
+    wrong.collect()
 }
 
 fn journal_entry(applied: migrate::Applied) -> JournalEntry {

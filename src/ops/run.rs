@@ -98,7 +98,7 @@ impl Opened {
         let lineage = writer.lineage().as_str().to_owned();
         let key = Arc::new(writer.key().await?);
         let state = records::replay(&entries)?;
-        let targets = Targets::open(&workspace, &lineage, how.project.clone())?;
+        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
         Ok(Self {
             workspace,
             state,
@@ -136,7 +136,13 @@ impl Opened {
     /// Who plans here.
     #[must_use]
     pub fn planning(&self) -> Planning<'_> {
-        Planning { workspace: &self.workspace, catalog: &self.catalog, targets: Some(&self.targets), key: &self.key }
+        Planning {
+            workspace: &self.workspace,
+            catalog: &self.catalog,
+            targets: Some(&self.targets),
+            key: &self.key,
+            earlier: None,
+        }
     }
 
     /// Carries out a plan that was made on this ledger just now, or whose basis is this ledger's.
@@ -302,6 +308,12 @@ impl Ran {
 }
 
 impl Ran {
+    /// Why the run has no end yet, if it has none.
+    #[must_use]
+    pub fn left(&self) -> Option<&str> {
+        (!matches!(self.finished.ending, Ending::Ended(_))).then_some(&*self.finished.sentence)
+    }
+
     /// Whether it ended with everything serving or back at its base: what is asked for now can be planned.
     pub(super) fn is_settled(&self) -> bool {
         matches!(self.finished.ending, Ending::Ended(RunOutcome::Verified | RunOutcome::RolledBack))

@@ -1,7 +1,7 @@
 //! The live targets of an environment.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::error::{Failure, Result};
@@ -12,6 +12,7 @@ use crate::ports::clock::{Clock, SystemClock};
 use crate::ports::env;
 use crate::provider::catalog::Catalog;
 use crate::provider::local::Local;
+use crate::provider::oci;
 use crate::provider::{Context, Observation, ObserveRequest, Provider, ReadRequest, Role};
 use crate::value::Value;
 
@@ -31,12 +32,12 @@ impl Targets {
     ///
     /// # Errors
     /// When the machine does not tell what is needed.
-    pub fn open(workspace: &Workspace, lineage: &str, project: Option<PathBuf>) -> Result<Self> {
+    pub fn open(workspace: &Workspace, lineage: &str, project: Option<&Path>) -> Result<Self> {
         let program = env::current_exe().map_err(|e| {
             Failure::error("Cannot find this program", format!("The path of the running Gantry is not known: {e}."))
         })?;
         let context = Context {
-            project: project.clone().unwrap_or_else(|| workspace.project.clone()),
+            project: project.map_or_else(|| workspace.project.clone(), Path::to_path_buf),
             environment: workspace.environment.clone(),
             state: workspace.state.clone(),
             lineage: lineage.to_owned(),
@@ -86,7 +87,7 @@ impl Targets {
                     batch.1.push(request);
                 }
                 None => {
-                    answers.push((key, Observation::Unreadable(format!("no provider knows the type {}", request.ty))))
+                    answers.push((key, Observation::Unreadable(format!("no provider knows the type {}", request.ty))));
                 }
             }
         }
@@ -122,6 +123,7 @@ pub struct Registry;
 #[async_trait::async_trait]
 impl Images for Registry {
     async fn resolve(&self, reference: &str) -> std::result::Result<Pin, String> {
-        Err(format!("no registry for {reference}"))
+        let found = oci::resolve(reference, &oci::Options::from_environment()).await.map_err(|e| e.to_string())?;
+        Ok(Pin { kind: "image".into(), digest: found.digest, source: found.repository, tag: found.tag, size: None })
     }
 }

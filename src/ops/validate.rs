@@ -32,7 +32,7 @@ pub async fn validate(workspace: &Workspace, variables: &[VarArg]) -> Result<Che
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, "", None)?.unasked();
     let key = Key::random();
-    let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), key: &key };
+    let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), key: &key, earlier: None };
     let plan = planning.plan(&mut draft, &State::default()).await?;
     warnings.extend(plan.warnings);
     Ok(Checked { warnings, sources: draft.desired.sources.clone() })

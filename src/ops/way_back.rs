@@ -42,9 +42,14 @@ impl WayBackPlanner for WayBackFrom {
 impl WayBackFrom {
     async fn make(&self, state: &State) -> Result<Plan> {
         let catalog = Catalog::built_in();
-        let targets = Targets::open(&self.workspace, &self.lineage, self.project.clone())?;
-        let planning =
-            Planning { workspace: &self.workspace, catalog: &catalog, targets: Some(&targets), key: &self.key };
+        let targets = Targets::open(&self.workspace, &self.lineage, self.project.as_deref())?;
+        let planning = Planning {
+            workspace: &self.workspace,
+            catalog: &catalog,
+            targets: Some(&targets),
+            key: &self.key,
+            earlier: None,
+        };
         let Some(open) = &state.open else {
             return Err(Failure::error("Internal error", "A way back without a run. This is a bug in Gantry."));
         };

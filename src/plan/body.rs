@@ -32,6 +32,11 @@ pub(super) fn evaluate(body: &Body, shape: Shape<'_>, scope: &ModuleScope<'_>, w
         let value = match body.attributes.get(*name) {
             Some(given) if schema.settable() => {
                 let value = attribute(&given.term, schema, scope, name, site);
+                if schema.mode == Mode::Required && value.is_null() {
+                    let detail = format!("The argument \"{name}\" is required in {what}, but its value is null.");
+                    let diagnostic = Diagnostic::error("Missing required argument", detail);
+                    scope.world.report(diagnostic.at(given.term.span));
+                }
                 if value.is_null() { schema.default.clone().unwrap_or(value) } else { value }
             }
             _ => {

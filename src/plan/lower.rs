@@ -36,8 +36,6 @@ pub(super) struct Context<'a> {
     pub(super) inside_run: bool,
     /// Whether checks run.
     pub(super) with_checks: bool,
-    /// Whether nothing but checks runs.
-    pub(super) only_checks: bool,
     /// Pins of the generation that is gone back to.
     pub(super) pins: &'a BTreeMap<Address, crate::ledger::record::Pin>,
 }
@@ -59,6 +57,8 @@ struct Lowerer<'a> {
     proven: BTreeMap<(usize, usize), usize>,
     /// The delete steps of changes.
     deletes: BTreeMap<usize, usize>,
+    /// The steps that take away what changes' switches leave.
+    retired: BTreeMap<usize, usize>,
     /// What stands for all that a block does.
     barriers: BTreeMap<BlockId, Vec<usize>>,
     /// The block of each change.
@@ -80,6 +80,7 @@ pub(super) fn lower(changes: &[Change], context: Context<'_>) -> Vec<Step> {
         switched: BTreeMap::new(),
         proven: BTreeMap::new(),
         deletes: BTreeMap::new(),
+        retired: BTreeMap::new(),
         barriers: BTreeMap::new(),
         block_of,
         late: BTreeSet::new(),
@@ -93,7 +94,8 @@ pub(super) fn lower(changes: &[Change], context: Context<'_>) -> Vec<Step> {
     }
     lowerer.deletions();
     lowerer.order_deletes();
-    lowerer.verify_and_commit();
+    lowerer.commit();
+    lowerer.moves_first();
     lowerer.steps
 }
 
@@ -131,6 +133,14 @@ impl Lowerer<'_> {
                     self.done.insert(position, step);
                     after = vec![step];
                 }
+            }
+            // Here and not at the end: whoever names a check in `depends_on` waits for its verdict, another check or not.
+            (Detail::Check(detail), ChangeKind::Run) if self.context.with_checks && detail.verify => {
+                let configuration = change.after.clone().unwrap_or_else(|| Value::null(Type::Any));
+                let work = Work::Check(CheckStep { phase: Phase::Verify, workload: None, configuration });
+                let after = self.needs(position);
+                let step = self.add(&change.address, "verify", work, after);
+                self.finished(position, step, step);
             }
             _ => {}
         }
@@ -298,6 +308,20 @@ impl Lowerer<'_> {
         }
     }
 
+    /// What is done to a node that moved is recorded under its new address, which by then has to have the record.
+    fn moves_first(&mut self) {
+        let moves: BTreeMap<Address, usize> = (0..self.steps.len())
+            .filter(|n| matches!(self.steps[*n].work, Work::Move { .. }))
+            .map(|n| (self.steps[n].address.clone(), n))
+            .collect();
+        for step in &mut self.steps {
+            let aside = matches!(step.work, Work::Move { .. } | Work::Barrier | Work::Commit);
+            if let Some(moved) = moves.get(&step.address).filter(|_| !aside) {
+                step.after.push(*moved);
+            }
+        }
+    }
+
     /// A check's prove steps: after the staged version stands, before it gets traffic.
     fn prove(&mut self, position: usize) {
         let change = &self.changes[position];
@@ -317,7 +341,9 @@ impl Lowerer<'_> {
             });
             // A check that depends on another one is proven when that one has been, on the same staged version.
             let mut after = vec![stage];
-            for need in self.block_of.get(&position).and_then(|id| self.context.outline.needs.get(id)).into_iter().flatten() {
+            for need in
+                self.block_of.get(&position).and_then(|id| self.context.outline.needs.get(id)).into_iter().flatten()
+            {
                 let checks = self.context.of_block.get(need).into_iter().flatten();
                 after.extend(checks.filter_map(|n| self.proven.get(&(*n, of))));
             }
@@ -380,6 +406,9 @@ impl Lowerer<'_> {
                 act.version = version;
                 act.follows = follows;
             }
+            if follows.is_some() {
+                self.retired.insert(position, step);
+            }
             // A leftover may be the very version that is staged again, so nothing of a workload goes before its switch.
             if let Some(done) = self.done.get(&position) {
                 self.steps[step].after.push(*done);
@@ -435,6 +464,8 @@ impl Lowerer<'_> {
                     && !self.first.contains_key(&by_address[dependency])
                 {
                     wants.push((*done, *delete));
+                    // The old version is kept until the commit, and it still needs what it was made with.
+                    wants.extend(self.retired.get(&position).map(|retire| (*retire, *delete)));
                 }
             }
         }
@@ -470,30 +501,9 @@ impl Lowerer<'_> {
         false
     }
 
-    fn verify_and_commit(&mut self) {
-        let working = self.steps.iter().any(|s| !matches!(s.work, Work::Barrier));
-        let mut last: Vec<usize> = (0..self.steps.len()).filter(|s| !self.late.contains(s)).collect();
-        if self.context.with_checks && (working || self.context.only_checks) {
-            for position in 0..self.changes.len() {
-                let change = &self.changes[position];
-                let Detail::Check(detail) = &change.detail else { continue };
-                if !detail.verify {
-                    continue;
-                }
-                let mut after: BTreeSet<usize> = self.needs(position).into_iter().collect();
-                // A check that depends on another one waits for its verdict.
-                let Some(id) = self.block_of.get(&position) else { continue };
-                for need in self.context.outline.needs.get(id).into_iter().flatten() {
-                    after
-                        .extend(self.context.of_block.get(need).into_iter().flatten().filter_map(|n| self.done.get(n)));
-                }
-                let configuration = change.after.clone().unwrap_or_else(|| Value::null(Type::Any));
-                let work = Work::Check(CheckStep { phase: Phase::Verify, workload: None, configuration });
-                let step = self.add(&change.address, "verify", work, after.into_iter().collect());
-                self.done.insert(position, step);
-                last.push(step);
-            }
-        }
+    /// Everything that can be taken back, then the commit, then everything that cannot.
+    fn commit(&mut self) {
+        let last: Vec<usize> = (0..self.steps.len()).filter(|s| !self.late.contains(s)).collect();
         if self.late.is_empty() {
             return;
         }

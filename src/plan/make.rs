@@ -36,7 +36,7 @@ pub enum Planned {
 pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     let settings = Settings::read(&inputs).map_err(Diagnostics::from)?;
     let root = if inputs.options.destroy { Arc::default() } else { inputs.desired.root.clone() };
-    let outline = Outline::draw(&root).map_err(|e| Diagnostics::from(*e))?;
+    let outline = Outline::draw(&root, &inputs.desired.sources).map_err(|e| Diagnostics::from(*e))?;
     let world = World::new(inputs, &outline);
     let mut planner = Planner {
         world,
@@ -47,6 +47,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
         unreadable: Vec::new(),
         moved: BTreeMap::new(),
     };
+    replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
     planner.walk();
@@ -88,7 +89,6 @@ impl Planner<'_> {
             catalog: inputs.catalog,
             inside_run: inputs.options.limit.is_some(),
             with_checks: cause,
-            only_checks,
             pins: &inputs.options.pins,
         };
         let steps = lower::sorted(lower::lower(&changes, context));
@@ -217,6 +217,23 @@ fn asked(inputs: &Inputs<'_>) -> String {
     super::effect::digest(text.to_string().as_bytes())
 }
 
+/// Notes what `--replace` names and nothing is.
+fn replaceable(outline: &Outline, options: &Options, world: &World<'_>) {
+    for wanted in &options.replace {
+        let declared = outline.modules.iter().enumerate().any(|(index, module)| {
+            same_module(outline, index, &wanted.module)
+                && module.blocks.contains_key(&(wanted.kind, wanted.ty.clone(), wanted.name.clone()))
+        });
+        if !declared {
+            let names = all_addresses(outline);
+            let hint = crate::diag::did_you_mean(&wanted.to_string(), names.iter().map(String::as_str));
+            let detail =
+                format!("--replace={wanted} is not in the configuration, so there is nothing to replace it by.");
+            world.report(Diagnostic::error("Unknown address", detail).hint_opt(hint));
+        }
+    }
+}
+
 /// The blocks that `--target` means, and all that they need.
 fn targeted(outline: &Outline, options: &Options, world: &World<'_>) -> Option<BTreeSet<BlockId>> {
     if options.targets.is_empty() {
@@ -279,7 +296,7 @@ fn all_addresses(outline: &Outline) -> Vec<String> {
 /// # Errors
 /// When something needs itself.
 pub fn graph(desired: &crate::config::Desired) -> Result<Vec<(String, Vec<String>)>, Box<Diagnostic>> {
-    let outline = Outline::draw(&desired.root)?;
+    let outline = Outline::draw(&desired.root, &desired.sources)?;
     let name = |(module, position): &BlockId| outline.describe(&(*module, Item::Node(*position)));
     Ok(outline.needs.iter().map(|(id, needs)| (name(id), needs.iter().map(name).collect())).collect())
 }

@@ -32,11 +32,7 @@ impl Planner<'_> {
         let object = body::evaluate(&one.block.body, shape, &scope, "a migration", &one.address.to_string());
         let url = object.get("database").cloned().unwrap_or_else(|| Value::opaque(Type::String));
         let Some(files) = self.migration_files(one, &object) else { return Value::opaque(object_type()) };
-        let journal = match self.journal(one, &url) {
-            Some(journal) => journal,
-            None => return Value::opaque(object_type()),
-        };
-        let revert = self.world.inputs.options.revert.get(&one.address).cloned().unwrap_or_default();
+        let Some(journal) = self.journal(one, &url) else { return Value::opaque(object_type()) };
         if !self.history_holds(one, &files, &journal) {
             return Value::opaque(object_type());
         }
@@ -47,12 +43,18 @@ impl Planner<'_> {
             true => Vec::new(),
             false => files.iter().filter(|m| !applied.contains(&m.version)).cloned().collect(),
         };
+        let down_on_rollback = object.get_str("on_rollback") == Some("down");
+        // Inside a run the caller knows whether traffic has moved; a rollback comes after that, so the schema stays unless the
+        // configuration says otherwise.
+        let inside_run = self.world.inputs.options.limit.is_some();
+        let revert = self.world.inputs.options.revert.get(&one.address).cloned();
+        let revert = revert.filter(|_| inside_run || down_on_rollback).unwrap_or_default();
         let reverting: Vec<PlannedMigration> =
             revert.iter().filter_map(|v| journal.iter().find(|e| e.version == *v)).map(stored).collect();
-        let down_on_rollback = object.get_str("on_rollback") == Some("down");
         if !matches!(object.get_str("on_rollback"), Some("down" | "keep") | None) {
             let detail = "\"on_rollback\" is \"keep\" (the schema stays when a run is taken back after traffic moved) or \"down\".";
-            self.world.report(Diagnostic::error("Invalid argument value", detail).at(one.block.span).on(&one.address));
+            let span = one.block.body.attributes.get("on_rollback").map_or(one.block.span, |a| a.term.span);
+            self.world.report(Diagnostic::error("Invalid argument value", detail).at(span).on(&one.address));
         }
         let value = value_of(&url, &files, &applied);
         let (kind, reason) = match (pending.is_empty(), reverting.is_empty()) {
@@ -107,7 +109,10 @@ impl Planner<'_> {
             Ok(migrations) => Some(migrations),
             Err(problems) => {
                 for (file, why) in problems {
-                    fail("Invalid migration", format!("{source}/{file}: {why}"));
+                    fail(
+                        "Invalid migration",
+                        format!("{source}/{file}: {why}{}", if why.ends_with('.') { "" } else { "." }),
+                    );
                 }
                 None
             }
@@ -124,7 +129,7 @@ impl Planner<'_> {
             Fact::Journal(Ok(entries)) => Some(entries.clone()),
             Fact::Journal(Err(why)) => {
                 let span = one.block.body.attributes.get("database").map_or(one.block.span, |a| a.term.span);
-                let diagnostic = Diagnostic::error("Cannot read the migration journal", why.clone());
+                let diagnostic = Diagnostic::error("Unusable database", why.clone());
                 self.world.report(diagnostic.at(span).on(&one.address));
                 None
             }

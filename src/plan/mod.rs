@@ -48,3 +48,6 @@ pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
 pub use settings::Settings;
 pub use step::{ActStep, CheckStep, PinStep, Step, Work};
+
+// What a plan's steps and schemas are made of, for those who read plans and have no business with providers.
+pub use crate::provider::{Action, AttributeSchema, BlockSchema, Lowering, ResourceSchema};

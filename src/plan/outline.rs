@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::addr::NodeKind;
 use crate::config::desired::{Body, Condition, Module, NodeBlock, Repetition};
-use crate::diag::{Diagnostic, Span};
+use crate::diag::{Diagnostic, SourceMap, Span};
 use crate::eval::{Reference, Term, references};
 use crate::graph::Dag;
 
@@ -71,7 +71,7 @@ impl Outline {
     ///
     /// # Errors
     /// When something needs itself; the cycle is named link by link.
-    pub(super) fn draw(root: &Arc<Module>) -> Result<Self, Box<Diagnostic>> {
+    pub(super) fn draw(root: &Arc<Module>, sources: &SourceMap) -> Result<Self, Box<Diagnostic>> {
         let mut modules = Vec::new();
         gather(&mut modules, root.clone(), None, 0);
         let mut dag = Dag::default();
@@ -84,7 +84,7 @@ impl Outline {
         for index in 0..outline.modules.len() {
             outline.connect(index);
         }
-        outline.order = outline.dag.sorted().map_err(|cycle| Box::new(outline.cycle(&cycle)))?;
+        outline.order = outline.dag.sorted().map_err(|cycle| Box::new(outline.cycle(&cycle, sources)))?;
         outline.gather_needs();
         Ok(outline)
     }
@@ -258,12 +258,16 @@ impl Outline {
         }
     }
 
-    fn cycle(&self, cycle: &[ItemId]) -> Diagnostic {
+    fn cycle(&self, cycle: &[ItemId], sources: &SourceMap) -> Diagnostic {
+        let place = |id: &ItemId| {
+            let place = self.span(id).and_then(|s| sources.place(s));
+            place.map(|p| format!(" ({}:{})", p.name, p.line)).unwrap_or_default()
+        };
         let mut lines = String::new();
         for (i, id) in cycle.iter().enumerate() {
             // The graph says "comes before": each is needed by the next one.
             let next = &cycle[(i + 1) % cycle.len()];
-            lines.push_str(&format!("\n  {} is needed by {}", self.describe(id), self.describe(next)));
+            lines.push_str(&format!("\n  {}{} is needed by {}", self.describe(id), place(id), self.describe(next)));
         }
         let first = cycle.first();
         Diagnostic::error("Cycle", format!("These need each other, so none of them can be first:{lines}"))

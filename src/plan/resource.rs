@@ -110,6 +110,7 @@ impl Planner<'_> {
             return self.leave_alone(one, schema, known, record.as_deref());
         }
         self.preconditions(one);
+        self.ignored_exist(one, schema);
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
         let what = format!("a resource of type \"{}\"", schema.ty);
@@ -230,6 +231,7 @@ impl Planner<'_> {
         if let Detail::Resource(detail) = &mut change.detail {
             detail.inputs = inputs(schema, desired);
             detail.postconditions = self.postconditions(one, &after);
+            self.postconditions_now(one, &after);
             if change.kind == ChangeKind::NoOp && !detail.leftovers.is_empty() {
                 change.kind = ChangeKind::Update;
                 change.reason = Reason::LeftOver;
@@ -366,6 +368,34 @@ impl Planner<'_> {
             }
         }
         Value::object(out)
+    }
+
+    /// A postcondition that is known not to hold is told before anything is done.
+    fn postconditions_now(&self, one: &BlockInstance<'_>, after: &Value) {
+        let scope = ModuleScope { own: Some(after), ..ModuleScope::new(&self.world, one.instance, &one.repeated) };
+        for condition in &one.block.lifecycle.postconditions {
+            if let Some(message) = super::walk::broken(&scope, condition, "postcondition") {
+                let diagnostic = Diagnostic::error("Resource postcondition failed", message);
+                self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
+            }
+        }
+    }
+
+    /// `ignore_changes` names attributes that the type has.
+    fn ignored_exist(&self, one: &BlockInstance<'_>, schema: &ResourceSchema) {
+        for path in &one.block.lifecycle.ignore_changes {
+            let Some(Step::Attribute(name)) = path.first() else { continue };
+            let known = || schema.attributes.keys().chain(schema.blocks.keys()).copied();
+            if known().all(|k| k != &**name) {
+                let detail = format!(
+                    "\"ignore_changes\" names \"{name}\", but a resource of type \"{}\" has no such attribute.",
+                    schema.ty
+                );
+                let diagnostic =
+                    Diagnostic::error("Unsupported attribute", detail).hint_opt(did_you_mean(name, known()));
+                self.world.report(diagnostic.at(one.block.span).on(&one.address));
+            }
+        }
     }
 
     fn postconditions(&self, one: &BlockInstance<'_>, after: &Value) -> Vec<(Value, Value, crate::diag::Span)> {

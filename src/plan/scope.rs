@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::world::{Called, Instance, Repeated, World};
 use crate::addr::{Key, NodeKind};
+use crate::config::desired::Repetition;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::eval::{Evaluator, Reference, Scope, Step, Term};
 use crate::value::{Type, Value};
@@ -137,7 +138,7 @@ impl<'a> ModuleScope<'a> {
     fn block(
         &self,
         kind: NodeKind,
-        ty: Arc<str>,
+        ty: &Arc<str>,
         name: &Arc<str>,
         consumed: usize,
         r: &Reference,
@@ -148,6 +149,9 @@ impl<'a> ModuleScope<'a> {
             return Ok((value.clone(), consumed));
         }
         let here = &self.world.instances[self.instance];
+        if matches!(r.steps.get(consumed), Some(Step::Attribute(_))) && self.is_repeated(kind, ty, name) {
+            return Err(keyless(r, consumed));
+        }
         if let Some(value) = here.blocks.get(&(kind, ty.clone(), name.clone())) {
             return Ok((value.clone(), consumed));
         }
@@ -156,8 +160,14 @@ impl<'a> ModuleScope<'a> {
             (None, NodeKind::Data) => format!("data source of type \"{ty}\""),
             (None, _) => format!("resource of type \"{ty}\""),
         };
-        let mut known = here.blocks.keys().filter(|(k, t, _)| *k == kind && *t == ty).map(|(_, _, n)| &**n);
+        let mut known = here.blocks.keys().filter(|(k, t, _)| *k == kind && t == ty).map(|(_, _, n)| &**n);
         Err(self.undeclared(&what, name, &mut known, r))
+    }
+
+    fn is_repeated(&self, kind: NodeKind, ty: &Arc<str>, name: &Arc<str>) -> bool {
+        let module = &self.world.outline.modules[self.world.instances[self.instance].index];
+        let position = module.blocks.get(&(kind, ty.clone(), name.clone()));
+        position.is_some_and(|p| !matches!(module.module.nodes[*p].repetition, Repetition::Single))
     }
 
     fn path(&self, name: &str, r: &Reference) -> Result<(Value, usize), Box<Diagnostic>> {
@@ -189,6 +199,14 @@ impl<'a> ModuleScope<'a> {
             )),
         }
     }
+}
+
+/// An attribute is asked of all instances at once.
+fn keyless(r: &Reference, consumed: usize) -> Box<Diagnostic> {
+    let block = Reference { steps: r.steps[..consumed].to_vec(), ..r.clone() };
+    let detail = format!("{block} has \"count\" or \"for_each\", so an attribute is that of one of its instances.");
+    let hint = format!("Name the instance, as in {block}[0] or {block}[each.key], or take it of each: {block}[*].");
+    Box::new(Diagnostic::error("Missing resource instance key", detail).at(r.span).hint(hint))
 }
 
 impl Scope for ModuleScope<'_> {
@@ -231,12 +249,12 @@ impl Scope for ModuleScope<'_> {
                 Ok((Value::string(self.world.inputs.environment), 1))
             }
             ("data", Some(ty)) => match r.attribute(1) {
-                Some(name) => self.block(NodeKind::Data, ty.clone(), name, 2, r),
+                Some(name) => self.block(NodeKind::Data, ty, name, 2, r),
                 None => Err(need("a type and a data source")),
             },
             (word, Some(name)) => match NodeKind::of_keyword(word) {
-                Some(kind) => self.block(kind, "".into(), name, 1, r),
-                None => self.block(NodeKind::Resource, word.into(), name, 1, r),
+                Some(kind) => self.block(kind, &"".into(), name, 1, r),
+                None => self.block(NodeKind::Resource, &word.into(), name, 1, r),
             },
             (_, None) => Err(need("something")),
         }

@@ -106,7 +106,7 @@ impl Settings {
         }
         for nested in &block.body.blocks {
             match &*nested.ty {
-                "state" => settings.backend = nested.labels.first().map(|l| l.to_string()),
+                "state" => settings.backend = nested.labels.first().map(ToString::to_string),
                 "history" => {
                     let keep = nested.body.attributes.get("keep").map(|a| evaluator.evaluate(&a.term).map_err(|e| *e));
                     settings.history_keep = keep.transpose()?.and_then(|v| v.as_number()?.to_u64());

@@ -119,7 +119,7 @@ impl Planner<'_> {
                 let value = &self.world.instances[instance].variables[name];
                 let shown =
                     (!value.marks_deep().is_sensitive()).then(|| format!("The value of var.{name} is {value:?}."));
-                let detail = format!("{message}\n\nThis was checked by the validation rule below.");
+                let detail = format!("{message}\n\nThis was checked by the validation rule at the place above.");
                 self.world.report(
                     Diagnostic::error("Invalid value for variable", detail)
                         .at(validation.condition.span)
@@ -215,7 +215,8 @@ impl Planner<'_> {
 
     /// Whether a block's instances change in this run. Checks look and change nothing.
     pub(super) fn block_changes(&self, id: BlockId) -> bool {
-        !self.world.outline.block(id).kind.is_probe() && self.of_block.get(&id).into_iter().flatten().any(|n| !self.changes[*n].is_no_op())
+        !self.world.outline.block(id).kind.is_probe()
+            && self.of_block.get(&id).into_iter().flatten().any(|n| !self.changes[*n].is_no_op())
     }
 
     /// Whether a node is left alone because the plan is limited.
@@ -296,7 +297,6 @@ pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str)
 }
 
 /// The keys of a repetition with their values, in order; `None` after noting that they are not known or invalid.
-#[expect(clippy::type_complexity, reason = "spelt once")]
 fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<Vec<(Option<Key>, Option<Value>)>> {
     let _ = span;
     match repetition {

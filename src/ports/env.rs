@@ -38,6 +38,14 @@ pub fn current_dir() -> std::io::Result<PathBuf> {
     std::env::current_dir()
 }
 
+/// Makes a directory the working directory of this process, for `-C`.
+///
+/// # Errors
+/// When it does not exist, is no directory, or may not be entered.
+pub fn set_current_dir(directory: &std::path::Path) -> std::io::Result<()> {
+    std::env::set_current_dir(directory)
+}
+
 /// The path of the running program, for starting a helper process of the same build.
 ///
 /// # Errors

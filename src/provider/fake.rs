@@ -26,9 +26,9 @@ pub(crate) const SERVICE: &str = "fake_service";
 pub(crate) const ECHO: &str = "fake_echo";
 
 /// The settle window of all types: real time, so that tests can outwait it.
-pub(crate) const SETTLE: Duration = Duration::from_millis(8);
+pub(crate) const SETTLE: Duration = Duration::from_millis(2);
 /// When a delayed effect lands.
-const DELAY: Duration = Duration::from_millis(3);
+const DELAY: Duration = Duration::from_millis(1);
 
 /// What goes wrong with an act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -299,7 +299,8 @@ impl World {
             }
             Action::Switch => {
                 let staged = act.staged.as_ref().ok_or("a switch without a stage")?;
-                let (name, version) = (identity_name(staged), staged["version"].as_str().unwrap_or_default().to_owned());
+                let (name, version) =
+                    (identity_name(staged), staged["version"].as_str().unwrap_or_default().to_owned());
                 let object = self.objects.get_mut(&name).ok_or(format!("there is no {name}"))?;
                 if !object.versions.contains_key(&version) {
                     return Err(format!("{name} has no version {version}"));
@@ -355,7 +356,8 @@ impl Provider for Fake {
             match world.objects.get(name) {
                 Some(object) => {
                     let version = request.prior.identity["version"].as_str();
-                    let attributes = version.and_then(|v| object.versions.get(v)).filter(|_| version != Some(&object.serving));
+                    let attributes =
+                        version.and_then(|v| object.versions.get(v)).filter(|_| version != Some(&object.serving));
                     let attributes = attributes.unwrap_or(&object.attributes).clone();
                     Observation::Present { attributes, readiness: Readiness::Ready }
                 }
@@ -388,9 +390,7 @@ impl Provider for Fake {
             return Found::CannotTell(format!("look at {} in the target's console", act.address));
         }
         match world.done.get(&act.op) {
-            Some((attributes, identity)) => {
-                Found::Done { attributes: attributes.clone(), identity: identity.clone() }
-            }
+            Some((attributes, identity)) => Found::Done { attributes: attributes.clone(), identity: identity.clone() },
             None => Found::NotDone,
         }
     }
@@ -456,7 +456,9 @@ impl Fake {
             }
             Some(Fault::Refused) => Outcome::Rejected(problem(ProblemClass::Invalid, "the target refuses it")),
             Some(Fault::Passing) => Outcome::Rejected(problem(ProblemClass::Transient, "the target is busy")),
-            Some(Fault::Throttled) => Outcome::Rejected(problem(ProblemClass::Throttled, "the target asks to go slower")),
+            Some(Fault::Throttled) => {
+                Outcome::Rejected(problem(ProblemClass::Throttled, "the target asks to go slower"))
+            }
             Some(Fault::NotSent) => Outcome::NotSent(problem(ProblemClass::Transient, "the target was not reached")),
             None | Some(Fault::Wrong) => match world.apply(act) {
                 Ok((mut attributes, identity)) => {

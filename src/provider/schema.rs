@@ -209,6 +209,9 @@ pub struct ProposedChange<'a> {
 /// Computed attributes that can be told when planning, by name.
 pub type Compute = fn(&ProposedChange<'_>) -> Vec<(&'static str, Value)>;
 
+/// What is wrong with the known parts of a configuration: sentences by attribute.
+pub type Validate = fn(&Value) -> Vec<(&'static str, String)>;
+
 /// A type of resource or data source.
 #[derive(Debug, Clone)]
 pub struct ResourceSchema {
@@ -231,7 +234,7 @@ pub struct ResourceSchema {
     /// Computed attributes that can be told when planning.
     pub compute: Option<Compute>,
     /// Checks beyond types: sentences about what is wrong with the known parts of a configuration, by attribute.
-    pub validate: Option<fn(&Value) -> Vec<(&'static str, String)>>,
+    pub validate: Option<Validate>,
     /// Whether a change of the object can only be made by a new object, beyond the attributes' own `replaces`; the sentence
     /// says why (a `local_command` without `update`).
     pub must_replace: Option<fn(prior: &Value, proposed: &Value) -> Option<String>>,

@@ -58,7 +58,8 @@ fn a_command_that_does_not_exist() {
 
 #[test]
 fn sql_with_a_syntax_error() {
-    let sandbox = project("migration \"m\" {\n  database = \"sqlite://../../a.db\"\n  source   = \"../../migrations\"\n}\n");
+    let sandbox =
+        project("migration \"m\" {\n  database = \"sqlite://../../a.db\"\n  source   = \"../../migrations\"\n}\n");
     sandbox.write("migrations/0001_first.up.sql", "CREATE TABLE a (n INTEGER);\n");
     sandbox.write("migrations/0001_first.down.sql", "DROP TABLE a;\n");
     sandbox.write("migrations/0002_second.up.sql", "CREATE TABLE b (n INTEGER);\n\nCREATE TABEL c (n INTEGER);\n");
@@ -138,7 +139,8 @@ fn a_bit_that_flipped_in_the_ledger() {
 fn a_ledger_that_is_gone_is_not_a_new_one() {
     let sandbox = project(FILE);
     goes_through(&sandbox);
-    std::fs::rename(sandbox.project().join("state/local/ledger"), sandbox.project().join("elsewhere")).expect("it is there");
+    std::fs::rename(sandbox.project().join("state/local/ledger"), sandbox.project().join("elsewhere"))
+        .expect("it is there");
     for command in ["plan local", "apply local --auto-approve", "destroy local --auto-approve"] {
         let ran = sandbox.run(command);
         assert!(matches!(ran.code(), Some(1 | 5)), "{command}: {ran:?}");
@@ -224,7 +226,10 @@ fn a_full_disk() {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -f 128; trap '' XFSZ; exec \"$0\" apply local --auto-approve"]);
         let gantry = sandbox.command(&[]);
-        command.arg(gantry.get_program()).current_dir(sandbox.project()).envs(gantry.get_envs().filter_map(|(k, v)| Some((k, v?))));
+        command
+            .arg(gantry.get_program())
+            .current_dir(sandbox.project())
+            .envs(gantry.get_envs().filter_map(|(k, v)| Some((k, v?))));
         let ended = command.output().expect("there is a shell");
         assert!(matches!(ended.status.code(), Some(1 | 7)), "{ended:?}");
         goes_through(&sandbox);

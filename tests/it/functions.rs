@@ -14,10 +14,10 @@ const RECORDED: &str = include_str!("../language/functions.txt");
 const DIFFERENCES: &str = include_str!("../language/differences.txt");
 
 /// The files that the expressions were recorded with.
-struct Files(PathBuf);
+pub(super) struct Files(PathBuf);
 
 impl Files {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/language/files"))
     }
 
@@ -105,7 +105,7 @@ fn evaluate(expression: &str) -> Result<Value, Box<Diagnostic>> {
 }
 
 /// A value as `terraform console` prints it, in one line with escapes.
-fn printed(value: &Value) -> String {
+pub(super) fn printed(value: &Value) -> String {
     let mut out = String::new();
     print(&mut out, value, 0);
     out.replace('\\', "\\\\").replace('\t', "\\t").replace('\r', "\\r").replace('\n', "\\n")
@@ -131,7 +131,7 @@ fn print(out: &mut String, value: &Value, depth: usize) {
         }
         Kind::String(_) => {
             // As Go quotes it.
-            let mut text = show(value);
+            let mut text = show(value).replace("$${", "${").replace("%%{", "%{");
             for (c, escaped) in [('\u{200d}', "\\u200d"), ('\u{200b}', "\\u200b"), ('\u{7f}', "\\x7f")] {
                 text = text.replace(c, escaped);
             }
@@ -186,7 +186,7 @@ fn sentence(detail: &str) -> String {
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn lines(data: &str) -> impl Iterator<Item = Vec<&str>> {
+pub(super) fn lines(data: &str) -> impl Iterator<Item = Vec<&str>> {
     data.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).map(|l| l.split('\t').collect())
 }
 

@@ -133,7 +133,8 @@ fn state(sandbox: &Sandbox) -> Json {
     let shown: Json =
         serde_json::from_str(&sandbox.run("show local --json").succeeds().stdout).expect("show speaks JSON");
     let own = &shown["gantry"];
-    let checks: Vec<Json> = own["checks"].as_array().into_iter().flatten().map(|c| json!([c["address"], c["passed"]])).collect();
+    let checks: Vec<Json> =
+        own["checks"].as_array().into_iter().flatten().map(|c| json!([c["address"], c["passed"]])).collect();
     let mut kept = json!({
         "values": shown["values"], "generation": own["generation"], "versions": own["versions"], "open": own["open"],
         "migrations": own["migrations"], "artifacts": own["artifacts"], "checks": checks,
@@ -327,7 +328,8 @@ fn kill_loop(story: Story) {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let judged = std::panic::catch_unwind(AssertUnwindSafe(|| kill_and_go_on(story, &expected, *point)));
+                    let judged =
+                        std::panic::catch_unwind(AssertUnwindSafe(|| kill_and_go_on(story, &expected, *point)));
                     let fault = match judged {
                         Ok(Ok(())) => continue,
                         Ok(Err(fault)) => fault,

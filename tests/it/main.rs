@@ -4,9 +4,11 @@
 mod support;
 
 mod bad_days;
+mod errors;
 mod functions;
 mod harness;
 mod kill;
+mod language;
 mod local_command;
 mod local_conformance;
 mod local_file;

@@ -156,7 +156,11 @@ fn one_interrupt_lets_finish_what_runs() {
     let sandbox = slow();
     let apply = begun(&sandbox);
     apply.signal(Signal::INT);
-    assert!(eventually(Duration::from_secs(10), || apply.said().to_lowercase().contains("interrupt")), "{}", apply.said());
+    assert!(
+        eventually(Duration::from_secs(10), || apply.said().to_lowercase().contains("interrupt")),
+        "{}",
+        apply.said()
+    );
     sandbox.write("go", "");
     let (code, said) = apply.end();
     assert_eq!(code, Some(7), "{said}");
@@ -174,7 +178,11 @@ fn two_interrupts_leave_at_once() {
     let sandbox = slow();
     let apply = begun(&sandbox);
     apply.signal(Signal::INT);
-    assert!(eventually(Duration::from_secs(10), || apply.said().to_lowercase().contains("interrupt")), "{}", apply.said());
+    assert!(
+        eventually(Duration::from_secs(10), || apply.said().to_lowercase().contains("interrupt")),
+        "{}",
+        apply.said()
+    );
     apply.signal(Signal::INT);
     let (code, said) = apply.end();
     assert_eq!(code, Some(7), "{said}");
@@ -222,9 +230,16 @@ fn a_replica_of_the_old_release_comes_back_as_the_old_release() {
     // What is built now is release 2; what runs is release 1, and stays so when it crashes.
     std::fs::remove_file(sandbox.project().join("build/program")).expect("it was built");
     sandbox.ship("v2");
-    std::fs::copy(sandbox.project().join("shop"), sandbox.project().join("build/program")).expect("the sandbox is writable");
+    std::fs::copy(sandbox.project().join("shop"), sandbox.project().join("build/program"))
+        .expect("the sandbox is writable");
     let blobs = sandbox.project().join("state/local/blobs").display().to_string();
-    let replicas = || sandbox.pids().into_iter().filter(|(_, line)| line.contains(&blobs) || line.contains("blobs/")).collect::<Vec<_>>();
+    let replicas = || {
+        sandbox
+            .pids()
+            .into_iter()
+            .filter(|(_, line)| line.contains(&blobs) || line.contains("blobs/"))
+            .collect::<Vec<_>>()
+    };
     let before = replicas();
     assert_eq!(before.len(), 2, "{before:?}");
     for (pid, _) in &before {

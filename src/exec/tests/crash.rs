@@ -25,7 +25,8 @@ async fn prepared() -> Case {
 fn plan(state: &State, prove: &Value, verify: &Value) -> Plan {
     let mut build = Build::new(state);
     let new = build.act("fake_thing.new", Action::Create, &with(&thing("new", "1"), "secret", secret("s3cret")), &[]);
-    let inner = build.act("fake_inner.of", Action::Create, &object("of", result_of("fake_thing.new", "secret")), &[new]);
+    let inner =
+        build.act("fake_inner.of", Action::Create, &object("of", result_of("fake_thing.new", "secret")), &[new]);
     let kept = build.act("fake_thing.kept", Action::Update, &object("kept", result_of("fake_thing.new", "id")), &[new]);
     let web = object("web", Value::string("2"));
     let stage = build.act("fake_service.web", Action::Stage, &web, &[inner]);
@@ -45,8 +46,7 @@ pub(super) fn secret(text: &str) -> Value {
 /// Runs a plan in processes that die where they are told to, the last one not.
 async fn through(case: &mut Case, plan: impl Fn(&State) -> Plan, deaths: &[Death]) -> (Finished, usize) {
     let plan = &plan(&case.state());
-    let mut died = 0;
-    for death in deaths.iter().copied().map(Some).chain([None]) {
+    for (died, death) in deaths.iter().copied().map(Some).chain([None]).enumerate() {
         case.die_at(death);
         let before = case.state();
         // A run whose last entry had become durable has ended; nothing is left to go on with.
@@ -61,7 +61,6 @@ async fn through(case: &mut Case, plan: impl Fn(&State) -> Plan, deaths: &[Death
         if !case.died() {
             return (finished, died);
         }
-        died += 1;
         assert!(matches!(finished.ending, Ending::Broken(_)), "a dead process tells nothing else");
     }
     unreachable!("the last process does not die");

@@ -40,7 +40,15 @@ async fn a_chain_of_n_steps_costs_n_plus_one_syncs() {
         let finished = case.run(&chain(&State::default(), ty, 5)).await;
         assert_eq!(outcome(&finished), RunOutcome::Verified);
         assert_eq!(case.disk.lock().unwrap().appends, 6, "{ty}");
-        assert_eq!(log(&case)[..4], ["started", &format!("intend {ty}.n0 create"), &format!("done {ty}.n0 create"), &format!("intend {ty}.n1 create")]);
+        assert_eq!(
+            log(&case)[..4],
+            [
+                "started",
+                &format!("intend {ty}.n0 create"),
+                &format!("done {ty}.n0 create"),
+                &format!("intend {ty}.n1 create")
+            ]
+        );
         assert_eq!(log(&case).last().unwrap(), "finished Verified");
         case.check(ty);
     }
@@ -181,13 +189,18 @@ async fn a_failed_check_goes_back_with_its_evidence_kept_before_anything_is_clea
         assert_eq!(finished.failures.len(), 1);
         assert_eq!(finished.failures[0].step, format!("smoke_test.c {step}"));
         let evidence = &finished.failures[0].evidence;
-        assert!(evidence.iter().any(|(name, text)| name == "what the check saw" && text.contains("failed")), "{evidence:?}");
+        assert!(
+            evidence.iter().any(|(name, text)| name == "what the check saw" && text.contains("failed")),
+            "{evidence:?}"
+        );
         // The version that was judged is the one that answers for it.
         let staged = case.disk.lock().unwrap().entries.iter().find_map(|(_, e)| match e {
             Event::StepSucceeded(s) if s.step == "fake_service.web stage" && !s.unwinding => Some(s.result.clone()),
             _ => None,
         });
-        let Some(crate::ledger::event::StepResult::Staged { identity, .. }) = staged else { panic!("nothing was staged") };
+        let Some(crate::ledger::event::StepResult::Staged { identity, .. }) = staged else {
+            panic!("nothing was staged")
+        };
         let log = format!("the log of {identity}");
         assert!(evidence.iter().any(|(name, text)| name == "fake_service.web: log" && *text == log), "{evidence:?}");
         let state = case.state();
@@ -227,7 +240,11 @@ async fn a_way_back_that_fails_or_cannot_be_planned_is_stuck() {
     let plan = rollout(&case.state(), &down, &down);
     let finished = case.run(&plan).await;
     assert_eq!(outcome(&finished), RunOutcome::Stuck);
-    assert!(finished.failures.iter().any(|f| f.unwinding && f.step == "fake_service.web retire 2"), "{:?}", finished.failures);
+    assert!(
+        finished.failures.iter().any(|f| f.unwinding && f.step == "fake_service.web retire 2"),
+        "{:?}",
+        finished.failures
+    );
     case.check("fails");
 }
 

@@ -76,10 +76,9 @@ fn lanes_start_what_there_is_room_for() {
 
 #[test]
 fn a_failure_before_the_commit_waits_for_what_runs_and_goes_back_or_holds() {
-    for (policy, end) in [
-        (Policy::Rollback, Command::Unwind("0 is broken".into())),
-        (Policy::Hold, Command::Hold("0 is broken".into())),
-    ] {
+    for (policy, end) in
+        [(Policy::Rollback, Command::Unwind("0 is broken".into())), (Policy::Hold, Command::Hold("0 is broken".into()))]
+    {
         let steps = nodes(&[(&[], FREE), (&[], FREE), (&[1], FREE)]);
         let mut machine = Machine::new(&steps, &[], policy, false);
         begin(&mut machine);
@@ -133,7 +132,11 @@ fn interrupts_stop_and_then_leave() {
     let mut machine = Machine::new(&steps, &[], Policy::Rollback, false);
     begin(&mut machine);
     machine.on(Happened::Interrupted(1));
-    assert_eq!(machine.on(failed(0)), [Command::Hold("0 is broken".into())], "who stops a run looks before it goes back");
+    assert_eq!(
+        machine.on(failed(0)),
+        [Command::Hold("0 is broken".into())],
+        "who stops a run looks before it goes back"
+    );
 
     let mut machine = Machine::new(&steps, &[], Policy::Rollback, false);
     begin(&mut machine);

@@ -274,7 +274,7 @@ fn going(act: &Act) -> Result<Identity, Problem> {
 
 async fn retire(context: &Context, act: &Act, progress: &dyn Progress) -> Result<Outcome, Trouble> {
     let Identity { service, deployment } = going(act)?;
-    if !directory(context, &service).exists() {
+    if !directory(context, &service).is_there() {
         return Ok(gone());
     }
     let opened = open(context, act)?;
@@ -311,7 +311,7 @@ pub(super) async fn observe(context: &Context, prior: &Prior) -> Observation {
         Err(problem) => return Observation::Unreadable(problem.sentence),
     };
     let directory = directory(context, &identity.service);
-    if !directory.exists() {
+    if !directory.is_there() {
         return Observation::Absent;
     }
     let state = match directory.state() {
@@ -375,7 +375,7 @@ async fn look(context: &Context, act: &Act) -> Result<Found, Problem> {
         _ => going(act)?.service,
     };
     let directory = directory(context, &service);
-    if !directory.exists() {
+    if !directory.is_there() {
         return Ok(if matches!(act.action, Action::Delete | Action::Retire) { gone() } else { Found::NotDone });
     }
     let opened = open(context, act)?;

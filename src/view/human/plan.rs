@@ -227,13 +227,16 @@ fn cannot_be_undone(page: &mut Page, plan: &Plan) {
 
 fn on_failure(plan: &Plan) -> String {
     let name = clean(&plan.environment);
+    if plan.kind == RunKind::Destroy {
+        return "A step that fails leaves the run held: what is gone by then is gone.".to_owned();
+    }
     match (plan.on_failure, plan.base) {
         (OnFailure::Rollback, Some(base)) => {
             format!("If a step or a check fails, the run takes {name} back to generation {base}.")
         }
         (OnFailure::Rollback, None) => "If a step or a check fails, the run removes what it created.".to_owned(),
         (OnFailure::Hold, _) => format!(
-            "If a step or a check fails, the run is held: everything stays as it is then, and `gantry resume {name}` goes on \
+            "If a step or a check fails, the run is held: everything stays as it is then, and `gantry apply {name}` goes on \
              or `gantry rollback {name}` goes back."
         ),
     }

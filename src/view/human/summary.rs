@@ -184,11 +184,11 @@ fn advice(outcome: &str, name: &str, tally: &Tally) -> String {
             "What was seen is kept: gantry show {name}{generation}\nPut the cause right, then: gantry apply {name}"
         ),
         "held" => format!(
-            "What stands now:   gantry show {name}\nTo go on:          gantry resume {name}\nTo go back:        gantry rollback {name}"
+            "What stands now:                         gantry show {name}\nPut the cause right, then go on with:    gantry apply {name}\nOr go back with:                         gantry rollback {name}"
         ),
         "stuck" => format!(
             "A person is needed. What is half done, and what to look at: gantry show {name}\n\
-             When that is put right: gantry resume {name}"
+             When that is put right: gantry apply {name}"
         ),
         _ => format!("To go on: gantry resume {name}"),
     }

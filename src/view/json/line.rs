@@ -64,7 +64,7 @@ pub fn diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) -> Json {
             "snippet".into(),
             json!({
                 "context": null,
-                "code": place.text,
+                "code": place.masked(),
                 "start_line": place.line,
                 "highlight_start_offset": place.start,
                 "highlight_end_offset": place.end,

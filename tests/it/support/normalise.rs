@@ -13,6 +13,15 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         // Shorter identities and shortened digests; a decimal number of that length is none of ours.
         (r"\b[0-9a-f]{12,63}\b", "{id}"),
         (r"\bpid \d+", "pid {pid}"),
+        (r"\bprocess \d+ with PORT \d+", "process {pid} with PORT {port}"),
+        (r"127\.0\.0\.1:\d+", "127.0.0.1:{another}"),
+        (r"\bin \d+(\.\d+)? (ms|s)\b", "in {duration}"),
+        (r"\bafter \d+ attempts\b", "after {n} attempts"),
+        (r"\(\d+ attempts\)", "({n} attempts)"),
+        (r"\bafter \d+\.\d s( to \d+\.\d s, \d+ times shown here,)?", "after {duration}"),
+        (r"\b[a-z]+-[0-9a-f]{10}\b", "{id}"),
+        (r"\(\d+ bytes\)", "({n} bytes)"),
+        (r"\} +\d+(\.\d+)?(ms|s) ", "} {duration} "),
         // Only where time was measured: a duration that is part of the configuration stays.
         (r"\b(?P<word>after|took|in|for) (\d+(\.\d+)?(ms|µs|s|m|h) ?)+", "$word {duration}"),
     ]
@@ -28,6 +37,9 @@ pub(crate) fn normalise(text: &str, own: &[(String, String)]) -> String {
     let named = own.into_iter().fold(text.to_owned(), |text, (found, name)| replace(&text, found, name));
     let replaced = PATTERNS.iter().fold(named, |text, (pattern, name)| pattern.replace_all(&text, *name).into_owned());
     let mut lines: Vec<&str> = replaced.lines().map(str::trim_end).collect();
+    // How often something was said again in the time that a machine had is no part of what is expected.
+    lines.retain(|line| !line.ends_with("s elapsed]"));
+    lines.dedup();
     while lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();
     }

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! What follows a `$` line is what is seen, both outputs in their order, up to the next line that begins with `$ ` or
-//! `# `; `[exit 3]` at its end where the exit code is not 0. `{port}`, `{port_NAME}`, `{project}` and `{sandbox}` stand for
+//! `# `; output that begins like that is marked with a `\\`. Of what `apply`, `plan --out` and their like show, the plan is left out.
+//! `[exit 3]` stands at its end where the exit code is not 0. `{port}`, `{port_NAME}`, `{project}` and `{sandbox}` stand for
 //! what they name, `{time}`, `{digest}`, `{id}`, `{pid}` and `{duration}` for what differs. `GANTRY_BLESS=1` rewrites the
 //! file with what was seen.
 
@@ -123,6 +124,10 @@ fn run(sandbox: &Sandbox, typed: &str) -> String {
         ["gantry", arguments @ ..] => {
             let ran = sandbox.run_as_seen(arguments);
             let mut seen = sandbox.normalise(&ran.stdout);
+            let command = arguments.iter().find(|a| !a.starts_with('-'));
+            if !matches!(command, Some(&"plan" | &"show")) || arguments.contains(&"--out") {
+                seen = without_plan(&seen);
+            }
             if ran.code() != Some(0) {
                 let end = ran.code().map_or("[killed]".to_owned(), |code| format!("[exit {code}]"));
                 seen = if seen.is_empty() { end } else { format!("{seen}\n{end}") };
@@ -138,7 +143,18 @@ fn run(sandbox: &Sandbox, typed: &str) -> String {
     if !seen.is_empty() {
         seen.push('\n');
     }
-    seen
+    // A line of output that reads like a line of the scenario is marked as output.
+    let marked = |line: &str| {
+        if line.starts_with("# ") || line.starts_with("$ ") { format!("\\{line}\n") } else { format!("{line}\n") }
+    };
+    seen.lines().map(marked).collect()
+}
+
+/// What a changing command shows, without the plan: scenarios that are about plans run `gantry plan`.
+fn without_plan(seen: &str) -> String {
+    let Some(start) = seen.find("Gantry will ") else { return seen.to_owned() };
+    let Some(end) = seen[start..].find("\nPlan: ") else { return seen.to_owned() };
+    format!("{}(the plan)\n{}", &seen[..start], &seen[start + end + 1..])
 }
 
 fn ask(sandbox: &Sandbox, method: &str, place: &str, body: &str) -> String {

@@ -315,7 +315,7 @@ impl Service {
         loop {
             tokio::time::sleep(TEND).await;
             idle = if self.held().is_idle() { idle + 1 } else { 0 };
-            if !self.directory.exists() || idle > IDLE_MAX {
+            if !self.directory.is_there() || idle > IDLE_MAX {
                 return;
             }
             let (known, closed) = {

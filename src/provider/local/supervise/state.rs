@@ -103,7 +103,7 @@ impl Directory {
         self.0.join(name)
     }
 
-    pub(in super::super) fn exists(&self) -> bool {
+    pub(in super::super) fn is_there(&self) -> bool {
         fs::kind(&self.file("service.json")).is_some()
     }
 

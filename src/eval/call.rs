@@ -1,0 +1,168 @@
+//! Calls of functions.
+
+use std::sync::Arc;
+
+use super::Term;
+use super::evaluate::{Evaluated, Evaluator, Locals, over_budget, shown};
+use super::functions::{self, CallContext, FunctionError};
+use crate::diag::{Diagnostic, Span};
+use crate::value::{Kind, Marks, Type, Value, convert};
+
+/// The functions whose values are drawn once at apply.
+const DRAWN: [&str; 3] = ["timestamp", "uuid", "bcrypt"];
+
+impl Evaluator<'_> {
+    pub(super) fn call(
+        &self,
+        name: &Arc<str>,
+        name_span: Span,
+        arguments: &[Arc<Term>],
+        expand: bool,
+        span: Span,
+        locals: Option<&Locals<'_>>,
+    ) -> Evaluated {
+        let plain = name.strip_prefix("core::").unwrap_or(name);
+        match plain {
+            "try" => return self.call_try(arguments, span, locals),
+            "can" => return self.call_can(arguments, span, locals),
+            _ => {}
+        }
+        let Some(function) = functions::find(plain) else {
+            let known = functions::names().chain(["try", "can"]);
+            let detail = format!("There is no function named \"{name}\".");
+            let hint = crate::diag::did_you_mean(name, known);
+            return Err(Box::new(Diagnostic::error("Call to unknown function", detail).at(name_span).hint_opt(hint)));
+        };
+        let mut values = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            values.push((self.eval(argument, locals)?, argument.span));
+        }
+        if expand && let Some((last, at)) = values.pop() {
+            let Some(items) = expanded(&last, at)? else {
+                return Ok(Value::opaque(Type::Any).mark(last.marks));
+            };
+            values.extend(items.into_iter().map(|v| (v.mark(last.marks), at)));
+        }
+        self.apply(function, &values, span)
+    }
+
+    fn apply(&self, function: &functions::Function, values: &[(Value, Span)], span: Span) -> Evaluated {
+        let failed = |argument: Option<usize>, message: &str| {
+            let parameter = argument.and_then(|i| function.parameters.get(i).or(function.variadic.as_ref()));
+            let at = argument.and_then(|i| values.get(i)).map_or(span, |(_, s)| *s);
+            let (summary, detail) = match parameter {
+                Some(p) => {
+                    ("Invalid function argument", format!("Invalid value for \"{}\" parameter: {message}.", p.name))
+                }
+                None => {
+                    ("Error in function call", format!("Call to function \"{}\" failed: {message}.", function.name))
+                }
+            };
+            Box::new(Diagnostic::error(summary, detail).at(at))
+        };
+        let wanted = function.parameters.len();
+        if values.len() < wanted || (values.len() > wanted && function.variadic.is_none()) {
+            return Err(wrong_number(function, values.len(), span));
+        }
+        let mut marks = Marks::NONE;
+        let mut unknown = false;
+        let mut prepared = Vec::with_capacity(values.len());
+        for (i, (value, _)) in values.iter().enumerate() {
+            let Some(parameter) = function.parameters.get(i).or(function.variadic.as_ref()) else { break };
+            let invalid = |why: &str| {
+                let at = values.get(i).map_or(span, |(_, s)| *s);
+                let detail = format!("Invalid value for \"{}\" parameter: {why}.", parameter.name);
+                Box::new(Diagnostic::error("Invalid function argument", detail).at(at).hint_opt(shown(value)))
+            };
+            let mut value = convert(value, &parameter.ty).map_err(|e| invalid(&e.to_string()))?;
+            if value.is_null() && !parameter.null {
+                return Err(invalid("argument must not be null"));
+            }
+            if !parameter.marked {
+                let (plain, m) = value.unmark_deep();
+                marks = marks.union(m);
+                value = plain;
+            }
+            unknown |= !parameter.unknown && !value.is_wholly_known();
+            prepared.push(value);
+        }
+        if unknown {
+            // Parameters that keep their marks keep them for the function, which is not called here.
+            let marks = prepared.iter().fold(marks, |marks, v| marks.union(v.marks_deep()));
+            let types: Vec<Type> = prepared.iter().map(Value::ty).collect();
+            return Ok(Value::opaque((function.result)(&types)).mark(marks));
+        }
+        let spend = |units: u64| {
+            let used_up = || FunctionError { argument: None, message: over_budget().detail };
+            if self.budget.spend(units) { Ok(()) } else { Err(used_up()) }
+        };
+        // Two calls in one expression draw two values, so the place tells them apart.
+        let site = match DRAWN.contains(&function.name) {
+            true => format!("{}@{}", self.site, span.start),
+            false => String::new(),
+        };
+        let context = CallContext { host: self.host, spend: &spend, site: &site };
+        let value = (function.call)(&context, &prepared).map_err(|e| {
+            // The marks are off, so that the function does not know that its argument is not to be shown.
+            let sensitive = marks.is_sensitive();
+            failed(
+                e.argument,
+                if sensitive { "the reason is not shown, for an argument is sensitive" } else { &e.message },
+            )
+        })?;
+        Ok(value.mark(marks))
+    }
+
+    fn call_try(&self, arguments: &[Arc<Term>], span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
+        let mut last = None;
+        for argument in arguments {
+            match self.eval(argument, locals) {
+                // An expression that is not wholly known may still fail at apply, so its successors stay in play.
+                Ok(value) if value.is_wholly_known() => return Ok(value),
+                Ok(value) => return Ok(Value::opaque(Type::Any).mark(value.marks_deep())),
+                Err(e) => last = Some(e),
+            }
+        }
+        let detail = match last {
+            Some(e) => format!("No argument of \"try\" has a value; the last one failed: {}", e.detail),
+            None => "Function \"try\" needs at least one argument.".into(),
+        };
+        Err(Box::new(Diagnostic::error("Error in function call", detail).at(span)))
+    }
+
+    fn call_can(&self, arguments: &[Arc<Term>], span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
+        let [argument] = arguments else {
+            let detail = "Function \"can\" expects exactly 1 argument.";
+            return Err(Box::new(Diagnostic::error("Error in function call", detail).at(span)));
+        };
+        match self.eval(argument, locals) {
+            Ok(value) if value.is_wholly_known() => Ok(Value::bool(true)),
+            Ok(_) => Ok(Value::opaque(Type::Bool)),
+            Err(_) => Ok(Value::bool(false)),
+        }
+    }
+}
+
+fn wrong_number(function: &functions::Function, given: usize, span: Span) -> Box<Diagnostic> {
+    let wanted = function.parameters.len();
+    let needs = function.variadic.as_ref().map_or("", |_| "at least ");
+    let detail = format!(
+        "Function \"{}\" expects {needs}{wanted} argument{}, but {given} {} given.",
+        function.name,
+        if wanted == 1 { "" } else { "s" },
+        if given == 1 { "was" } else { "were" },
+    );
+    let summary = if given < wanted { "Not enough function arguments" } else { "Too many function arguments" };
+    Box::new(Diagnostic::error(summary, detail).at(span))
+}
+
+fn expanded(value: &Value, span: Span) -> Result<Option<Vec<Value>>, Box<Diagnostic>> {
+    match &value.kind {
+        Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => Ok(Some(items.to_vec())),
+        Kind::Unknown(_) => Ok(None),
+        _ => {
+            let detail = "The value in front of \"...\" must be a list, set or tuple.";
+            Err(Box::new(Diagnostic::error("Invalid expanding argument value", detail).at(span)))
+        }
+    }
+}
