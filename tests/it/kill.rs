@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
-use super::support::{Sandbox, eventually};
+use super::support::{Sandbox, eventually, http};
 
 /// How many worlds are killed at once.
 const WORKERS: usize = 3;
@@ -33,7 +33,13 @@ struct Story {
     sample: usize,
 }
 
-const SMALL: &str = "environments/local/main.hcl";
+const MAIN: &str = "environments/local/main.hcl";
+
+const APPLY: &str = "apply local --auto-approve";
+
+const ROLLBACK: &str = "rollback local --to 1 --auto-approve";
+
+const DESTROY: &str = "destroy local --auto-approve";
 
 /// Gives the small project another content, another migration, and a check that fails if it is to.
 fn change(sandbox: &Sandbox, fails: bool) {
@@ -44,8 +50,8 @@ smoke_test "end" {
   depends_on = [local_file.second, local_command.once, migration.schema]
 }
 "#;
-    let text = sandbox.read(SMALL).replace("\"one\"", "\"two\"");
-    sandbox.write(SMALL, &format!("{text}{}", smoke.replace("CHECK", check)));
+    let text = sandbox.read(MAIN).replace("\"one\"", "\"two\"");
+    sandbox.write(MAIN, &format!("{text}{}", smoke.replace("CHECK", check)));
 }
 
 fn small_migrations(sandbox: &Sandbox, numbers: std::ops::RangeInclusive<u32>) {
@@ -65,7 +71,7 @@ fn small() -> Sandbox {
 
 fn small_deployed() -> Sandbox {
     let sandbox = small();
-    drop(sandbox.run("apply local --auto-approve").succeeds());
+    drop(sandbox.run(APPLY).succeeds());
     sandbox
 }
 
@@ -89,42 +95,49 @@ fn small_failing_first() -> Sandbox {
     sandbox
 }
 
+/// The shop with a word in place of its program's digest as the build's trigger: sixteen megabytes that are hashed by every
+/// command tell nothing here and take most of the time.
 fn shop() -> Sandbox {
-    Sandbox::shop().with_crash_points()
+    let sandbox = Sandbox::shop().with_crash_points();
+    sandbox.write(MAIN, &sandbox.read(MAIN).replace("filesha256(\"${path.project}/shop\")", "\"v1\""));
+    sandbox
 }
 
 fn shop_deployed() -> Sandbox {
     let sandbox = shop();
-    drop(sandbox.run("apply local --auto-approve").succeeds());
+    drop(sandbox.run(APPLY).succeeds());
     sandbox
+}
+
+/// Another release with the migration that it needs.
+fn release(sandbox: &Sandbox, variant: &str) {
+    sandbox.ship(variant);
+    sandbox.migrations(&["0003"]);
+    sandbox.write(MAIN, &sandbox.read(MAIN).replace("\"v1\"", &format!("\"{variant}\"")));
 }
 
 fn shop_update() -> Sandbox {
     let sandbox = shop_deployed();
-    sandbox.ship("v2");
-    sandbox.migrations(&["0003"]);
+    release(&sandbox, "v2");
     sandbox
 }
 
 fn shop_never_healthy() -> Sandbox {
     let sandbox = shop_deployed();
-    sandbox.ship("v2-health");
-    sandbox.migrations(&["0003"]);
-    let path = "environments/local/main.hcl";
-    sandbox.write(path, &sandbox.read(path).replace("\"3s\"", "\"400ms\""));
+    release(&sandbox, "v2-health");
+    sandbox.write(MAIN, &sandbox.read(MAIN).replace("\"3s\"", "\"400ms\""));
     sandbox
 }
 
 fn shop_fails_after_the_switch() -> Sandbox {
     let sandbox = shop_deployed();
-    sandbox.ship("v2-orders");
-    sandbox.migrations(&["0003"]);
+    release(&sandbox, "v2-orders");
     sandbox
 }
 
 fn shop_two_releases() -> Sandbox {
     let sandbox = shop_update();
-    drop(sandbox.run("apply local --auto-approve").succeeds());
+    drop(sandbox.run(APPLY).succeeds());
     sandbox
 }
 
@@ -346,7 +359,7 @@ fn kill_loop(story: Story) {
 }
 
 macro_rules! stories {
-    ($($name:ident: $prepare:ident, $command:literal, exit $code:literal, sample $sample:literal;)*) => {
+    ($($name:ident: $prepare:ident, $command:ident, exit $code:literal, sample $sample:literal;)*) => {
         $(
             #[test]
             fn $name() {
@@ -357,15 +370,54 @@ macro_rules! stories {
 }
 
 stories! {
-    first_deployment_of_the_small: small, "apply local --auto-approve", exit 0, sample 14;
-    update_of_the_small: small_update, "apply local --auto-approve", exit 0, sample 8;
-    unwind_of_the_small: small_failing, "apply local --auto-approve", exit 3, sample 8;
-    unwind_of_the_first_deployment: small_failing_first, "apply local --auto-approve", exit 3, sample 6;
-    destroy_of_the_small: small_deployed, "destroy local --auto-approve", exit 0, sample 5;
-    first_deployment_of_the_shop: shop, "apply local --auto-approve", exit 0, sample 5;
-    update_of_the_shop: shop_update, "apply local --auto-approve", exit 0, sample 6;
-    unwind_before_the_switch: shop_never_healthy, "apply local --auto-approve", exit 3, sample 4;
-    unwind_after_the_switch: shop_fails_after_the_switch, "apply local --auto-approve", exit 3, sample 4;
-    rollback_of_the_shop: shop_two_releases, "rollback local --to 1 --auto-approve", exit 0, sample 4;
-    destroy_of_the_shop: shop_deployed, "destroy local --auto-approve", exit 0, sample 3;
+    first_deployment_of_the_small: small, APPLY, exit 0, sample 14;
+    update_of_the_small: small_update, APPLY, exit 0, sample 8;
+    unwind_of_the_small: small_failing, APPLY, exit 3, sample 8;
+    unwind_of_the_first_deployment: small_failing_first, APPLY, exit 3, sample 6;
+    destroy_of_the_small: small_deployed, DESTROY, exit 0, sample 5;
+    first_deployment_of_the_shop: shop, APPLY, exit 0, sample 5;
+    update_of_the_shop: shop_update, APPLY, exit 0, sample 6;
+    unwind_before_the_switch: shop_never_healthy, APPLY, exit 3, sample 4;
+    unwind_after_the_switch: shop_fails_after_the_switch, APPLY, exit 3, sample 4;
+    rollback_of_the_shop: shop_two_releases, ROLLBACK, exit 0, sample 4;
+    destroy_of_the_shop: shop_deployed, DESTROY, exit 0, sample 3;
+}
+
+/// How often the shop is killed from outside.
+const ROUNDS: usize = 10;
+
+#[test]
+fn kills_from_outside_at_any_time() {
+    let sandbox = Sandbox::shop();
+    sandbox.migrations(&["0003"]);
+    let mut killed = 0;
+    for round in 0..ROUNDS {
+        let (variant, version) = if round % 2 == 0 { ("v1", "1") } else { ("v2", "2") };
+        sandbox.ship(variant);
+        let mut apply = sandbox.command(&words(APPLY));
+        let null = || std::process::Stdio::null();
+        let mut child = apply.stdout(null()).stderr(null()).spawn().expect("gantry can be started");
+        let until = Duration::from_millis(rand(2500));
+        let over = eventually(until, || child.try_wait().expect("it is our child").is_some());
+        let _ = child.kill();
+        killed += usize::from(!over && child.wait().expect("it is our child").code().is_none());
+        let again = sandbox.run(APPLY);
+        assert_eq!(again.code(), Some(0), "round {round} after {until:?}: {}{}", again.stdout, again.stderr);
+        drop(sandbox.run("plan local --detailed-exitcode").succeeds());
+        drop(sandbox.run("state verify local").succeeds());
+        let answer = http::get(sandbox.port("port"), "/products").expect("it serves");
+        assert_eq!(answer.header("shop-version"), Some(version), "round {round} after {until:?}");
+        let three = || sandbox.processes().len() == 3;
+        let what = "one supervisor and two replicas run";
+        assert!(eventually(Duration::from_secs(10), three), "{what}: {:#?}", sandbox.processes());
+    }
+    assert!(killed > ROUNDS / 3, "only {killed} of {ROUNDS} were killed");
+    drop(sandbox.run(DESTROY).succeeds());
+    assert!(eventually(Duration::from_secs(5), || sandbox.processes().is_empty()), "{:#?}", sandbox.processes());
+}
+
+/// A random number below a bound.
+fn rand(bound: u64) -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(bound) % bound
 }
