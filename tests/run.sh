@@ -36,6 +36,7 @@ END
 fi
 
 tests/build-shops.sh
+tests/build-crash.sh
 cargo build --locked --all-targets
 
 log="$(mktemp)"

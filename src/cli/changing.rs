@@ -10,6 +10,7 @@ use super::exit_code;
 use super::root::Context;
 use super::shell::{Shell, now};
 use crate::addr::Address;
+use crate::diag::{Diagnostic, SourceMap};
 use crate::event::{RunEvent, Watcher};
 use crate::ops::Finished;
 use crate::ops::LeaseRecord;
@@ -126,14 +127,14 @@ impl Carrying {
             lock_timeout,
             parallelism: self.parallelism,
             watcher: Arc::clone(watcher) as Arc<dyn Watcher>,
-            interrupts: interrupts(Arc::clone(watcher)),
+            interrupts: interrupts(),
             project: self.project.clone(),
         })
     }
 }
 
-/// Counts SIGINT and SIGTERM.
-fn interrupts(watcher: Arc<RunView>) -> tokio::sync::watch::Receiver<u8> {
+/// Counts SIGINT, SIGTERM and SIGHUP. Whoever takes notice of them says so.
+fn interrupts() -> tokio::sync::watch::Receiver<u8> {
     let (tell, told) = tokio::sync::watch::channel(0_u8);
     tokio::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};
@@ -149,7 +150,6 @@ fn interrupts(watcher: Arc<RunView>) -> tokio::sync::watch::Receiver<u8> {
                 _ = hangup.recv() => {}
             }
             tell.send_modify(|n| *n = n.saturating_add(1));
-            watcher.event(RunEvent::Interrupted { again: *tell.borrow() > 1 });
         }
     });
     told
@@ -288,11 +288,17 @@ pub(super) fn run_ended(context: &Context, environment: &str, view: &RunView, ra
             if ran.verified() {
                 stream.outputs(outputs);
             }
+            if let Some(why) = ran.left() {
+                let unfinished = Diagnostic::error("Run not finished", why);
+                stream.diagnostic(&unfinished, &SourceMap::default());
+            }
             stream.summary(ran.plan.kind);
             stream.finish();
         }
         RunView::Human(view) => {
-            let tally = view.finish();
+            let mut tally = view.finish();
+            // A run that was left has no end in the ledger, but a reason.
+            tally.outcome.get_or_insert_with(|| (String::new(), ran.finished.sentence.clone()));
             shell.out(&human::summary(ran.plan.kind, environment, &tally, shell.out_style()));
             if ran.verified() && !outputs.is_empty() && ran.plan.kind != RunKind::Destroy {
                 shell.out(&format!("\nOutputs:\n\n{}", human::outputs(outputs)));

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::error::{Failure, FailureKind, Result, sentence};
 use super::planning::{self, Draft, Fresh, Planning};
 use super::records::{self, Records};
-use super::run::{Changing, Opened, Ran};
+use super::run::{Changing, Opened, Ran, unless_interrupted};
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::VarArg;
@@ -179,7 +179,7 @@ async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judg
     if let Some(ran) = go_on(opened, &draft, how, judge, wanted.options.kind).await? {
         return Ok(Applied::Ran(Box::new(ran)));
     }
-    let plan = opened.planning().plan(&mut draft, &opened.state).await?;
+    let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
     let made = Made { plan, draft, state: opened.state.clone(), warnings };
     carry_out(opened, made, wanted, how, judge, None).await
 }
@@ -211,7 +211,7 @@ async fn go_on(
         return Ok(None);
     }
     let ran = opened.resume(how, &old, plan).await?;
-    if same || !ran.verified() {
+    if same || !ran.is_settled() {
         return Ok(Some(ran));
     }
     judge.ended_interrupted(&ran.finished);
@@ -394,13 +394,9 @@ async fn rollback_opened(
 ) -> Result<Applied> {
     let current = super::planning::open(&opened.workspace, &wanted.variables, Options::default());
     let now = current.map(|(d, _)| d.variables).unwrap_or_default();
-    if opened.state.open.is_some() {
-        let fresh = Fresh { variables: &now };
-        if let Some((old, plan)) = opened.interrupted(&fresh).await? {
-            judge.found_interrupted(&opened.state, false);
-            let finished = opened.abandon(how, &old, &plan).await?;
-            judge.ended_interrupted(&finished);
-        }
+    let fresh = Fresh { variables: &now };
+    if let Some(ran) = go_on_back(opened, &fresh, to, how, judge).await? {
+        return Ok(Applied::Ran(Box::new(ran)));
     }
     let target = pick_generation(&opened.state, to)?;
     let json = records::blob_json(opened.backend(), &target.inputs).await?;
@@ -418,9 +414,36 @@ async fn rollback_opened(
         to_generation: Some(target.number),
         ..wanted.options.clone()
     };
-    let plan = opened.planning().plan(&mut draft, &opened.state).await?;
+    let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
     let made = Made { plan, draft, state: opened.state.clone(), warnings: Diagnostics::default() };
     carry_out(opened, made, wanted, how, judge, None).await
+}
+
+/// Goes on with an interrupted run if it is the rollback that is asked for, or only goes forward or back any more; else ends
+/// it as held.
+async fn go_on_back(
+    opened: &mut Opened,
+    fresh: &Fresh<'_>,
+    to: Option<u64>,
+    how: &Changing,
+    judge: &mut dyn Judge,
+) -> Result<Option<Ran>> {
+    let Some(open) = opened.state.open.clone() else { return Ok(None) };
+    let Some((old, plan)) = opened.interrupted(fresh).await? else { return Ok(None) };
+    let same = open.started.kind == RunKind::Rollback && (to.is_none() || to == old.options.to_generation);
+    let goes_on = same || open.unwinding.is_some() || open.committed;
+    judge.found_interrupted(&opened.state, goes_on);
+    if !goes_on {
+        let finished = opened.abandon(how, &old, &plan).await?;
+        judge.ended_interrupted(&finished);
+        return Ok(None);
+    }
+    let ran = opened.resume(how, &old, plan).await?;
+    if same || !ran.is_settled() {
+        return Ok(Some(ran));
+    }
+    judge.ended_interrupted(&ran.finished);
+    Ok(None)
 }
 
 /// The migrations that stand applied and did not at the end of a generation, newest first, where the way down is open.
@@ -510,7 +533,7 @@ pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge
             return Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"));
         }
         let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
-        let plan = opened.planning().plan(&mut draft, &opened.state).await?;
+        let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
         let made = Made { plan, draft, state: opened.state.clone(), warnings };
         if made.plan.steps.is_empty() {
             return Ok(Applied::Nothing(Box::new(made)));

@@ -35,10 +35,12 @@ impl RunJournal {
 }
 
 fn told(e: &LedgerError) -> JournalError {
-    let text = match std::error::Error::source(e) {
-        Some(source) => format!("{e}: {source}"),
-        None => e.to_string(),
-    };
+    let mut text = e.to_string();
+    let mut source = std::error::Error::source(e);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
     match e {
         LedgerError::Fenced { .. } | LedgerError::Moved { .. } => JournalError::Fenced(text),
         LedgerError::Unknown { .. } => JournalError::Unknown(text),

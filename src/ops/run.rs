@@ -81,8 +81,9 @@ impl Opened {
         let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(&workspace.state));
         let clock: Arc<dyn crate::ports::clock::Clock> = Arc::new(crate::ports::clock::SystemClock);
         let terms = Terms::default();
-        let lease = lease::acquire(Arc::clone(&backend), clock, &how.command, terms, how.lock_timeout, waiting).await?;
-        let opened = Self::with_lease(workspace, how, backend).await;
+        let lease = lease::acquire(Arc::clone(&backend), clock, &how.command, terms, how.lock_timeout, waiting);
+        let lease = unless_interrupted(how, async { Ok(lease.await?) }).await.map_err(not_begun)?;
+        let opened = Self::with_lease(workspace, how, backend).await.map_err(not_begun);
         match opened {
             Ok(opened) => Ok(Self { lease: Some(lease), ..opened }),
             Err(e) => {
@@ -151,7 +152,7 @@ impl Opened {
     pub async fn run(&mut self, how: &Changing, plan: Plan, draft: &Draft, plan_file: Option<String>) -> Result<Ran> {
         let saved = draft.save(&self.workspace.name, &self.key);
         let bytes = serde_json::to_vec(&saved).expect("invariant: saved inputs are plain data");
-        let inputs = self.backend.put_blob(bytes).await?;
+        let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
         let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
         let started = RunStarted {
             kind: plan.kind,
@@ -303,6 +304,47 @@ impl Ran {
     #[must_use]
     pub fn verified(&self) -> bool {
         self.finished.ending == Ending::Ended(RunOutcome::Verified)
+    }
+}
+
+impl Ran {
+    /// Why the run has no end yet, if it has none.
+    #[must_use]
+    pub fn left(&self) -> Option<&str> {
+        (!matches!(self.finished.ending, Ending::Ended(_))).then_some(&*self.finished.sentence)
+    }
+
+    /// Whether it ended with everything serving or back at its base: what is asked for now can be planned.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.finished.ending, Ending::Ended(RunOutcome::Verified | RunOutcome::RolledBack))
+    }
+}
+
+/// A ledger that cannot be written stops a run that is on; where none has begun, nothing was changed.
+fn not_begun(failure: Failure) -> Failure {
+    match failure.kind {
+        FailureKind::Unfinished => Failure { kind: FailureKind::Error, ..failure },
+        _ => failure,
+    }
+}
+
+/// Waits for something that changes nothing, unless the user asks to stop: the signals are taken, so nobody else ends the
+/// process.
+///
+/// # Errors
+/// What the work fails with; when it was interrupted.
+pub(super) async fn unless_interrupted<T>(how: &Changing, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    let mut interrupts = how.interrupts.clone();
+    let interrupted = async {
+        if interrupts.wait_for(|times| *times > 0).await.is_err() {
+            // Nobody counts them any more.
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = interrupted => Err(Failure::error("Interrupted", "The command was interrupted before it changed anything.")),
     }
 }
 

@@ -3,10 +3,12 @@
 
 mod support;
 
+mod bad_days;
 mod docs;
 mod errors;
 mod functions;
 mod harness;
+mod kill;
 mod language;
 mod local_command;
 mod local_conformance;
@@ -16,6 +18,8 @@ mod local_support;
 mod migrate;
 mod oci;
 mod probe;
+mod properties;
 mod sample;
 mod scenarios;
 mod shop;
+mod update;

@@ -35,6 +35,46 @@ pub(crate) fn post(port: u16, path: &str, body: &str) -> io::Result<Answer> {
     request("POST", port, path, body)
 }
 
+/// A customer who keeps his connection, and opens another only where the server said that it closes this one.
+pub(crate) struct Kept {
+    port: u16,
+    stream: Option<TcpStream>,
+}
+
+impl Kept {
+    pub(crate) fn new(port: u16) -> Self {
+        Self { port, stream: None }
+    }
+
+    pub(crate) fn request(&mut self, method: &str, path: &str, body: &str) -> io::Result<Answer> {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)), PATIENCE)?,
+        };
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let (port, length) = (self.port, body.len());
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(format!("{head}{body}").as_bytes())?;
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4096];
+        let answer = loop {
+            let count = stream.read(&mut buffer)?;
+            if count == 0 {
+                let seen = String::from_utf8_lossy(&bytes).into_owned();
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("no whole answer: {seen:?}")));
+            }
+            bytes.extend_from_slice(&buffer[..count]);
+            if let Some(answer) = parse(&bytes) {
+                break answer;
+            }
+        };
+        if answer.header("connection") != Some("close") {
+            self.stream = Some(stream);
+        }
+        Ok(answer)
+    }
+}
+
 /// Sends a request to this machine and reads the answer to its end.
 pub(crate) fn request(method: &str, port: u16, path: &str, body: &str) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;

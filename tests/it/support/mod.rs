@@ -16,4 +16,19 @@ mod sandbox;
 pub(crate) mod scenario;
 
 pub(crate) use load::Load;
-pub(crate) use sandbox::{Sandbox, shop_variant};
+pub(crate) use sandbox::{Ran, Sandbox, shop_variant};
+
+/// Waits until something holds, looking often; says whether it did within the time.
+#[expect(clippy::disallowed_methods, reason = "tests read the clock")]
+pub(crate) fn eventually(most: std::time::Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let start = std::time::Instant::now();
+    loop {
+        if holds() {
+            return true;
+        }
+        if start.elapsed() > most {
+            return false;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

@@ -63,6 +63,12 @@ impl Sandbox {
         self
     }
 
+    /// The `gantry` that can be killed at its crash points.
+    pub(crate) fn with_crash_points(mut self) -> Self {
+        self.program = vec![crash_binary().into()];
+        self
+    }
+
     /// One more environment variable for every command, as in `with("GANTRY_CRASH_AT", "7")`.
     pub(crate) fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.variables.push((name.into(), value.into()));
@@ -190,10 +196,15 @@ impl Sandbox {
 
     /// Runs `gantry` with these arguments to its end, within [`PATIENCE`].
     pub(crate) fn run_all(&self, arguments: &[&str]) -> Ran {
+        self.run_in(&[], arguments)
+    }
+
+    /// The same with more environment variables.
+    pub(crate) fn run_in(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
         let (out, out_pipe) = std::io::pipe().expect("a pipe can be made");
         let (err, err_pipe) = std::io::pipe().expect("a pipe can be made");
         let mut command = self.command(arguments);
-        command.stdout(out_pipe).stderr(err_pipe);
+        command.stdout(out_pipe).stderr(err_pipe).envs(variables.iter().copied());
         let shown = format!("gantry {}", arguments.join(" "));
         let (out, err) = (collect(out), collect(err));
         let status = wait(command, &shown);
@@ -209,6 +220,16 @@ impl Sandbox {
         let seen = collect(seen);
         let status = wait(command, &shown);
         Ran { command: shown.clone(), status, stdout: finish(&seen, &shown), stderr: String::new() }
+    }
+
+    /// Leaves the files for a person to look at.
+    pub(crate) fn keep(mut self) {
+        self.folder.disable_cleanup(true);
+    }
+
+    /// The processes that run in this sandbox now, with their command lines.
+    pub(crate) fn pids(&self) -> Vec<(Pid, String)> {
+        processes::of(&self.root)
     }
 
     /// The command lines of what runs in this sandbox now.
@@ -244,6 +265,11 @@ impl Ran {
         self.status.code()
     }
 
+    /// The signal that ended it.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        std::os::unix::process::ExitStatusExt::signal(&self.status)
+    }
+
     /// Requires an exit code; what the command said is shown where it had another one.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
@@ -268,11 +294,21 @@ impl Ran {
 
 /// The built program of a variant of the shop.
 pub(crate) fn shop_variant(name: &str) -> PathBuf {
-    let gantry = Path::new(env!("CARGO_BIN_EXE_gantry"));
-    let target = gantry.ancestors().nth(2).expect("cargo puts a program into target/PROFILE");
-    let path = target.join("shops").join(name);
+    let path = target_folder().join("shops").join(name);
     assert!(path.is_file(), "{} is missing: `make test` or `tests/build-shops.sh` builds it", path.display());
     path
+}
+
+/// The `gantry` with crash points.
+fn crash_binary() -> PathBuf {
+    let path = target_folder().join("crash/gantry");
+    assert!(path.is_file(), "{} is missing: `make test` or `tests/build-crash.sh` builds it", path.display());
+    path
+}
+
+fn target_folder() -> &'static Path {
+    let gantry = Path::new(env!("CARGO_BIN_EXE_gantry"));
+    gantry.ancestors().nth(2).expect("cargo puts a program into target/PROFILE")
 }
 
 fn repository() -> &'static Path {
