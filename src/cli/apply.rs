@@ -47,7 +47,7 @@ async fn apply(context: &Context, arguments: &Arguments) -> Result<u8> {
     };
     let name = workspace.name.clone();
     let question = format!("Apply this to \"{name}\"?");
-    let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view);
+    let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view, &how);
     let applied = match &file {
         Some(path) => ops::apply::apply_file(workspace, path, &wanted, &how, &mut asking).await,
         None => ops::apply::apply(workspace, &wanted, &how, &mut asking).await,

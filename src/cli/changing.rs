@@ -191,12 +191,14 @@ pub(super) struct Asking {
     auto_approve: bool,
     question: String,
     view: Arc<RunView>,
+    interrupts: tokio::sync::watch::Receiver<u8>,
 }
 
 impl Asking {
     /// For a command that would do `what`.
-    pub(super) fn new(shell: Shell, auto_approve: bool, what: &str, view: &Arc<RunView>) -> Self {
-        Self { shell, auto_approve, question: what.to_owned(), view: Arc::clone(view) }
+    pub(super) fn new(shell: Shell, auto_approve: bool, what: &str, view: &Arc<RunView>, how: &Changing) -> Self {
+        let interrupts = how.interrupts.clone();
+        Self { shell, auto_approve, question: what.to_owned(), view: Arc::clone(view), interrupts }
     }
 }
 
@@ -220,7 +222,9 @@ impl Judge for Asking {
             "\n{}\n  Gantry will do what is shown above.\n  Only \"yes\" is taken for a yes.\n\n  Enter a value: ",
             self.question
         );
-        Ok(self.shell.ask(&question))
+        self.shell.ask(&question, &|| *self.interrupts.borrow() > 0).ok_or_else(|| {
+            Failure::error("Interrupted", "The question was interrupted before it was answered; nothing was changed.")
+        })
     }
 
     fn waiting(&mut self, holder: &LeaseRecord) {

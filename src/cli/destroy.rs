@@ -33,7 +33,7 @@ async fn destroy(context: &Context, arguments: &Arguments) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let name = workspace.name.clone();
     let question = format!("Really destroy everything that is shown above in \"{name}\"?");
-    let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view);
+    let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view, &how);
     let applied = ops::apply::apply(workspace, &wanted, &how, &mut asking).await?;
     Ok(ended(context, &name, &view, applied))
 }

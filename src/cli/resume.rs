@@ -28,7 +28,7 @@ async fn resume(context: &Context, arguments: &Arguments) -> Result<u8> {
     let wanted = wanted(&arguments.variables, Options::default(), arguments.carrying.allow_destroy)?;
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let name = workspace.name.clone();
-    let mut asking = Asking::new(context.shell, true, "", &view);
+    let mut asking = Asking::new(context.shell, true, "", &view, &how);
     match ops::apply::resume(workspace, &wanted, &how, &mut asking).await? {
         Some(ran) => Ok(run_ended(context, &name, &view, &ran)),
         None => {

@@ -35,7 +35,7 @@ async fn rollback(context: &Context, arguments: &Arguments) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let name = workspace.name.clone();
     let question = format!("Take \"{name}\" back as shown above?");
-    let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view);
+    let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view, &how);
     let applied = ops::apply::rollback(workspace, arguments.to, &wanted, &how, &mut asking).await?;
     Ok(ended(context, &name, &view, applied))
 }

@@ -78,11 +78,27 @@ impl Shell {
         }
     }
 
-    /// Asks for `yes`, and nothing else counts.
-    pub(super) fn ask(&self, question: &str) -> bool {
+    /// Asks for `yes`, and nothing else counts. `None` when `interrupted` says so while nobody has answered: the signal is taken
+    /// by this process, so that waiting for a line would not end by itself.
+    pub(super) fn ask(&self, question: &str, interrupted: &dyn Fn() -> bool) -> Option<bool> {
+        /// How often it is looked whether a signal has come: too short a time to notice.
+        const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
         self.err(question);
-        let mut answer = String::new();
-        matches!(std::io::stdin().read_line(&mut answer), Ok(n) if n > 0) && answer.trim() == "yes"
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut answer = String::new();
+            let read = std::io::stdin().read_line(&mut answer);
+            // Nobody listens any more after an interrupt; the process ends then.
+            let _ = tell.send(matches!(read, Ok(n) if n > 0) && answer.trim() == "yes");
+        });
+        loop {
+            match told.recv_timeout(LOOK) {
+                Ok(answer) => return Some(answer),
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return Some(false),
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) if interrupted() => return None,
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 }
 

@@ -30,7 +30,7 @@ async fn verify(context: &Context, arguments: &Arguments) -> Result<u8> {
     let wanted = wanted(&arguments.variables, options, true)?;
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let name = workspace.name.clone();
-    let mut asking = Asking::new(context.shell, true, "", &view);
+    let mut asking = Asking::new(context.shell, true, "", &view, &how);
     let applied = ops::apply::verify(workspace, &wanted, &how, &mut asking).await?;
     Ok(ended(context, &name, &view, applied))
 }
