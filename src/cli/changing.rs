@@ -64,9 +64,6 @@ pub(super) struct Limits {
     /// Look at what is recorded, not only at the records
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     refresh: bool,
-    /// Only bring the records up to what is there
-    #[arg(long)]
-    refresh_only: bool,
 }
 
 impl Limits {
@@ -77,7 +74,6 @@ impl Limits {
             targets: addresses("--target", &self.target)?,
             replace: addresses("--replace", &self.replace)?,
             refresh: self.refresh,
-            refresh_only: self.refresh_only,
             ..Options::default()
         })
     }

@@ -221,7 +221,8 @@ impl Change {
     /// Whether it alone is reason enough for an apply: checks and reads come with other changes.
     #[must_use]
     pub fn is_cause(&self) -> bool {
-        !matches!(self.kind, ChangeKind::NoOp | ChangeKind::Read) && !self.address.kind.is_probe()
+        self.moved_from.is_some()
+            || (!matches!(self.kind, ChangeKind::NoOp | ChangeKind::Read) && !self.address.kind.is_probe())
     }
 
     /// The resource detail, for resources.

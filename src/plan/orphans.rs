@@ -13,15 +13,9 @@ use crate::value::{Map, Value};
 impl Planner<'_> {
     /// Which records `moved` blocks give another address.
     pub(super) fn moves(&mut self) {
-        let mut found = Vec::new();
-        for module in &self.world.outline.modules {
-            for moved in &module.module.moved {
-                found.push((module.parent.is_none(), moved.clone()));
-            }
-        }
-        for (at_root, moved) in found {
-            // Moves inside modules hold for every instance of the module; the root is the usual place.
-            let prefix = if at_root { ModulePath::root() } else { continue };
+        self.not_yet();
+        let prefix = ModulePath::root();
+        for moved in self.world.outline.modules[0].module.moved.clone() {
             let (Some(from), Some(to)) = (address(&prefix, &moved.from), address(&prefix, &moved.to)) else {
                 let detail = "\"from\" and \"to\" of a moved block must be addresses of resources.";
                 self.world.report(Diagnostic::error("Invalid moved block", detail).at(moved.span));
@@ -42,6 +36,25 @@ impl Planner<'_> {
                 }
             }
             self.moved.extend(pairs);
+        }
+    }
+
+    /// What the configuration says and this version does not carry out. Going on without it would do something else than asked.
+    fn not_yet(&self) {
+        let refuse = |what: &str, span| {
+            let detail = format!("This version of Gantry does not carry out {what}, so nothing is planned.");
+            self.world.report(Diagnostic::error("Not available yet", detail).at(span).hint("Take the block out."));
+        };
+        for (index, module) in self.world.outline.modules.iter().enumerate() {
+            module.module.imports.iter().for_each(|import| refuse("import blocks", import.span));
+            if index > 0 {
+                module.module.moved.iter().for_each(|moved| refuse("moved blocks inside of modules", moved.span));
+                module
+                    .module
+                    .removed
+                    .iter()
+                    .for_each(|removed| refuse("removed blocks inside of modules", removed.span));
+            }
         }
     }
 
