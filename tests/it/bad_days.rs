@@ -272,3 +272,32 @@ fn a_state_directory_that_cannot_be_written() {
     goes_through(&sandbox);
     assert_eq!(sandbox.read("out"), "theirs");
 }
+
+/// Order rests on numbers; times are for people. A clock that was set back a day between two runs changes nothing about what
+/// the ledger says, and a run that ends before it began still has a history.
+#[tokio::test]
+async fn a_clock_that_goes_back() {
+    use gantry::ledger::{Draft, LocalBackend, Writer};
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let backend = || std::sync::Arc::new(LocalBackend::new(directory.path()));
+    let noon: jiff::Timestamp = "2026-11-20T12:00:00Z".parse().expect("a time");
+    let day_before = noon - jiff::SignedDuration::from_hours(24);
+    let generation = |number: u64| {
+        serde_json::json!({
+            "type": "run_started", "kind": "apply", "generation": number, "base": null, "effect": "e", "plan": null, "inputs": "i",
+            "asked": "a", "on_failure": "rollback", "partial": false, "engine": "0",
+        })
+    };
+    let end = serde_json::json!({ "type": "run_finished", "outcome": "verified", "sentence": "done", "outputs": {} });
+    for (number, began, ended) in [(1_u64, noon, day_before), (2, day_before, day_before)] {
+        let (mut writer, _) = Writer::open(backend()).await.expect("the ledger opens");
+        let draft = |time, event| Draft { time, run: Some(format!("run-{number}")), actor: "tester".into(), event };
+        writer.append(vec![draft(began, generation(number))]).await.expect("the run begins");
+        writer.append(vec![draft(ended, end.clone())]).await.expect("the run ends");
+    }
+    let (_, entries) = Writer::open(backend()).await.expect("the ledger opens");
+    let state = gantry::ops::records::replay(&entries).expect("the entries follow from each other");
+    assert_eq!(state.current().map(|g| g.number), Some(2), "the newest by number, not by time");
+    let shown = gantry::view::human::history(&state, gantry::view::Style::Plain);
+    assert!(shown.contains("run") || shown.contains("verified"), "{shown}");
+}
