@@ -203,14 +203,27 @@ async fn go_on(
         encoded(&old) == encoded(draft)
     };
     let same = open.started.kind == kind && same_variables && planning::unchanged(&old.bundle, &opened.workspace);
-    let goes_on = same || open.unwinding.is_some() || open.committed;
-    judge.found_interrupted(&opened.state, goes_on);
-    if !goes_on {
-        let finished = opened.abandon(how, &old, &plan).await?;
+    settle(opened, &old, plan, same, how, judge).await
+}
+
+/// Goes on with an interrupted run that is what is asked for (`same`), or that may only go one way; ends any other as held.
+/// Gives the run where it is the answer to the command, and nothing where the command goes on after it.
+async fn settle(
+    opened: &mut Opened,
+    old: &Draft,
+    plan: Plan,
+    same: bool,
+    how: &Changing,
+    judge: &mut dyn Judge,
+) -> Result<Option<Ran>> {
+    let one_way = opened.state.open.as_ref().is_some_and(|open| open.unwinding.is_some() || open.committed);
+    judge.found_interrupted(&opened.state, same || one_way);
+    if !same && !one_way {
+        let finished = opened.abandon(how, old, &plan).await?;
         judge.ended_interrupted(&finished);
         return Ok(None);
     }
-    let ran = opened.resume(how, &old, plan).await?;
+    let ran = opened.resume(how, old, plan).await?;
     if same || !ran.is_settled() {
         return Ok(Some(ran));
     }
@@ -431,19 +444,7 @@ async fn go_on_back(
     let Some(open) = opened.state.open.clone() else { return Ok(None) };
     let Some((old, plan)) = opened.interrupted(fresh).await? else { return Ok(None) };
     let same = open.started.kind == RunKind::Rollback && (to.is_none() || to == old.options.to_generation);
-    let goes_on = same || open.unwinding.is_some() || open.committed;
-    judge.found_interrupted(&opened.state, goes_on);
-    if !goes_on {
-        let finished = opened.abandon(how, &old, &plan).await?;
-        judge.ended_interrupted(&finished);
-        return Ok(None);
-    }
-    let ran = opened.resume(how, &old, plan).await?;
-    if same || !ran.is_settled() {
-        return Ok(Some(ran));
-    }
-    judge.ended_interrupted(&ran.finished);
-    Ok(None)
+    settle(opened, &old, plan, same, how, judge).await
 }
 
 /// The migrations that stand applied and did not at the end of a generation, newest first, where the way down is open.
