@@ -7,6 +7,7 @@
 mod error;
 mod path;
 mod schema;
+mod token;
 mod syntax;
 mod load;
 mod init;

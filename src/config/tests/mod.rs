@@ -3,6 +3,7 @@
 mod loading;
 mod mistakes;
 mod robust;
+mod tokens;
 mod templates;
 mod terms;
 mod values;
