@@ -230,6 +230,14 @@ impl State {
                     steps.insert(step.clone(), StepStatus::NotDone);
                 }
             }
+            Event::Imported { step, address, record, .. } => {
+                if self.records.contains_key(address) {
+                    return Err("an object is imported to an address that has one");
+                }
+                open.touched.insert(address.clone());
+                open.finish(step);
+                self.records.insert(address.clone(), Arc::new((**record).clone()));
+            }
             Event::RunFinished { outcome, sentence, outputs } => self.run_finished(meta, *outcome, sentence, outputs),
             Event::RunStarted(_) | Event::Moved { .. } | Event::Removed { .. } | Event::Unknown => {}
         }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::outline::{BlockId, Outline};
-use super::step::{ActStep, CheckStep, PinStep, Step, Work};
+use super::step::{ActStep, CheckStep, ImportStep, PinStep, Step, Work};
 use crate::addr::Address;
 use crate::ledger::State;
 use crate::ledger::event::Phase;
@@ -86,6 +86,7 @@ pub(super) fn lower(changes: &[Change], context: Context<'_>) -> Vec<Step> {
         late: BTreeSet::new(),
     };
     lowerer.moves();
+    lowerer.imports();
     for position in 0..changes.len() {
         lowerer.forward(position);
     }
@@ -212,6 +213,7 @@ impl Lowerer<'_> {
             dependencies: self.dependencies(position),
             schema: schema.version,
             create_before_destroy: detail.create_before_destroy,
+            imported: detail.imported.clone().filter(|_| !gone && action != Action::Create),
             deadline: (schema.deadline)(&for_deadline),
             settle: schema.settle,
             in_process: schema.lowering == Lowering::InProcess,
@@ -308,14 +310,36 @@ impl Lowerer<'_> {
         }
     }
 
-    /// What is done to a node that moved is recorded under its new address, which by then has to have the record.
+    /// Objects that are taken on are so before anything is done to them.
+    fn imports(&mut self) {
+        for (position, change) in self.changes.iter().enumerate() {
+            let (Some(id), Detail::Resource(detail)) = (&change.importing, &change.detail) else { continue };
+            let Some(object) = detail.prior.clone() else { continue };
+            let Some(schema) = self.context.catalog.get(Role::Managed, &change.address.ty) else { continue };
+            // Where something is done to it next, that act records what was asked for.
+            let as_asked = change.kind == ChangeKind::NoOp && detail.inputs.is_wholly_known();
+            let inputs = if as_asked { detail.inputs.clone() } else { settable(schema, &object.attributes) };
+            let work = Work::Import(Box::new(ImportStep {
+                provider: detail.provider.clone(),
+                id: id.clone(),
+                object,
+                inputs,
+                dependencies: self.dependencies(position),
+                schema: schema.version,
+                create_before_destroy: detail.create_before_destroy,
+            }));
+            self.add(&change.address, "import", work, Vec::new());
+        }
+    }
+
+    /// What is done to a node that moved or is imported is recorded under its address, which by then has to have the record.
     fn moves_first(&mut self) {
         let moves: BTreeMap<Address, usize> = (0..self.steps.len())
-            .filter(|n| matches!(self.steps[*n].work, Work::Move { .. }))
+            .filter(|n| matches!(self.steps[*n].work, Work::Move { .. } | Work::Import(_)))
             .map(|n| (self.steps[n].address.clone(), n))
             .collect();
         for step in &mut self.steps {
-            let aside = matches!(step.work, Work::Move { .. } | Work::Barrier | Work::Commit);
+            let aside = matches!(step.work, Work::Move { .. } | Work::Import(_) | Work::Barrier | Work::Commit);
             if let Some(moved) = moves.get(&step.address).filter(|_| !aside) {
                 step.after.push(*moved);
             }
@@ -516,6 +540,15 @@ impl Lowerer<'_> {
             self.steps[step].after.push(commit);
         }
     }
+}
+
+/// The attributes and blocks of an object that a configuration may set.
+fn settable(schema: &ResourceSchema, object: &Value) -> Value {
+    let is_settable = |name: &str| {
+        schema.attributes.get(name).is_some_and(crate::provider::AttributeSchema::settable) || schema.blocks.contains_key(name)
+    };
+    let all = object.as_map().into_iter().flatten().filter(|(name, _)| is_settable(name));
+    Value::object(all.map(|(n, v)| (n.clone(), v.clone())).collect())
 }
 
 fn pin_step(change: &Change, pins: &BTreeMap<Address, crate::ledger::record::Pin>) -> PinStep {

@@ -46,11 +46,14 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
         targeted: None,
         unreadable: Vec::new(),
         moved: BTreeMap::new(),
+        wishes: BTreeMap::new(),
+        wished: root.imports.iter().filter_map(|import| outline.import_target(&import.to)).collect(),
     };
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
     planner.walk();
+    planner.wishes_without_blocks();
     planner.orphans();
     planner.finish(&settings)
 }
@@ -74,6 +77,8 @@ impl Planner<'_> {
             // `verify` asks what is, whatever an apply would make of it.
             for change in changes.iter_mut().filter(|c| !c.address.kind.is_probe()) {
                 change.kind = ChangeKind::NoOp;
+                change.moved_from = None;
+                change.importing = None;
             }
         }
         if !cause {

@@ -46,7 +46,6 @@ impl Planner<'_> {
             self.world.report(Diagnostic::error("Not available yet", detail).at(span).hint("Take the block out."));
         };
         for (index, module) in self.world.outline.modules.iter().enumerate() {
-            module.module.imports.iter().for_each(|import| refuse("import blocks", import.span));
             if index > 0 {
                 module.module.moved.iter().for_each(|moved| refuse("moved blocks inside of modules", moved.span));
                 module
@@ -83,7 +82,9 @@ impl Planner<'_> {
             return;
         };
         let Some(known) = known(self, address, record, &schema) else { return };
-        let forget = self.removed(address).is_some_and(|destroy| !destroy) || known.vanished;
+        // It was there before Gantry knew of it, so a way back to that time leaves it there.
+        let imported = self.world.inputs.options.going_back && record.imported.is_some();
+        let forget = imported || self.removed(address).is_some_and(|destroy| !destroy) || known.vanished;
         let kind = match (known.readable, forget || self.world.inputs.options.refresh_only) {
             (false, _) => ChangeKind::NoOp,
             (true, true) if self.world.inputs.options.refresh_only && !known.vanished => ChangeKind::NoOp,
@@ -92,6 +93,7 @@ impl Planner<'_> {
         };
         let reason = match () {
             () if known.vanished => Reason::Vanished,
+            () if imported => Reason::ImportedLater,
             () if kind == ChangeKind::Forget => Reason::ToForget,
             () if self.world.inputs.options.destroy => Reason::Destroyed,
             () => self.why_gone(address),
@@ -100,6 +102,7 @@ impl Planner<'_> {
         self.changes.push(Change {
             address: address.clone(),
             moved_from: None,
+            importing: None,
             kind,
             reason,
             before: known.prior.as_ref().map(|p| p.attributes.clone()),
@@ -114,6 +117,7 @@ impl Planner<'_> {
                 inputs: Value::object(Map::new()),
                 leftovers: versions.into_iter().flatten().map(|v| v.identity.clone()).collect(),
                 create_before_destroy: record.create_before_destroy,
+                imported: record.imported.clone(),
                 postconditions: Vec::new(),
             }),
             span: None,

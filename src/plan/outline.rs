@@ -182,6 +182,17 @@ impl Outline {
             }
             refer(self, id.clone(), index, &terms);
         }
+        if index == 0 {
+            for import in &module.imports {
+                let Some((of, position)) = self.import_target(&import.to) else { continue };
+                let terms: Vec<&Term> = std::iter::once(&import.id)
+                    .chain(&import.for_each)
+                    .chain(import.to.keys())
+                    .map(|term| &**term)
+                    .collect();
+                refer(self, (of, Item::Node(position)), 0, &terms);
+            }
+        }
         // A variable's validation names the variable itself; that is no need.
         wants.retain(|(from, to)| from != to || !matches!(from.1, Item::Variable(_)));
         self.connect_explicit(index, &module, &mut wants);

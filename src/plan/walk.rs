@@ -33,6 +33,10 @@ pub(super) struct Planner<'a> {
     pub(super) unreadable: Vec<(Address, String)>,
     /// Records that moved: the new address and the old.
     pub(super) moved: BTreeMap<Address, Address>,
+    /// What `import` blocks name, as far as the walk has come.
+    pub(super) wishes: BTreeMap<Address, super::imports::Wish>,
+    /// The blocks that `import` blocks name.
+    pub(super) wished: BTreeSet<BlockId>,
 }
 
 /// One instance of a block.
@@ -171,6 +175,9 @@ impl Planner<'_> {
         let value = match keys {
             None => Value::opaque(Type::Any),
             Some(keys) => {
+                if self.wished.remove(&id) {
+                    self.wishes(id);
+                }
                 let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(keys.len());
                 for (key, value) in keys {
                     let one = BlockInstance {
