@@ -140,7 +140,11 @@ impl<'a> Scene<'a> {
     /// A batch may have been cut between the two entries, so a record that is gone already is fine.
     fn forget(&self, step: &Step, state: &State) -> Prepared {
         let mut events = Vec::new();
-        if state.records.contains_key(&step.address) {
+        // A move of this run may stand in the same batch, so that the state does not have it yet.
+        let change = self.plan.changes.binary_search_by(|c| c.address.cmp(&step.address)).ok();
+        let moved_from = change.and_then(|n| self.plan.changes[n].moved_from.as_ref());
+        let moving = moved_from.is_some_and(|from| state.records.contains_key(from));
+        if moving || state.records.contains_key(&step.address) {
             events.push(Event::Removed { address: step.address.clone(), reason: None });
         }
         events.push(self.succeeded(step, StepResult::Nothing));

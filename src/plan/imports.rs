@@ -163,10 +163,11 @@ impl Planner<'_> {
         let Some(Fact::Imported(answer)) = self.world.ask(Question::Import(Box::new(request))) else {
             return Taken::Awaited;
         };
-        let report = |summary: &str, detail: String| {
-            self.world.report(Diagnostic::error(summary, detail).at(wish.span).on(&one.address));
+        let say = |diagnostic: Diagnostic| {
+            self.world.report(diagnostic.at(wish.span).on(&one.address));
             Taken::Not
         };
+        let report = |summary: &str, detail: String| say(Diagnostic::error(summary, detail));
         match answer {
             Imported::NotAsked => Taken::Not,
             // What an earlier generation imported may be gone by now: going back makes it again.
@@ -184,14 +185,16 @@ impl Planner<'_> {
                 let attributes = convert(attributes, &schema.object_type()).unwrap_or_else(|_| attributes.clone());
                 let prior = Prior { attributes, identity: identity.clone() };
                 if let Some(other) = self.claimed_by(one, &prior) {
-                    return report(
-                        "Resource already managed by Gantry",
-                        format!(
-                            "The object \"{}\" is in the ledger as {other} already. Two addresses for one object would undo what \
-                             each other does: to give it another address write moved {{ from = {other}, to = {} }}.",
-                            wish.id, one.address
-                        ),
+                    let detail = format!(
+                        "The object \"{}\" is in the ledger as {other} already. Two addresses for one object would undo what each \
+                         other does.",
+                        wish.id
                     );
+                    let diagnostic = Diagnostic::error("Resource already managed by Gantry", detail);
+                    return say(diagnostic.hint(format!(
+                        "To give it another address, write a moved block with from = {other} and to = {}.",
+                        one.address
+                    )));
                 }
                 let known =
                     Known { prior: Some(prior), readiness: Readiness::Ready, vanished: false, drift: None, readable: true };

@@ -225,7 +225,7 @@ impl Lowerer<'_> {
     /// The addresses of the blocks that a node depends on, for its record.
     fn dependencies(&self, position: usize) -> Vec<Address> {
         let Some(id) = self.block_of.get(&position) else {
-            let recorded = self.context.recorded.records.get(&self.changes[position].address);
+            let recorded = self.context.recorded.records.get(recorded_at(&self.changes[position]));
             return recorded.map_or_else(Vec::new, |r| r.dependencies.clone());
         };
         let mut found = BTreeSet::new();
@@ -394,8 +394,11 @@ impl Lowerer<'_> {
                         }
                     }
                 }
+                // What is forgotten is not known any more to whoever would go back, so it is kept until the commit as well.
                 ChangeKind::Forget => {
-                    self.add(&change.address, "forget", Work::Forget, Vec::new());
+                    let step = self.add(&change.address, "forget", Work::Forget, Vec::new());
+                    self.deletes.insert(position, step);
+                    self.late.insert(step);
                 }
                 _ => {}
             }
@@ -418,7 +421,7 @@ impl Lowerer<'_> {
         for (n, (version, follows)) in going.into_iter().enumerate() {
             let attributes = version
                 .as_ref()
-                .and_then(|v| self.context.recorded.versions.get(&change.address)?.iter().find(|x| x.identity == *v))
+                .and_then(|v| self.context.recorded.versions.get(recorded_at(change))?.iter().find(|x| x.identity == *v))
                 .and_then(|v| decode(&v.attributes, &schema.object_type()).ok())
                 .or_else(|| change.before.clone())
                 .unwrap_or_else(|| Value::null(schema.object_type()));
@@ -468,18 +471,18 @@ impl Lowerer<'_> {
             .get(&of)
             .zip(self.block_of.get(&on))
             .is_some_and(|(a, b)| self.context.outline.needs.get(a).is_some_and(|n| n.contains(b)));
-        let on = &self.changes[on].address;
-        let record = self.context.recorded.records.get(&self.changes[of].address);
+        let on = recorded_at(&self.changes[on]);
+        let record = self.context.recorded.records.get(recorded_at(&self.changes[of]));
         by_configuration || record.is_some_and(|r| r.dependencies.iter().any(|d| d.covers(on) || d == on))
     }
 
     /// What depended on something goes, or lets go of it, before that does.
     fn order_deletes(&mut self) {
         let by_address: BTreeMap<Address, usize> =
-            self.changes.iter().enumerate().map(|(n, c)| (c.address.clone(), n)).collect();
+            self.changes.iter().enumerate().map(|(n, c)| (recorded_at(c).clone(), n)).collect();
         let mut wants: Vec<(usize, usize)> = Vec::new();
         for (position, change) in self.changes.iter().enumerate() {
-            let Some(record) = self.context.recorded.records.get(&change.address) else { continue };
+            let Some(record) = self.context.recorded.records.get(recorded_at(change)) else { continue };
             for dependency in &record.dependencies {
                 let Some(delete) = by_address.get(dependency).and_then(|d| self.deletes.get(d)) else { continue };
                 if let Some(own) = self.deletes.get(&position) {
@@ -540,6 +543,11 @@ impl Lowerer<'_> {
             self.steps[step].after.push(commit);
         }
     }
+}
+
+/// The address under which the ledger has a change's node now.
+fn recorded_at(change: &Change) -> &Address {
+    change.moved_from.as_ref().unwrap_or(&change.address)
 }
 
 /// The attributes and blocks of an object that a configuration may set.

@@ -46,6 +46,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
         targeted: None,
         unreadable: Vec::new(),
         moved: BTreeMap::new(),
+        statements: Vec::new(),
         wishes: BTreeMap::new(),
         wished: root.imports.iter().filter_map(|import| outline.import_target(&import.to)).collect(),
     };
@@ -54,6 +55,8 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     planner.moves();
     planner.walk();
     planner.wishes_without_blocks();
+    planner.moves_hold();
+    planner.removals_hold();
     planner.orphans();
     planner.finish(&settings)
 }
@@ -282,14 +285,7 @@ fn targeted(outline: &Outline, options: &Options, world: &World<'_>) -> Option<B
 }
 
 fn same_module(outline: &Outline, index: usize, path: &ModulePath) -> bool {
-    let mut names = Vec::new();
-    let mut at = index;
-    while let Some((parent, name)) = &outline.modules[at].parent {
-        names.push(name.clone());
-        at = *parent;
-    }
-    names.reverse();
-    names.iter().eq(path.0.iter().map(|s| &s.name))
+    outline.names(index).iter().eq(path.0.iter().map(|s| &s.name))
 }
 
 fn all_addresses(outline: &Outline) -> Vec<String> {

@@ -28,9 +28,11 @@ mod lower;
 mod make;
 mod migration;
 mod orphans;
+mod moves;
 mod outline;
 #[expect(clippy::module_inception, reason = "the module's main noun")]
 pub mod plan;
+mod removals;
 mod resource;
 mod result;
 mod scope;

@@ -94,6 +94,18 @@ impl Outline {
         &self.modules[module].module.nodes[position]
     }
 
+    /// The names of the calls that lead to a module.
+    pub(super) fn names(&self, module: ModuleIndex) -> Vec<Arc<str>> {
+        let mut names = Vec::new();
+        let mut at = module;
+        while let Some((parent, name)) = &self.modules[at].parent {
+            names.push(name.clone());
+            at = *parent;
+        }
+        names.reverse();
+        names
+    }
+
     /// The things that a reference in a module means, and everything in them for a whole module.
     pub(super) fn targets(&self, module: ModuleIndex, reference: &Reference) -> Vec<ItemId> {
         let here = &self.modules[module];

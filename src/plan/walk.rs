@@ -33,6 +33,8 @@ pub(super) struct Planner<'a> {
     pub(super) unreadable: Vec<(Address, String)>,
     /// Records that moved: the new address and the old.
     pub(super) moved: BTreeMap<Address, Address>,
+    /// The `moved` blocks.
+    pub(super) statements: Vec<super::moves::Statement>,
     /// What `import` blocks name, as far as the walk has come.
     pub(super) wishes: BTreeMap<Address, super::imports::Wish>,
     /// The blocks that `import` blocks name.
@@ -230,7 +232,10 @@ impl Planner<'_> {
     pub(super) fn left_alone(&self, one: &BlockInstance<'_>) -> bool {
         let options = self.world.inputs.options;
         self.targeted.as_ref().is_some_and(|t| !t.contains(&one.id))
-            || options.limit.as_ref().is_some_and(|l| !l.contains(&one.address))
+            || options
+                .limit
+                .as_ref()
+                .is_some_and(|l| !l.contains(&one.address) && !l.contains(self.recorded_address(&one.address)))
     }
 
     /// The conditions of a lifecycle that do not hold are noted; what of them is not known yet is given back.

@@ -7,8 +7,15 @@ use crate::view::words::{clean, count, sentence};
 pub(super) fn headlines(change: &Change) -> Vec<String> {
     let address = clean(&change.address.to_string());
     let mut lines = vec![format!("{address} {}", fate(change))];
+    if let Some(from) = &change.moved_from
+        && change.is_no_op()
+    {
+        lines[0] = format!("{} has moved to {address}", clean(&from.to_string()));
+    }
     lines.extend(because(change).map(|why| format!("({why})")));
-    if let Some(from) = &change.moved_from {
+    if let Some(from) = &change.moved_from
+        && !change.is_no_op()
+    {
         lines.push(format!("(moved from {})", clean(&from.to_string())));
     }
     if let Some(id) = &change.importing {
@@ -32,7 +39,6 @@ pub(super) fn headlines(change: &Change) -> Vec<String> {
 fn fate(change: &Change) -> &'static str {
     match (change.kind, &change.reason) {
         (ChangeKind::NoOp, _) if change.importing.is_some() => "will be imported",
-        (ChangeKind::NoOp, _) if change.moved_from.is_some() => "has moved",
         (ChangeKind::NoOp, _) => "stays as it is",
         (ChangeKind::Read, _) => "will be read during apply",
         (ChangeKind::Create, Reason::Vanished) => "will be created again",
@@ -221,7 +227,7 @@ mod tests {
         }
         assert_eq!(
             headlines(&change),
-            ["local_file.b has moved", "(moved from local_file.a)", "(1 version without traffic will be retired)"]
+            ["local_file.a has moved to local_file.b", "(1 version without traffic will be retired)"]
         );
     }
 }
