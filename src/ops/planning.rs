@@ -185,6 +185,7 @@ impl Planning<'_> {
                 Question::Variable(name) => Fact::Text(env::var(&name)),
                 Question::PlanTime => Fact::Text(Some(crate::ledger::format::time_text(targets.now()))),
                 Question::Read(request) => Fact::Read(targets.read(&request).await),
+                Question::Import(request) => Fact::Imported(targets.import(&request).await),
                 Question::FileDigest { path, .. } => Fact::Digest(file_digest(&reader.resolve(&path), &path)),
                 Question::Image { reference, .. } => Fact::Digest(targets.image(&reference).await.map(|d| (d, None))),
                 Question::Journal { url, .. } => Fact::Journal(self.journal(&url).await),

@@ -36,6 +36,12 @@ pub(super) struct Planner<'a> {
     pub(super) moved: BTreeMap<Address, Address>,
     /// Set where the ledger is looked at and nothing is decided about resources.
     pub(super) seen: Option<Recorded>,
+    /// The `moved` blocks.
+    pub(super) statements: Vec<super::moves::Statement>,
+    /// What `import` blocks name, as far as the walk has come.
+    pub(super) wishes: BTreeMap<Address, super::imports::Wish>,
+    /// The blocks that `import` blocks name.
+    pub(super) wished: BTreeSet<BlockId>,
 }
 
 /// One instance of a block.
@@ -64,6 +70,9 @@ impl<'a> Planner<'a> {
             unreadable: Vec::new(),
             moved: BTreeMap::new(),
             seen: None,
+            statements: Vec::new(),
+            wishes: BTreeMap::new(),
+            wished: BTreeSet::new(),
         }
     }
 }
@@ -196,6 +205,9 @@ impl Planner<'_> {
         let value = match keys {
             None => Value::opaque(Type::Any),
             Some(keys) => {
+                if self.wished.remove(&id) {
+                    self.wishes(id);
+                }
                 let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(keys.len());
                 for (key, value) in keys {
                     let one = BlockInstance {
@@ -250,7 +262,10 @@ impl Planner<'_> {
     pub(super) fn left_alone(&self, one: &BlockInstance<'_>) -> bool {
         let options = self.world.inputs.options;
         self.targeted.as_ref().is_some_and(|t| !t.contains(&one.id))
-            || options.limit.as_ref().is_some_and(|l| !l.contains(&one.address))
+            || options
+                .limit
+                .as_ref()
+                .is_some_and(|l| !l.contains(&one.address) && !l.contains(self.recorded_address(&one.address)))
     }
 
     /// The conditions of a lifecycle that do not hold are noted; what of them is not known yet is given back.
