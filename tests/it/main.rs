@@ -17,6 +17,7 @@ mod local_file;
 mod local_service;
 mod local_support;
 mod migrate;
+mod modules;
 mod oci;
 mod probe;
 mod properties;
