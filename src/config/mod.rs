@@ -22,9 +22,9 @@ pub use error::ConfigError;
 pub use init::init_files;
 pub use load::load;
 pub use path::normalise;
-pub use source::{Bundle, Reader, open};
+pub use source::{Bundle, Reader, open, open_for_validation};
 pub use syntax::{parse_expression, parse_template};
-pub use variables::{Gathered, Given, VarArg, assign, gather};
+pub use variables::{Gathered, Given, VarArg, assign, gather, gather_for_validation};
 
 #[cfg(test)]
 mod tests;
