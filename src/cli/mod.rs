@@ -12,6 +12,7 @@ mod changing;
 mod apply;
 mod completions;
 mod destroy;
+mod fmt;
 mod graph;
 mod history;
 mod init;

@@ -11,6 +11,7 @@ pub mod run;
 pub mod apply;
 pub mod graph;
 pub mod init;
+pub mod format;
 pub mod show;
 pub mod validate;
 pub mod verify_ledger;
