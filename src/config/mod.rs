@@ -13,6 +13,7 @@ mod syntax;
 mod format;
 mod load;
 mod init;
+mod typed;
 
 pub mod desired;
 pub mod source;
@@ -27,7 +28,8 @@ pub use load::load;
 pub use path::normalise;
 pub use source::{Bundle, Reader, open};
 pub use syntax::{parse_expression, parse_template};
-pub use variables::{Gathered, Given, VarArg, assign, gather};
+pub use typed::{Unfinished, name_at_end, unfinished};
+pub use variables::{Gathered, Given, VarArg, assign, gather, gather_leaving_open};
 
 #[cfg(test)]
 mod tests;

@@ -38,15 +38,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     let root = if inputs.options.destroy { Arc::default() } else { inputs.desired.root.clone() };
     let outline = Outline::draw(&root, &inputs.desired.sources).map_err(|e| Diagnostics::from(*e))?;
     let world = World::new(inputs, &outline);
-    let mut planner = Planner {
-        world,
-        changes: Vec::new(),
-        of_block: BTreeMap::new(),
-        claimed: BTreeSet::new(),
-        targeted: None,
-        unreadable: Vec::new(),
-        moved: BTreeMap::new(),
-    };
+    let mut planner = Planner::new(world);
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();

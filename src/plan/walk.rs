@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::body::pairs;
 use super::change::Change;
+use super::look::Recorded;
 use super::outline::{BlockId, Item, ModuleIndex};
 use super::scope::ModuleScope;
 use super::world::{Called, Instance, ModuleInstance, Repeated, World};
@@ -33,6 +34,8 @@ pub(super) struct Planner<'a> {
     pub(super) unreadable: Vec<(Address, String)>,
     /// Records that moved: the new address and the old.
     pub(super) moved: BTreeMap<Address, Address>,
+    /// Set where the ledger is looked at and nothing is decided about resources.
+    pub(super) seen: Option<Recorded>,
 }
 
 /// One instance of a block.
@@ -47,6 +50,22 @@ pub(super) struct BlockInstance<'b> {
     pub(super) address: Address,
     /// `each` and `count`.
     pub(super) repeated: Repeated,
+}
+
+impl<'a> Planner<'a> {
+    /// A plan in which nothing is decided yet.
+    pub(super) fn new(world: World<'a>) -> Self {
+        Self {
+            world,
+            changes: Vec::new(),
+            of_block: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+            targeted: None,
+            unreadable: Vec::new(),
+            moved: BTreeMap::new(),
+            seen: None,
+        }
+    }
 }
 
 impl Planner<'_> {
@@ -164,10 +183,16 @@ impl Planner<'_> {
 
     fn block(&mut self, id: BlockId, instance: Instance) {
         let block = self.world.outline.block(id).clone();
-        let here = Repeated::default();
-        let keys = keys(&ModuleScope::new(&self.world, instance, &here), &block.repetition, block.span);
         let path = self.world.instances[instance].path.clone();
         let whole = Address::new(path, block.kind, block.ty.clone(), block.name.clone());
+        let key = (block.kind, block.ty.clone(), block.name.clone());
+        if let Some(recorded) = self.seen.as_ref().filter(|_| block.kind == NodeKind::Resource) {
+            let value = self.recorded_resource(recorded, &block, &whole);
+            self.world.instances[instance].blocks.insert(key, value);
+            return;
+        }
+        let here = Repeated::default();
+        let keys = keys(&ModuleScope::new(&self.world, instance, &here), &block.repetition, block.span);
         let value = match keys {
             None => Value::opaque(Type::Any),
             Some(keys) => {
@@ -186,11 +211,13 @@ impl Planner<'_> {
                 collect(&block.repetition, values)
             }
         };
-        let key = (block.kind, block.ty.clone(), block.name.clone());
         self.world.instances[instance].blocks.insert(key, value);
     }
 
     fn node(&mut self, one: &BlockInstance<'_>) -> Value {
+        if self.seen.is_some() {
+            return self.recorded_node(one);
+        }
         match one.block.kind {
             NodeKind::Resource => self.resource(one),
             NodeKind::Data => self.data(one),

@@ -6,6 +6,7 @@ mod support;
 mod bad_days;
 mod docs;
 mod errors;
+mod fmt;
 mod functions;
 mod harness;
 mod kill;

@@ -1,3 +1,3 @@
 a = "é" # combining
 bbb = "x" # plain
-label "é" {}
+été = "éé" # two
