@@ -7,6 +7,7 @@ mod bad_days;
 mod blocks;
 mod docs;
 mod errors;
+mod fmt;
 mod functions;
 mod harness;
 mod kill;
