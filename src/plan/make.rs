@@ -18,7 +18,7 @@ use crate::addr::ModulePath;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::State;
 use crate::provider::Role;
-use crate::value::encode;
+use crate::value::{encode, encode_typed};
 
 /// What a round of planning gives.
 #[derive(Debug)]
@@ -46,10 +46,12 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
         targeted: None,
         unreadable: Vec::new(),
         moved: BTreeMap::new(),
+        made_first: super::implied::made_first(&outline),
     };
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
+    planner.implied_moves();
     planner.walk();
     planner.orphans();
     planner.finish(&settings)
@@ -156,7 +158,7 @@ fn outputs(world: &World<'_>) -> BTreeMap<Arc<str>, OutputChange> {
             continue;
         }
         let before = inputs.recorded.outputs.get(&**name).cloned();
-        let changes = before.as_ref() != Some(&encode(value, inputs.seal));
+        let changes = before.as_ref() != Some(&encode_typed(value, inputs.seal));
         let output = declared.get(name);
         all.insert(
             name.clone(),

@@ -22,6 +22,7 @@ pub mod effect;
 pub mod fact;
 mod fact_format;
 pub mod file;
+mod implied;
 pub mod input;
 mod lower;
 mod make;

@@ -33,6 +33,8 @@ pub(super) struct Planner<'a> {
     pub(super) unreadable: Vec<(Address, String)>,
     /// Records that moved: the new address and the old.
     pub(super) moved: BTreeMap<Address, Address>,
+    /// The blocks whose replacements are made before what they replace goes.
+    pub(super) made_first: BTreeSet<BlockId>,
 }
 
 /// One instance of a block.
@@ -119,14 +121,28 @@ impl Planner<'_> {
                 let value = &self.world.instances[instance].variables[name];
                 let shown =
                     (!value.marks_deep().is_sensitive()).then(|| format!("The value of var.{name} is {value:?}."));
-                let detail = format!("{message}\n\nThis was checked by the validation rule at the place above.");
+                // In a module the value is to be mended where it is given, not where it is judged.
+                let given = self.given(instance, name);
+                let rule = self.world.inputs.desired.sources.place(validation.condition.span);
+                let detail = match rule.filter(|_| given.is_some()) {
+                    Some(rule) => format!("{message}\n\nThis was checked by the validation rule at {}:{}.", rule.name, rule.line),
+                    None => format!("{message}\n\nThis was checked by the validation rule at the place above."),
+                };
                 self.world.report(
                     Diagnostic::error("Invalid value for variable", detail)
-                        .at(validation.condition.span)
+                        .at(given.unwrap_or(validation.condition.span))
                         .hint_opt(shown),
                 );
             }
         }
+    }
+
+    /// Where the call of a module gives a variable its value.
+    fn given(&self, instance: Instance, name: &Arc<str>) -> Option<Span> {
+        let here = &self.world.instances[instance];
+        let caller = &self.world.outline.modules[self.world.instances[here.parent?].index].module;
+        let call = caller.calls.get(&here.path.parent()?.1.name)?;
+        Some(call.arguments.get(name)?.name_span)
     }
 
     fn local(&mut self, instance: Instance, name: &Arc<str>) {
@@ -253,6 +269,12 @@ pub(super) fn argument(
     let scope = ModuleScope { overlay, ..ModuleScope::new(world, parent, &world.instances[instance].repeated) };
     let value = scope.evaluate(&given.term, name);
     if value.is_null() && !declared.nullable {
+        if declared.default.is_none() {
+            let detail = format!(
+                "The variable \"{name}\" of module.{called} is required and does not take null, but that is what it is given."
+            );
+            world.report(Diagnostic::error("Required variable not set", detail).at(given.term.span));
+        }
         return None;
     }
     match convert(&value, &declared.ty) {
@@ -286,6 +308,10 @@ pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str)
         scope.world.report(Diagnostic::error("Invalid condition", detail).at(condition.condition.span));
         Value::opaque(Type::Bool)
     });
+    if value.is_null() {
+        let detail = "A condition must be true or false, but this one is null.";
+        scope.world.report(Diagnostic::error("Invalid condition", detail).at(condition.condition.span));
+    }
     if value.as_bool() != Some(false) {
         return None;
     }
@@ -341,8 +367,8 @@ fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<
 fn repeatable(scope: &ModuleScope<'_>, term: &Arc<Term>, what: &str) -> Option<Value> {
     let value = scope.try_evaluate(term, what).map_err(|e| scope.world.report(*e)).ok()?;
     let summary = format!("Invalid {what} argument");
-    let detail = if value.marks.is_sensitive() {
-        format!("\"{what}\" is derived from a sensitive value, and the keys of instances are shown everywhere.")
+    let detail = if value.marks.is_sensitive() && what == "for_each" {
+        "\"for_each\" is derived from a sensitive value, and the keys of instances are shown everywhere.".to_owned()
     } else if value.is_unknown()
         || matches!(&value.kind, Kind::Set(_, items) if !items.iter().all(Value::is_wholly_known))
     {
