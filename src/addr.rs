@@ -21,8 +21,11 @@ impl fmt::Display for Key {
             Self::Index(n) => write!(f, "[{n}]"),
             Self::Name(s) => {
                 f.write_str("[\"")?;
-                for c in s.chars() {
+                let mut chars = s.chars().peekable();
+                while let Some(c) = chars.next() {
                     match c {
+                        // As in the language, where a key like this one is written so as not to begin a template.
+                        '$' | '%' if chars.peek() == Some(&'{') => write!(f, "{c}{c}")?,
                         '"' => f.write_str("\\\"")?,
                         '\\' => f.write_str("\\\\")?,
                         '\n' => f.write_str("\\n")?,
@@ -259,6 +262,10 @@ fn bracket(text: &str) -> Result<(Key, &str), &'static str> {
                     Some(c) => name.push(c),
                     None => break,
                 },
+                '$' | '%' if quoted[at + 1..].starts_with(&format!("{c}{{")) => {
+                    chars.next();
+                    name.push(c);
+                }
                 c => name.push(c),
             }
         }

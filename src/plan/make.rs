@@ -18,7 +18,7 @@ use crate::addr::ModulePath;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::State;
 use crate::provider::Role;
-use crate::value::encode;
+use crate::value::{encode, encode_typed};
 
 /// What a round of planning gives.
 #[derive(Debug)]
@@ -44,9 +44,11 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
         planner.world.report(wrong);
         Settings::default()
     });
+    planner.made_first = super::implied::made_first(&outline);
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
+    planner.implied_moves();
     planner.walk();
     planner.wishes_without_blocks();
     planner.moves_hold();
@@ -161,7 +163,7 @@ fn outputs(world: &World<'_>) -> BTreeMap<Arc<str>, OutputChange> {
             continue;
         }
         let before = inputs.recorded.outputs.get(&**name).cloned();
-        let changes = before.as_ref() != Some(&encode(value, inputs.seal));
+        let changes = before.as_ref() != Some(&encode_typed(value, inputs.seal));
         let output = declared.get(name);
         all.insert(
             name.clone(),

@@ -35,11 +35,13 @@ pub(super) fn variable(block: &BlockBody, errors: &mut Diagnostics) -> Variable 
         errors.push(*e);
         None
     });
+    let untyped = !body.attributes.contains_key("type");
     let ty = ty.unwrap_or(Type::Any);
     let nullable = read::checked_flag(body, "nullable").unwrap_or(true);
     let default = body.attributes.get("default").and_then(|a| default(&a.term, &ty, nullable, errors));
     Variable {
         ty,
+        untyped,
         default,
         description: read::checked_text(body, "description"),
         sensitive: read::checked_flag(body, "sensitive").unwrap_or(false),
@@ -183,6 +185,23 @@ pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnosti
             }
         }
     }
+}
+
+/// The `configuration_aliases` of all entries of `required_providers`.
+pub(super) fn configuration_aliases(block: &BlockBody) -> Vec<String> {
+    let required = block.body.blocks.iter().filter(|b| &*b.ty == "required_providers");
+    let mut all = Vec::new();
+    for attribute in required.flat_map(|b| b.body.attributes.values()) {
+        let TermKind::Object(items) = &attribute.term.kind else { continue };
+        for item in items.iter().filter(|item| item.key.as_literal_str() == Some("configuration_aliases")) {
+            let TermKind::Tuple(aliases) = &item.value.kind else { continue };
+            all.extend(aliases.iter().filter_map(|a| match &a.kind {
+                TermKind::Reference(reference) => Some(reference.to_string()),
+                _ => None,
+            }));
+        }
+    }
+    all
 }
 
 /// The `source` of an entry of `required_providers`.

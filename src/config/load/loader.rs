@@ -237,6 +237,7 @@ impl Loader<'_> {
         let name = block.labels.last().cloned().unwrap_or_default();
         if known.name == "terraform" {
             blocks::terraform(block, known.shape, &mut self.errors);
+            building.module.provider_aliases.extend(blocks::configuration_aliases(block));
             return;
         }
         check::body(&block.body, known.shape, &[], &mut self.errors);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::loader::Lost;
 use crate::addr::NodeKind;
 use crate::config::desired::{
-    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, Repetition, Step,
+    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, ProviderBlock, Repetition, Step,
 };
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean, nearest};
 use crate::eval::{Reference, Term, TermKind, check_call, references};
@@ -54,6 +54,8 @@ struct Around<'a> {
     alone: bool,
     /// The iterators of `dynamic` blocks around.
     bound: Vec<&'a str>,
+    /// The block that it is in, which cannot be had before it is there.
+    own: Option<&'a NodeBlock>,
 }
 
 struct Names<'a> {
@@ -71,13 +73,18 @@ impl<'a> Names<'a> {
         for variable in module.variables.values() {
             self.conditions(&variable.validations, &plain);
         }
+        for (name, variable) in &module.variables {
+            for validation in &variable.validations {
+                self.looks_at(name, &validation.condition);
+            }
+        }
         for local in module.locals.values() {
             self.term(&local.term, &plain);
         }
         for output in module.outputs.values() {
             self.term(&output.term, &plain);
             self.conditions(&output.preconditions, &plain);
-            self.list(&output.depends_on, &plain);
+            self.depends_on(&output.depends_on, &plain);
         }
         for node in &module.nodes {
             self.node(node);
@@ -100,16 +107,70 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// A validation that does not look at its variable says nothing about it.
+    fn looks_at(&mut self, name: &str, condition: &Term) {
+        let mut found = Vec::new();
+        references(condition, &mut found);
+        if !found.iter().any(|r| &*r.root == "var" && r.attribute(0).is_some_and(|n| &**n == name)) {
+            let detail = format!(
+                "The condition for the variable \"{name}\" has to look at var.{name}: it says which values are taken."
+            );
+            self.errors.push(Diagnostic::error("Invalid variable validation condition", detail).at(condition.span));
+        }
+    }
+
     fn node(&mut self, node: &'a NodeBlock) {
         let around = self.repetition(&node.repetition);
-        self.list(&node.depends_on, &around);
+        self.depends_on(&node.depends_on, &around);
         self.lifecycle(&node.lifecycle, &around);
-        self.body(&node.body, &around);
+        if let Some(provider) = &node.provider {
+            self.provider(provider);
+        }
+        self.body(&node.body, &Around { own: Some(node), ..around });
+    }
+
+    /// A provider's configuration with an alias is declared here, or said to come from the caller.
+    fn provider(&mut self, reference: &Reference) {
+        let Some(alias) = reference.attribute(0) else { return };
+        let here = |p: &ProviderBlock| p.name == reference.root && p.alias.as_ref() == Some(alias);
+        if self.module.providers.iter().any(here) || self.module.provider_aliases.contains(&reference.to_string()) {
+            return;
+        }
+        let detail = format!("This module has no configuration of a provider with the name {reference}.");
+        let aliases = self.module.providers.iter().filter(|p| p.name == reference.root).filter_map(|p| p.alias.as_deref());
+        let hint = did_you_mean(alias, aliases).unwrap_or_else(|| {
+            format!("It can be declared with provider \"{}\" {{ alias = \"{alias}\" }}.", reference.root)
+        });
+        self.errors.push(Diagnostic::error("Provider configuration not present", detail).at(reference.span).hint(hint));
+    }
+
+    /// What must be there first is a whole thing, not a part of it.
+    fn depends_on(&mut self, references: &[Reference], around: &Around<'_>) {
+        for reference in references {
+            let whole = match &*reference.root {
+                "data" => 2,
+                "module" => match &reference.steps[..] {
+                    [_, Step::Index(_), ..] => 3,
+                    _ => 2,
+                },
+                _ => 1,
+            };
+            let keyed = usize::from(matches!(reference.steps.get(whole), Some(Step::Index(_))));
+            if reference.steps.len() > whole + keyed {
+                let detail = format!("{reference} is a part of something. What must be there first is named as a whole.");
+                self.errors.push(Diagnostic::error("Invalid depends_on reference", detail).at(reference.span));
+            } else {
+                self.reference(reference, around);
+            }
+        }
     }
 
     fn call(&mut self, call: &'a ModuleCall) {
         let around = self.repetition(&call.repetition);
-        self.list(&call.depends_on, &around);
+        self.depends_on(&call.depends_on, &around);
+        for provider in call.providers.values() {
+            self.provider(provider);
+        }
         for AttributeTerm { term, .. } in call.arguments.values() {
             self.term(term, &around);
         }
@@ -131,7 +192,19 @@ impl<'a> Names<'a> {
     }
 
     fn lifecycle(&mut self, lifecycle: &'a Lifecycle, around: &Around<'a>) {
-        self.list(&lifecycle.replace_triggered_by, around);
+        for trigger in &lifecycle.replace_triggered_by {
+            if ROOTS[..9].contains(&&*trigger.block.root) {
+                let detail = "Only resources can be named here: what else there is does not change by itself.";
+                let diagnostic = Diagnostic::error("Invalid reference in replace_triggered_by expression", detail);
+                let hint = "For a plain value write a terraform_data resource with it as input, and name that.";
+                self.errors.push(diagnostic.at(trigger.block.span).hint(hint));
+            } else {
+                self.reference(&trigger.block, around);
+            }
+            if let Some(key) = &trigger.key {
+                self.term(key, around);
+            }
+        }
         self.conditions(&lifecycle.preconditions, around);
         self.conditions(&lifecycle.postconditions, &Around { this: true, ..around.clone() });
     }
@@ -160,12 +233,6 @@ impl<'a> Names<'a> {
                     self.body(&block.body, &inner);
                 }
             }
-        }
-    }
-
-    fn list(&mut self, references: &[Reference], around: &Around<'_>) {
-        for reference in references {
-            self.reference(reference, around);
         }
     }
 
@@ -218,6 +285,14 @@ impl<'a> Names<'a> {
                  variables, path.* and functions."
             );
             return Err(Diagnostic::error("Invalid reference", detail));
+        }
+        if let Some(own) = around.own.filter(|own| is_own(reference, own)) {
+            let detail = format!(
+                "{} \"{}\" refers to itself, and it is not there before its own arguments are known.",
+                own.kind.keyword().unwrap_or(&own.ty),
+                own.name
+            );
+            return Err(Diagnostic::error("Self-referential block", detail));
         }
         let module = self.module;
         match root {
@@ -318,6 +393,18 @@ impl<'a> Names<'a> {
         let meant = nearest_name.or_else(|| nearest(ty, same_name).map(|ty| (ty, name)));
         Err(meant.map(|(ty, name)| format!("Did you mean \"{prefix}{ty}.{name}\"?")))
     }
+}
+
+/// Whether a reference means the very block that it stands in.
+fn is_own(reference: &Reference, own: &NodeBlock) -> bool {
+    let (word, ty, name) = match &*reference.root {
+        "data" => (NodeKind::Data, reference.attribute(0), reference.attribute(1)),
+        word => match NodeKind::of_keyword(word) {
+            Some(kind) => (kind, None, reference.attribute(0)),
+            None => (NodeKind::Resource, Some(&reference.root), reference.attribute(0)),
+        },
+    };
+    word == own.kind && ty.is_none_or(|ty| *ty == own.ty) && name == Some(&own.name)
 }
 
 /// Whether the name behind the first word is one of those declared.
