@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::fact::{Fact, Question};
 use super::input::Inputs;
+use super::look::Draw;
 use super::outline::{ModuleIndex, Outline};
 use crate::addr::{Key, ModulePath, NodeKind};
 use crate::diag::Diagnostics;
@@ -75,6 +76,8 @@ pub(super) struct World<'a> {
     pub(super) diagnostics: RefCell<Diagnostics>,
     /// What evaluation may spend.
     pub(super) budget: Budget,
+    /// Set where what is drawn at apply is drawn now: in a console, which applies nothing.
+    pub(super) draw: Option<Draw<'a>>,
 }
 
 impl<'a> World<'a> {
@@ -91,6 +94,7 @@ impl<'a> World<'a> {
             needs: RefCell::default(),
             diagnostics: RefCell::default(),
             budget: Budget::new(Budget::PLAN),
+            draw: None,
         }
     }
 
@@ -207,8 +211,8 @@ impl Host for World<'_> {
         }
     }
 
-    fn draw(&self, _: &str) -> Option<Value> {
-        None
+    fn draw(&self, what: &str) -> Option<Value> {
+        self.draw.and_then(|draw| draw(what))
     }
 
     fn directory(&self) -> String {
