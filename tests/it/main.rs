@@ -8,6 +8,7 @@ mod blocks;
 mod docs;
 mod errors;
 mod functions;
+mod fuzz;
 mod harness;
 mod kill;
 mod language;
