@@ -9,6 +9,7 @@ mod docs;
 mod errors;
 mod fmt;
 mod functions;
+mod fuzz;
 mod harness;
 mod kill;
 mod language;
