@@ -10,6 +10,7 @@ mod functions;
 mod harness;
 mod kill;
 mod language;
+mod unknown;
 mod local_command;
 mod local_conformance;
 mod local_file;
