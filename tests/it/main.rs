@@ -13,6 +13,7 @@ mod fuzz;
 mod harness;
 mod kill;
 mod language;
+mod unknown;
 mod local_command;
 mod local_conformance;
 mod local_file;
