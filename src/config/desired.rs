@@ -177,6 +177,9 @@ pub struct NodeBlock {
     pub lifecycle: Lifecycle,
     /// `provider`, where given: its name and alias.
     pub provider: Option<Reference>,
+    /// For a data source inside of a `check` block: that block's name. Only it may refer to the data source, and what goes
+    /// wrong with it is a warning.
+    pub check: Option<Arc<str>>,
     /// Everything else in it.
     pub body: Body,
     /// Where its header stands.
@@ -195,11 +198,22 @@ pub struct Lifecycle {
     /// Whether all changes are left alone.
     pub ignore_all_changes: bool,
     /// What makes it be replaced when it changes.
-    pub replace_triggered_by: Vec<Reference>,
+    pub replace_triggered_by: Vec<Trigger>,
     /// What must hold before it is changed.
     pub preconditions: Vec<Condition>,
     /// What must hold after it was changed.
     pub postconditions: Vec<Condition>,
+}
+
+/// One item of `replace_triggered_by`.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// The resource, without a key.
+    pub resource: Reference,
+    /// Which instance; may be `each.key` or `count.index`.
+    pub key: Option<Arc<Term>>,
+    /// The way to a part of it; empty for all of it.
+    pub path: Vec<Step>,
 }
 
 pub use crate::eval::Step;

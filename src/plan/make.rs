@@ -46,6 +46,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
         targeted: None,
         unreadable: Vec::new(),
         moved: BTreeMap::new(),
+        create_first: outline.create_first(),
         statements: Vec::new(),
         wishes: BTreeMap::new(),
         wished: root.imports.iter().filter_map(|import| outline.import_target(&import.to)).collect(),
@@ -78,7 +79,7 @@ impl Planner<'_> {
         let mut changes = self.changes;
         if only_checks {
             // `verify` asks what is, whatever an apply would make of it.
-            for change in changes.iter_mut().filter(|c| !c.address.kind.is_probe()) {
+            for change in changes.iter_mut().filter(|c| !c.address.kind.looks_only()) {
                 change.kind = ChangeKind::NoOp;
                 change.moved_from = None;
                 change.importing = None;
@@ -86,7 +87,7 @@ impl Planner<'_> {
         }
         if !cause {
             // Nothing changes, so no check runs: when each last passed is shown instead.
-            for change in changes.iter_mut().filter(|c| c.address.kind.is_probe()) {
+            for change in changes.iter_mut().filter(|c| c.address.kind.looks_only()) {
                 change.kind = ChangeKind::NoOp;
             }
         }
@@ -164,7 +165,9 @@ fn outputs(world: &World<'_>) -> BTreeMap<Arc<str>, OutputChange> {
             continue;
         }
         let before = inputs.recorded.outputs.get(&**name).cloned();
-        let changes = before.as_ref() != Some(&encode(value, inputs.seal));
+        // One that is null and was not there is no news.
+        let new = !(before.is_none() && value.is_null());
+        let changes = new && before.as_ref() != Some(&encode(value, inputs.seal));
         let output = declared.get(name);
         all.insert(
             name.clone(),

@@ -119,10 +119,12 @@ impl Planner<'_> {
         }
         self.preconditions(one);
         self.ignored_exist(one, schema);
+        self.triggers_exist(one);
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
         let what = format!("a resource of type \"{}\"", schema.ty);
         let desired = body::evaluate(&one.block.body, shape, &scope, &what, &one.address.to_string());
+        self.nothing_ephemeral(one, &desired);
         if let Some(validate) = schema.validate {
             for (attribute, sentence) in validate(&desired) {
                 let span = one.block.body.attributes.get(attribute).map_or(one.block.span, |a| a.term.span);
@@ -150,6 +152,10 @@ impl Planner<'_> {
     /// The address under which a node's record stands: another one if it moved.
     pub(super) fn recorded_address<'p>(&'p self, address: &'p Address) -> &'p Address {
         self.moved.get(address).unwrap_or(address)
+    }
+
+    fn creates_first(&self, one: &BlockInstance<'_>) -> bool {
+        self.create_first.contains(&one.id)
     }
 
     /// A node that is out of this plan's limits: it stays as it is.
@@ -196,7 +202,7 @@ impl Planner<'_> {
                 prior: prior.cloned(),
                 inputs: Value::object(Map::new()),
                 leftovers,
-                create_before_destroy: one.block.lifecycle.create_before_destroy,
+                create_before_destroy: self.creates_first(one),
                 imported: None,
                 postconditions: Vec::new(),
             }),
@@ -227,7 +233,7 @@ impl Planner<'_> {
             .filter(|_| !differs.is_empty() && !self.only_recorded(schema))
             .and_then(|p| schema.must_replace.and_then(|f| f(&p.attributes, &proposed)));
         let (mut kind, reason) = self.judge(one, &known, &differs, &replaces, must, record, desired);
-        if kind.is_replace() && one.block.lifecycle.create_before_destroy {
+        if kind.is_replace() && self.creates_first(one) {
             kind = ChangeKind::ReplaceCreateFirst;
         }
         if kind.is_replace() && one.block.lifecycle.prevent_destroy {
@@ -333,30 +339,6 @@ impl Planner<'_> {
 
     fn only_recorded_by_type(&self, ty: &str) -> bool {
         self.world.inputs.catalog.get(Role::Managed, ty).is_some_and(|schema| self.only_recorded(schema))
-    }
-
-    /// What of `replace_triggered_by` changes in this plan.
-    fn triggered(&self, one: &BlockInstance<'_>) -> Option<String> {
-        let module = self.world.instances[one.instance].index;
-        for reference in &one.block.lifecycle.replace_triggered_by {
-            let attribute = match reference.steps.as_slice() {
-                [Step::Attribute(_), .., Step::Attribute(last)] => Some(last.clone()),
-                _ => None,
-            };
-            for (target, item) in self.world.outline.targets(module, reference) {
-                let super::outline::Item::Node(position) = item else { continue };
-                let changes = self.of_block.get(&(target, position)).into_iter().flatten().map(|n| &self.changes[*n]);
-                for change in changes.filter(|c| !c.is_no_op()) {
-                    let concerned = attribute
-                        .as_ref()
-                        .is_none_or(|a| change.kind.is_replace() || change.differs.iter().any(|p| p.root() == Some(a)));
-                    if concerned {
-                        return Some(reference.to_string());
-                    }
-                }
-            }
-        }
-        None
     }
 
     /// The object as it will be: what is asked for, and computed attributes as far as they can be told.
@@ -479,7 +461,7 @@ fn graft(value: &Value, from: &Value, path: &[Step]) -> Value {
     let [first, rest @ ..] = path else { return from.clone() };
     let name: Arc<str> = match first {
         Step::Attribute(name) | Step::Index(crate::addr::Key::Name(name)) => name.clone(),
-        Step::Index(crate::addr::Key::Index(_)) => return value.clone(),
+        Step::Index(crate::addr::Key::Index(n)) => return graft_item(value, from, *n, rest),
     };
     let Some(map) = value.as_map() else { return value.clone() };
     let mut out = map.clone();
@@ -492,6 +474,23 @@ fn graft(value: &Value, from: &Value, path: &[Step]) -> Value {
     let kind = match &value.kind {
         crate::value::Kind::Map(t, _) => crate::value::Kind::Map(t.clone(), Arc::new(out)),
         _ => crate::value::Kind::Object(Arc::new(out)),
+    };
+    Value { kind, marks: value.marks }
+}
+
+/// The same for an element of a list or tuple, where both have it.
+fn graft_item(value: &Value, from: &Value, index: u64, rest: &[Step]) -> Value {
+    use crate::value::Kind;
+    let (Some(items), Some(old), Ok(n)) = (value.as_items(), from.as_items(), usize::try_from(index)) else {
+        return value.clone();
+    };
+    let (Some(inner), Some(old)) = (items.get(n), old.get(n)) else { return value.clone() };
+    let mut out = items.to_vec();
+    out[n] = graft(inner, old, rest);
+    let kind = match &value.kind {
+        Kind::List(ty, _) => Kind::List(ty.clone(), out.into()),
+        Kind::Tuple(_) => Kind::Tuple(out.into()),
+        _ => return value.clone(),
     };
     Value { kind, marks: value.marks }
 }

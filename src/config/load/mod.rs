@@ -12,6 +12,7 @@ mod blocks;
 mod call;
 mod node;
 mod lifecycle;
+mod settings;
 mod target;
 mod names;
 
