@@ -8,6 +8,7 @@ use super::data::bare;
 use super::scope::ModuleScope;
 use super::walk::{BlockInstance, Planner};
 use crate::diag::Diagnostic;
+use crate::eval::Cause;
 use crate::value::{Map, Type, Value, convert};
 
 /// What is said of an assertion whose message cannot be shown.
@@ -30,16 +31,20 @@ impl Planner<'_> {
             let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
             let site = one.address.to_string();
             let span = condition.term.span;
-            let holds = convert(&scope.evaluate(&condition.term, &site), &Type::Bool).unwrap_or_else(|_| {
-                let detail = "A condition must be true or false.";
-                self.world.report(Diagnostic::error("Invalid condition", detail).at(span));
+            let value = scope.evaluate(&condition.term, &site);
+            let holds = convert(&value, &Type::Bool).ok().filter(|truth| !truth.is_null()).unwrap_or_else(|| {
+                let what = if value.is_null() { "null".to_owned() } else { value.ty().friendly() };
+                let detail = format!("A condition must be true or false, but this is {what}.");
+                let diagnostic = Diagnostic::error("Invalid condition", detail);
+                scope.report_on(diagnostic, &condition.term, Cause::default());
                 Value::opaque(Type::Bool)
             });
             let message = scope.evaluate(&message.term, &site);
             let told = holds.as_bool() == Some(false);
-            if told {
-                let diagnostic = Diagnostic::warning("Check block assertion failed", shown(&message));
-                self.world.report(diagnostic.at(span).on(&one.address));
+            if told && !self.world.inputs.options.hollow {
+                let cause = Cause { marked: !holds.marks.is_empty(), unknown: false };
+                let diagnostic = Diagnostic::warning("Check block assertion failed", shown(&message)).at(span);
+                scope.report(scope.explain(diagnostic, &condition.term, cause).on(&one.address));
             }
             all.push(Assertion { holds, message, told });
         }

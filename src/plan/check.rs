@@ -11,6 +11,7 @@ use super::outline::{BlockId, Item, ItemId};
 use super::result;
 use super::scope::{ModuleScope, Overlay};
 use super::walk::{BlockInstance, Planner, argument, marked};
+use super::world::At;
 use crate::addr::{Address, NodeKind};
 use crate::diag::Diagnostic;
 use crate::provider::{Lowering, Role};
@@ -124,6 +125,8 @@ impl Planner<'_> {
     /// The world in which a workload is its staged version: everything between the workload and the check, evaluated anew.
     fn overlay(&self, one: &BlockInstance<'_>, workload: BlockId, address: &Address) -> Overlay {
         let mut overlay = Overlay::default();
+        // What is wrong out there is wrong whether the check looks or not: it is said without the check's address, once.
+        let own = self.world.at.replace(At { instance: one.instance, ..At::default() });
         self.stage_block(&mut overlay, workload, address);
         let cone = self.cone(one.id, workload);
         let order: Vec<&ItemId> = self.world.outline.order.iter().filter(|id| cone.contains(*id)).collect();
@@ -159,6 +162,7 @@ impl Planner<'_> {
                 }
             }
         }
+        self.world.at.replace(own);
         overlay
     }
 

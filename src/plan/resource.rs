@@ -380,9 +380,9 @@ impl Planner<'_> {
     fn postconditions_now(&self, one: &BlockInstance<'_>, after: &Value) {
         let scope = ModuleScope { own: Some(after), ..ModuleScope::new(&self.world, one.instance, &one.repeated) };
         for condition in &one.block.lifecycle.postconditions {
-            if let Some(message) = super::walk::broken(&scope, condition, "postcondition") {
-                let diagnostic = Diagnostic::error("Resource postcondition failed", message);
-                self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
+            let summary = "Resource postcondition failed";
+            if let Some(failed) = super::walk::broken(&scope, condition, "postcondition", summary) {
+                self.world.report(failed.on(&one.address));
             }
         }
     }

@@ -10,6 +10,7 @@ mod check;
 mod read;
 mod blocks;
 mod call;
+mod callers;
 mod node;
 mod lifecycle;
 mod settings;
@@ -17,4 +18,4 @@ mod target;
 mod names;
 
 pub use loader::load;
-pub(super) use loader::{Sources, run};
+pub(super) use loader::{Attempt, Sources, attempt, run};
