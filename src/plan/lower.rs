@@ -113,9 +113,9 @@ impl Lowerer<'_> {
         match (&change.detail, change.kind) {
             (_, ChangeKind::NoOp) => {}
             (Detail::Resource(detail), _) => self.resource(position, change, detail),
-            (Detail::Data { provider }, ChangeKind::Read) => {
+            (Detail::Data { provider, lenient }, ChangeKind::Read) => {
                 let arguments = change.after.clone().unwrap_or_else(|| Value::null(Type::Any));
-                let work = Work::Read { provider: provider.clone(), arguments };
+                let work = Work::Read { provider: provider.clone(), arguments, lenient: *lenient };
                 let after = self.needs(position);
                 let step = self.add(&change.address, "read", work, after);
                 self.finished(position, step, step);
@@ -141,6 +141,11 @@ impl Lowerer<'_> {
                 let work = Work::Check(CheckStep { phase: Phase::Verify, workload: None, configuration });
                 let after = self.needs(position);
                 let step = self.add(&change.address, "verify", work, after);
+                self.finished(position, step, step);
+            }
+            (Detail::Assertions(all), ChangeKind::Run) if self.context.with_checks => {
+                let after = self.needs(position);
+                let step = self.add(&change.address, "verify", Work::Assert(all.clone()), after);
                 self.finished(position, step, step);
             }
             _ => {}

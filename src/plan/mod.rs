@@ -11,6 +11,7 @@
 //! 3. `orphans` decides about what the ledger has and the configuration does not ask for.
 //! 4. `lower` makes steps of the changes; `effect` gives the digest of what they do.
 
+pub(crate) mod assertions;
 mod body;
 mod builtin;
 pub mod change;
@@ -19,6 +20,7 @@ mod compare;
 mod data;
 pub mod duration;
 pub mod effect;
+mod ephemeral;
 pub mod fact;
 mod fact_format;
 pub mod file;
@@ -40,6 +42,7 @@ mod result;
 mod scope;
 pub mod settings;
 pub mod step;
+mod triggers;
 mod walk;
 mod way_back;
 mod world;

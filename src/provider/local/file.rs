@@ -179,6 +179,11 @@ fn standing(path: &Path) -> Result<Option<Vec<u8>>, Problem> {
     }
 }
 
+/// The bytes of a file; `None` if there is none.
+pub(super) fn content(context: &Context, name: &str) -> Result<Option<Vec<u8>>, Problem> {
+    standing(&Files { context }.path(name))
+}
+
 /// Refuses unless what stands there is what was recorded or what the plan saw.
 fn check_ours(
     files: &Files<'_>,
