@@ -1,8 +1,8 @@
 //! Configuration: the files of an environment and its modules, loaded into [`Desired`].
 //!
 //! [`source`] is the only part that sees files: it gathers what is read into a [`Bundle`], content and
-//! all, so that a plan, a saved plan and a later rollback work from the same bytes. `syntax` lowers hcl-edit's tree into
-//! terms, `load` turns a bundle into modules, `variables` finds the values that people give.
+//! all, so that a plan, a saved plan and a later rollback work from the same bytes. `token` cuts text into tokens,
+//! `syntax` makes terms of them, `load` turns a bundle into modules, `variables` finds the values that people give.
 
 mod error;
 mod path;
