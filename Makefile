@@ -5,7 +5,7 @@
 #   make lint   formatting, clippy, documentation, licences
 #   make bench  the benchmarks
 #   make docs   the documentation of the source, in target/doc
-#   make language-oracle   record again what Terraform prints for tests/language (needs terraform)
+#   make language-oracle   record again what Terraform prints for tests/language and tests/fmt (needs terraform)
 
 .PHONY: demo test lint bench docs language-oracle
 
@@ -45,3 +45,4 @@ docs:
 
 language-oracle:
 	tests/language/record.sh
+	tests/fmt/record.sh

@@ -4,8 +4,10 @@
 mod support;
 
 mod bad_days;
+mod blocks;
 mod docs;
 mod errors;
+mod fmt;
 mod functions;
 mod harness;
 mod kill;
@@ -16,6 +18,7 @@ mod local_file;
 mod local_service;
 mod local_support;
 mod migrate;
+mod modules;
 mod oci;
 mod probe;
 mod properties;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::literal::unquote;
+use super::literal::{normal, unquote};
 use super::parser::{ERRORS_MAX, HEIGHT_MAX, NESTING_MAX, Parsed, Parser};
 use crate::config::token::{Kind, Token};
 use crate::diag::{Diagnostic, Span};
@@ -318,7 +318,7 @@ impl<'t> Parser<'t> {
 
     /// The text of a literal within quotes, or an empty one after noting what is wrong with it.
     pub(super) fn unquoted(&mut self, token: Token) -> Cow<'t, str> {
-        unquote(self.source(token)).unwrap_or_else(|bad| {
+        unquote(self.source(token)).map(normal).unwrap_or_else(|bad| {
             let start = token.start as usize;
             let place = Span::new(self.file, start + bad.at.start..start + bad.at.end);
             self.error(Diagnostic::error("Invalid escape sequence", bad.detail).at(place));

@@ -7,7 +7,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// What is wrong with a literal, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BadLiteral {
+pub(in crate::config) struct BadLiteral {
     /// A sentence.
     pub(super) detail: String,
     /// Where, in bytes from the literal's start.
@@ -15,9 +15,10 @@ pub(super) struct BadLiteral {
 }
 
 /// The text in the normal form in which Terraform keeps texts and names (NFC).
-pub(super) fn normal(text: &str) -> Cow<'_, str> {
+pub(super) fn normal<'t>(text: impl Into<Cow<'t, str>>) -> Cow<'t, str> {
+    let text = text.into();
     if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
-        return text.into();
+        return text;
     }
     text.nfc().collect()
 }
@@ -40,10 +41,10 @@ pub(super) fn unmark(source: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// The text of a literal of a quoted template, escapes resolved.
-pub(super) fn unquote(source: &str) -> Result<Cow<'_, str>, BadLiteral> {
+/// The text of a literal of a quoted template, escapes resolved, not yet in its normal form.
+pub(in crate::config) fn unquote(source: &str) -> Result<Cow<'_, str>, BadLiteral> {
     if !source.bytes().any(|b| matches!(b, b'\\' | b'$' | b'%')) {
-        return Ok(normal(source));
+        return Ok(source.into());
     }
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
@@ -65,7 +66,7 @@ pub(super) fn unquote(source: &str) -> Result<Cow<'_, str>, BadLiteral> {
         }
     }
     out.push_str(rest);
-    Ok(normal(&out).into_owned().into())
+    Ok(out.into())
 }
 
 /// The character that an escape stands for and the escape's length in bytes, without the backslash.

@@ -30,3 +30,4 @@ mod entry;
 pub(super) use deep::deep;
 pub(super) use entry::parse;
 pub use entry::{parse_expression, parse_template};
+pub(super) use literal::unquote;

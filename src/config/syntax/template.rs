@@ -138,7 +138,7 @@ impl Parser<'_> {
                     let mut start = token.start;
                     for line in self.source(token).split_inclusive('\n') {
                         let end = start + u32::try_from(line.len()).unwrap_or(0);
-                        pieces.text(normal(&unmark(line)).into_owned(), Span { file: self.file, start, end });
+                        pieces.text(normal(unmark(line)).into_owned(), Span { file: self.file, start, end });
                         start = end;
                     }
                 }
@@ -289,7 +289,7 @@ impl Pieces {
 
 fn flush_text(text: &mut String, parts: &mut Vec<Part>) {
     if !text.is_empty() {
-        parts.push(Part::Literal(normal(&std::mem::take(text)).into()));
+        parts.push(Part::Literal(normal(std::mem::take(text)).into()));
     }
 }
 
