@@ -1,9 +1,9 @@
 //! Configuration: the files of an environment and its modules, loaded into [`Desired`].
 //!
 //! [`source`] is the only part that sees files: it gathers what is read into a [`Bundle`], content and
-//! all, so that a plan, a saved plan and a later rollback work from the same bytes. `syntax` lowers hcl-edit's tree into
-//! terms, `load` turns a bundle into modules, `variables` finds the values that people give. `token` cuts text into tokens, of
-//! which `format` makes its canonical form.
+//! all, so that a plan, a saved plan and a later rollback work from the same bytes. `token` cuts text into tokens,
+//! `syntax` makes terms of them, `load` turns a bundle into modules, `variables` finds the values that people
+//! give, and `format` makes the canonical form of a file from its tokens.
 
 mod error;
 mod path;

@@ -440,10 +440,7 @@ pub(super) fn open_to_look(workspace: &Workspace, variables: &[crate::config::Va
 ///
 /// # Errors
 /// When nothing of it can be looked at.
-pub fn open_for_validation(
-    workspace: &Workspace,
-    variables: &[crate::config::VarArg],
-) -> Result<(Draft, Diagnostics)> {
+pub fn open_for_validation(workspace: &Workspace, variables: &[crate::config::VarArg]) -> Result<(Draft, Diagnostics)> {
     let (bundle, desired, mut wrong) = crate::config::open_for_validation(&workspace.environment)?;
     let gathered =
         crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables)?;

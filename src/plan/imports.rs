@@ -94,9 +94,9 @@ impl Planner<'_> {
         let Some(earlier) = self.wishes.insert(address.clone(), wish) else { return };
         let place = self.world.inputs.desired.sources.place(earlier.span);
         let at = place.map(|p| format!(" at {}:{}", p.name, p.line)).unwrap_or_default();
-        let detail = format!("{address} is imported by the block{at} already. An object is imported by one block only.");
-        self.world
-            .report(Diagnostic::error("Duplicate import configuration", detail).at(import.to.span).on(&address));
+        let detail =
+            format!("{address} is imported by the block{at} already. An object is imported by one block only.");
+        self.world.report(Diagnostic::error("Duplicate import configuration", detail).at(import.to.span).on(&address));
     }
 
     fn import_address(&self, to: &TargetAddress, repeated: &Repeated) -> Option<Address> {
@@ -197,8 +197,13 @@ impl Planner<'_> {
                         one.address
                     )));
                 }
-                let known =
-                    Known { prior: Some(prior), readiness: Readiness::Ready, vanished: false, drift: None, readable: true };
+                let known = Known {
+                    prior: Some(prior),
+                    readiness: Readiness::Ready,
+                    vanished: false,
+                    drift: None,
+                    readable: true,
+                };
                 Taken::Yes(Box::new(known), wish.id.clone())
             }
         }
@@ -228,9 +233,11 @@ impl Planner<'_> {
             let detail = format!(
                 "There is no block for {name}. What is imported is managed from then on, and its configuration says how it is to be."
             );
-            let hint = format!("Write the block, as in resource \"TYPE\" \"NAME\" {{ … }}, so that it declares {name}.");
-            self.world
-                .report(Diagnostic::error("Configuration for import target does not exist", detail).at(span).hint(hint));
+            let hint =
+                format!("Write the block, as in resource \"TYPE\" \"NAME\" {{ … }}, so that it declares {name}.");
+            self.world.report(
+                Diagnostic::error("Configuration for import target does not exist", detail).at(span).hint(hint),
+            );
         };
         for import in &outline.modules[0].module.imports {
             if outline.import_target(&import.to).is_none() {

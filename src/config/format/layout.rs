@@ -57,7 +57,8 @@ fn line(all: Range<usize>, pieces: &[Piece<'_>]) -> Line {
     let mut assign = comment.start..comment.start;
     let equals = (lead.start + 1..lead.end).find(|at| pieces[*at].kind == Kind::Assign);
     // What opens more brackets than it closes goes on in the next lines, and takes part in no column.
-    if let Some(equals) = equals.filter(|at| pieces[*at..lead.end].iter().map(|p| bracket(p.kind)).sum::<isize>() == 0) {
+    if let Some(equals) = equals.filter(|at| pieces[*at..lead.end].iter().map(|p| bracket(p.kind)).sum::<isize>() == 0)
+    {
         assign.start = equals;
         lead.end = equals;
     }

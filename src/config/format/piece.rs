@@ -33,11 +33,7 @@ impl<'t> Piece<'t> {
 /// How many brackets a token opens, or closes if negative.
 pub(super) fn bracket(kind: Kind) -> isize {
     match kind {
-        Kind::OpenBrace
-        | Kind::OpenBracket
-        | Kind::OpenParen
-        | Kind::OpenInterpolation
-        | Kind::OpenDirective => 1,
+        Kind::OpenBrace | Kind::OpenBracket | Kind::OpenParen | Kind::OpenInterpolation | Kind::OpenDirective => 1,
         Kind::CloseBrace | Kind::CloseBracket | Kind::CloseParen | Kind::CloseTemplate => -1,
         _ => 0,
     }

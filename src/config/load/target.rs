@@ -22,7 +22,10 @@ pub(super) fn target(term: &Arc<Term>, errors: &mut Diagnostics) -> Option<Targe
     };
     let mut parts = Vec::new();
     if !flatten(term, &mut parts) {
-        refuse(errors, "\"to\" is the address of a resource: names, with an instance key in brackets where there is one.");
+        refuse(
+            errors,
+            "\"to\" is the address of a resource: names, with an instance key in brackets where there is one.",
+        );
         return None;
     }
     let mut parts = parts.into_iter().peekable();
