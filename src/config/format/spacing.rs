@@ -26,9 +26,11 @@ pub(super) fn apart(before: Option<Kind>, this: &Piece<'_>, next: &Piece<'_>) ->
         (Kind::Not, _) => false,
         (Kind::Minus, _) => !is_negation(before),
         (OpenBrace, CloseBrace) => false,
-        (OpenBrace, _) | (_, CloseBrace) => true,
-        // An object alone in a sequence keeps its braces off the sequence's own.
-        (OpenInterpolation | OpenDirective, OpenBrace) | (CloseBrace, CloseTemplate) => true,
+        // Braces are set apart from what is in them, an object alone in a sequence also from the sequence's own.
+        (OpenBrace, _)
+        | (_, CloseBrace)
+        | (OpenInterpolation | OpenDirective, OpenBrace)
+        | (CloseBrace, CloseTemplate) => true,
         (CloseTemplate, OpenInterpolation | OpenDirective) => false,
         (this, next) => bracket(this) <= 0 && bracket(next) >= 0,
     }
