@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree as _;
 
 use super::{format, rewrite};
 use crate::config::syntax;
@@ -169,6 +170,14 @@ fn what_holds_for_every_file_holds_for_the_corpus() {
         assert!(formatted(text).is_some(), "{text:?} is refused");
         holds(text);
     }
+}
+
+#[test]
+fn most_generated_files_parse() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut text = || file().new_tree(&mut runner).expect("a file can be generated").current();
+    let accepted = (0..200).filter(|_| formatted(&text()).is_some()).count();
+    assert!(accepted >= 120, "the properties are looked at for {accepted} of 200 files only");
 }
 
 #[test]
