@@ -25,7 +25,7 @@ pub use load::load;
 pub use path::normalise;
 pub use source::{Bundle, Reader, open};
 pub use syntax::{parse_expression, parse_template};
-pub use typed::{Unfinished, name_at_end, unfinished};
+pub use typed::{Unfinished, name_at_end, unfinished, without_remarks};
 pub use variables::{Gathered, Given, VarArg, assign, gather, gather_leaving_open};
 
 #[cfg(test)]

@@ -134,9 +134,14 @@ impl<'a> Look<'a> {
     pub fn evaluate(&self, term: &Arc<Term>, host: &dyn Host, budget: &Budget) -> Result<Value, Box<Diagnostic>> {
         let mut named = Vec::new();
         references(term, &mut named);
-        named.into_iter().try_for_each(|r| self.attribute_exists(r))?;
         let repeated = Repeated::default();
         let scope = ModuleScope::new(self.world, self.here, &repeated);
+        // A name that does not exist is a mistake wherever it stands, in `try` and on the side that is not taken too; in files
+        // loading finds it.
+        for reference in named {
+            scope.resolve(reference)?;
+            self.attribute_exists(reference)?;
+        }
         Evaluator { scope: &scope, host, budget, site: "console" }.evaluate(term)
     }
 
@@ -154,12 +159,7 @@ impl<'a> Look<'a> {
             _ => return Ok(()),
         };
         let known = || schema.attributes.keys().chain(schema.blocks.keys()).copied();
-        // Whether there is such a block at all is told first.
-        let declared = || {
-            let repeated = Repeated::default();
-            ModuleScope::new(self.world, self.here, &repeated).resolve(r).is_ok()
-        };
-        if known().any(|k| k == &**attribute) || !declared() {
+        if known().any(|k| k == &**attribute) {
             return Ok(());
         }
         let detail = format!("A resource of type \"{ty}\" has no attribute \"{attribute}\".");

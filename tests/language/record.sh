@@ -2,20 +2,25 @@
 # Records what `terraform console` prints for each expression of a data file: ./record.sh [FILE...], by default functions.txt beside it.
 # A line is `expression TAB result`; line feeds in a result stand as \n, tabs as \t, backslashes as \\. An error stands as
 # `error: SUMMARY: DETAIL`. Lines that start with # and empty lines stay. Expressions run in a directory with files/ in it.
+# ⏎ in an expression stands for a line end. RECORD_ROOM names another directory to run in, RECORD_FLAGS what the console is told.
 # `./record.sh -n FILE` records only lines that have no result yet.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 only_new=0
 if [ "${1:-}" = "-n" ]; then only_new=1; shift; fi
 [ $# -gt 0 ] || set -- "$here/functions.txt"
-room=$(mktemp -d)
-trap 'rm -rf "$room"' EXIT
-cp -r "$here/files/." "$room"
+if [ -n "${RECORD_ROOM:-}" ]; then
+  room=$RECORD_ROOM
+else
+  room=$(mktemp -d)
+  trap 'rm -rf "$room"' EXIT
+  cp -r "$here/files/." "$room"
+fi
 export TF_CLI_CONFIG_FILE=/dev/null NO_COLOR=1 CHECKPOINT_DISABLE=1
 
 answer() {
   local out status=0
-  out=$(cd "$room" && printf '%s\n' "$1" | terraform console 2>"$room/.err"; printf x) || status=$?
+  out=$(cd "$room" && printf '%s\n' "${1//⏎/$'\n'}" | terraform console ${RECORD_FLAGS:-} 2>"$room/.err"; printf x) || status=$?
   out=${out%x}
   if grep -q 'Error: ' "$room/.err"; then
     # Of the framed diagnostic: the summary, then the detail, which is what follows the last empty frame line.
