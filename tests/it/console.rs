@@ -7,6 +7,7 @@ use std::path::Path;
 use super::functions::{lines, on_one_line};
 use super::support::{Ran, Sandbox};
 
+mod completion;
 mod terminal;
 
 const DIFFERENCES: &str = include_str!("../language/console-differences.txt");

@@ -4,10 +4,13 @@
 mod support;
 
 mod bad_days;
+mod blocks;
 mod console;
 mod docs;
 mod errors;
+mod fmt;
 mod functions;
+mod fuzz;
 mod harness;
 mod kill;
 mod language;
@@ -17,6 +20,7 @@ mod local_file;
 mod local_service;
 mod local_support;
 mod migrate;
+mod modules;
 mod oci;
 mod probe;
 mod properties;

@@ -109,7 +109,7 @@ fn parse(text: &str, file: FileId) -> std::result::Result<Term, Diagnostics> {
         let detail = "The start of an expression is expected, but there is none.";
         return Err(Diagnostic::error("Missing expression", detail).at(Span::new(file, 0..0)).into());
     }
-    parse_expression(&text, file)
+    parse_expression(text.trim_end(), file)
 }
 
 /// What `type(…)` is asked about, where a text is such a call: the function is the console's alone.
