@@ -154,9 +154,8 @@ impl<'a> Look<'a> {
         };
         let Some(schema) = self.world.inputs.catalog.get(role, ty) else { return Ok(()) };
         let behind = r.steps.get(consumed..).unwrap_or_default();
-        let attribute = match behind {
-            [Step::Index(_), Step::Attribute(name), ..] | [Step::Attribute(name), ..] => name,
-            _ => return Ok(()),
+        let ([Step::Index(_), Step::Attribute(attribute), ..] | [Step::Attribute(attribute), ..]) = behind else {
+            return Ok(());
         };
         let known = || schema.attributes.keys().chain(schema.blocks.keys()).copied();
         if known().any(|k| k == &**attribute) {
@@ -207,12 +206,15 @@ impl<'a> Look<'a> {
     }
 }
 
+/// The instances of a block that are recorded.
+type Instances = Vec<(Option<Key>, Arc<Record>)>;
+
 /// The records by block.
-pub(super) struct Recorded(BTreeMap<Address, Vec<(Option<Key>, Arc<Record>)>>);
+pub(super) struct Recorded(BTreeMap<Address, Instances>);
 
 impl Recorded {
     fn of(inputs: &Inputs<'_>) -> Self {
-        let mut all: BTreeMap<Address, Vec<_>> = BTreeMap::new();
+        let mut all: BTreeMap<Address, Instances> = BTreeMap::new();
         for (address, record) in &inputs.recorded.records {
             all.entry(address.block()).or_default().push((address.key.clone(), record.clone()));
         }
