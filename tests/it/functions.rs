@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gantry::config::parse_expression;
 use gantry::diag::{Diagnostic, FileId};
 use gantry::eval::{Answer, Budget, Evaluator, Host, Reference, Scope};
-use gantry::value::{Kind, Type, Value, show};
+use gantry::value::{Type, Value};
 
 const RECORDED: &str = include_str!("../language/functions.txt");
 const DIFFERENCES: &str = include_str!("../language/differences.txt");
@@ -106,75 +106,12 @@ fn evaluate(expression: &str) -> Result<Value, Box<Diagnostic>> {
 
 /// A value as `terraform console` prints it, in one line with escapes.
 pub(super) fn printed(value: &Value) -> String {
-    let mut out = String::new();
-    print(&mut out, value, 0);
-    out.replace('\\', "\\\\").replace('\t', "\\t").replace('\r', "\\r").replace('\n', "\\n")
+    on_one_line(&gantry::view::human::value(value))
 }
 
-fn print(out: &mut String, value: &Value, depth: usize) {
-    let pad = "  ".repeat(depth);
-    match &value.kind {
-        Kind::Unknown(_) => out.push_str("(known after apply)"),
-        _ if value.marks.is_sensitive() => out.push_str("(sensitive value)"),
-        _ if value.marks.has(gantry::value::Marks::EPHEMERAL) => out.push_str("(ephemeral value)"),
-        Kind::Null(Type::Object(_)) => out.push_str("null /* object */"),
-        Kind::Null(Type::String) => out.push_str("tostring(null)"),
-        Kind::Null(Type::Number) => out.push_str("tonumber(null)"),
-        Kind::Null(Type::Bool) => out.push_str("tobool(null)"),
-        Kind::Null(Type::List(_)) => out.push_str("tolist(null) /* of dynamic */"),
-        Kind::Null(Type::Set(_)) => out.push_str("toset(null) /* of dynamic */"),
-        Kind::Null(Type::Map(_)) => out.push_str("tomap(null) /* of dynamic */"),
-        Kind::String(s) if s.contains('\n') => {
-            let strip = if depth > 0 { "-" } else { "" };
-            out.push_str(&format!("<<{strip}EOT\n"));
-            for line in s.split('\n') {
-                out.push_str(&format!("{pad}{line}\n"));
-            }
-            out.push_str(&format!("{pad}EOT"));
-        }
-        Kind::String(_) => {
-            // As Go quotes it.
-            let mut text = show(value).replace("$${", "${").replace("%%{", "%{");
-            for (c, escaped) in [('\u{200d}', "\\u200d"), ('\u{200b}', "\\u200b"), ('\u{7f}', "\\x7f")] {
-                text = text.replace(c, escaped);
-            }
-            out.push_str(&text.replace("\\u007f", "\\x7f"));
-        }
-        Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
-            let (open, close) = match &value.kind {
-                Kind::List(..) => ("tolist(", ")"),
-                Kind::Set(..) => ("toset(", ")"),
-                _ => ("", ""),
-            };
-            out.push_str(open);
-            out.push('[');
-            for item in items.iter() {
-                out.push_str(&format!("\n{pad}  "));
-                print(out, item, depth + 1);
-                out.push(',');
-            }
-            if !items.is_empty() {
-                out.push_str(&format!("\n{pad}"));
-            }
-            out.push(']');
-            out.push_str(close);
-        }
-        Kind::Map(_, m) | Kind::Object(m) => {
-            let (open, close) = if matches!(value.kind, Kind::Map(..)) { ("tomap(", ")") } else { ("", "") };
-            out.push_str(open);
-            out.push('{');
-            for (name, item) in m.iter() {
-                out.push_str(&format!("\n{pad}  {} = ", show(&Value::string(name.clone()))));
-                print(out, item, depth + 1);
-            }
-            if !m.is_empty() {
-                out.push_str(&format!("\n{pad}"));
-            }
-            out.push('}');
-            out.push_str(close);
-        }
-        _ => out.push_str(&show(value)),
-    }
+/// A text as the recorded corpora have it.
+pub(super) fn on_one_line(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\t', "\\t").replace('\r', "\\r").replace('\n', "\\n")
 }
 
 /// What an error says, without what frames it: which function or parameter.

@@ -5,6 +5,7 @@ mod support;
 
 mod bad_days;
 mod blocks;
+mod console;
 mod docs;
 mod errors;
 mod fmt;

@@ -4,19 +4,24 @@
 # `error: SUMMARY: DETAIL`. Lines that start with # and empty lines stay. Expressions run in a directory with files/ in it.
 # `./record.sh -n FILE` records only lines that have no result yet. Where a directory of FILE's name holds a configuration, its
 # expressions are asked of that configuration's plan (`console -plan`): unknown.txt and unknown/main.tf.
+# ⏎ in an expression stands for a line end. RECORD_ROOM names another directory to run in, RECORD_FLAGS what the console is told.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 only_new=0
 if [ "${1:-}" = "-n" ]; then only_new=1; shift; fi
 [ $# -gt 0 ] || set -- "$here/functions.txt"
-room=$(mktemp -d)
-trap 'rm -rf "$room"' EXIT
-cp -r "$here/files/." "$room"
+if [ -n "${RECORD_ROOM:-}" ]; then
+  room=$RECORD_ROOM
+else
+  room=$(mktemp -d)
+  trap 'rm -rf "$room"' EXIT
+  cp -r "$here/files/." "$room"
+fi
 export TF_CLI_CONFIG_FILE=/dev/null NO_COLOR=1 CHECKPOINT_DISABLE=1
 
 answer() {
   local out status=0
-  out=$(cd "$room" && printf '%s\n' "$1" | terraform console ${plan:+"$plan"} 2>"$room/.err"; printf x) || status=$?
+  out=$(cd "$room" && printf '%s\n' "${1//⏎/$'\n'}" | terraform console ${plan:+"$plan"} ${RECORD_FLAGS:-} 2>"$room/.err"; printf x) || status=$?
   out=${out%x}
   if grep -q 'Error: ' "$room/.err"; then
     # Of the framed diagnostic: the summary, then the detail, which is what follows the last empty frame line.
