@@ -20,10 +20,10 @@ pub use crate::eval::constraint::constant;
 pub use desired::Desired;
 pub use error::ConfigError;
 pub use init::init_files;
-pub use load::load;
+pub use load::{check_calls, load};
 pub use path::normalise;
 pub use source::{Bundle, Reader, open};
-pub use syntax::{parse_expression, parse_template};
+pub use syntax::{SYNTAX, parse_expression, parse_template};
 pub use variables::{Gathered, Given, VarArg, assign, gather};
 
 #[cfg(test)]

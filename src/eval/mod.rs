@@ -24,6 +24,6 @@ mod text;
 mod traverse;
 
 pub use evaluate::{Budget, Evaluator, Locals};
-pub use host::{Answer, Host, NoHost};
-pub use reference::{Reference, Scope, Step, references};
+pub use host::{Answer, Arguments, Calls, Host, NoHost, Syntax};
+pub use reference::{Reference, Scope, Step, calls, references};
 pub use term::{Binary, ForTerm, ObjectItem, Part, SplatKind, Term, TermKind, Unary};

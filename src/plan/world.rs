@@ -9,7 +9,7 @@ use super::input::Inputs;
 use super::outline::{ModuleIndex, Outline};
 use crate::addr::{Key, ModulePath, NodeKind};
 use crate::diag::Diagnostics;
-use crate::eval::{Answer, Budget, Host};
+use crate::eval::{Answer, Budget, Host, Syntax};
 use crate::value::{Map, Type, Value};
 
 /// The number of a module instance; 0 is the root.
@@ -213,6 +213,10 @@ impl Host for World<'_> {
 
     fn directory(&self) -> String {
         self.inputs.directory.to_owned()
+    }
+
+    fn syntax(&self) -> Option<Syntax> {
+        Some(crate::config::SYNTAX)
     }
 }
 

@@ -6,6 +6,8 @@ mod support;
 mod bad_days;
 mod docs;
 mod errors;
+mod function_arguments;
+mod function_limits;
 mod functions;
 mod harness;
 mod kill;

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Records what `terraform console` prints for each expression of a data file: ./record.sh [FILE...], by default functions.txt beside it.
+# Records what `terraform console` prints for each expression of a data file: ./record.sh [FILE...], by default those beside it.
 # A line is `expression TAB result`; line feeds in a result stand as \n, tabs as \t, backslashes as \\. An error stands as
 # `error: SUMMARY: DETAIL`. Lines that start with # and empty lines stay. Expressions run in a directory with files/ in it.
-# `./record.sh -n FILE` records only lines that have no result yet.
+# `./record.sh -n FILE` records only lines that have no result yet. A directory NAME.module beside NAME.txt holds a configuration
+# that its expressions are evaluated in; a line `# console: FLAGS` gives the console flags.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 only_new=0
 if [ "${1:-}" = "-n" ]; then only_new=1; shift; fi
-[ $# -gt 0 ] || set -- "$here/functions.txt"
+[ $# -gt 0 ] || set -- "$here/functions.txt" "$here/provider-functions.txt" "$here/unknown-arguments.txt" "$here/sensitive-arguments.txt"
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 cp -r "$here/files/." "$room"
@@ -15,7 +16,7 @@ export TF_CLI_CONFIG_FILE=/dev/null NO_COLOR=1 CHECKPOINT_DISABLE=1
 
 answer() {
   local out status=0
-  out=$(cd "$room" && printf '%s\n' "$1" | terraform console 2>"$room/.err"; printf x) || status=$?
+  out=$(cd "$room" && printf '%s\n' "$1" | terraform console $flags 2>"$room/.err"; printf x) || status=$?
   out=${out%x}
   if grep -q 'Error: ' "$room/.err"; then
     # Of the framed diagnostic: the summary, then the detail, which is what follows the last empty frame line.
@@ -37,6 +38,9 @@ answer() {
 
 for file in "$@"; do
   new=$(mktemp)
+  module=${file%.txt}.module
+  flags=$(sed -n 's/^# console: //p' "$file" | head -n 1)
+  if [ -d "$module" ]; then cp -r "$module/." "$room"; fi
   while IFS= read -r line || [ -n "$line" ]; do
     case $line in
       ''|'#'*) printf '%s\n' "$line" ;;
@@ -46,6 +50,14 @@ for file in "$@"; do
         printf '%s\t%s\n' "$expression" "$(answer "$expression")" ;;
     esac
   done <"$file" >"$new"
+  if [ -d "$module" ]; then (cd "$module" && find . -type f) | while IFS= read -r added; do rm -f "$room/$added"; done; fi
   cat "$new" >"$file"
   rm -f "$new"
 done
+
+# What `terraform metadata functions` says of each function, a line each, without the texts.
+if [ $only_new = 0 ]; then
+  terraform metadata functions -json |
+    sed -E -e 's/"description":"([^"\\]|\\.)*",?//g' -e 's/,\}/}/g' -e 's/("[a-z0-9_:]+":\{"return_type")/\n\1/g' >"$here/signatures.json"
+  printf '\n' >>"$here/signatures.json"
+fi

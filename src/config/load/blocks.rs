@@ -151,8 +151,10 @@ pub(super) fn environment(block: &BlockBody, errors: &mut Diagnostics) {
 /// The providers that are built in.
 const PROVIDERS: [&str; 4] = ["aws", "kubernetes", "local", "terraform"];
 
-/// A `terraform` block: accepted for the sake of modules that have one.
-pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnostics) {
+/// A `terraform` block: accepted for the sake of modules that have one. What comes back is the module's names for the
+/// providers that it requires, with those that they are.
+pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnostics) -> Vec<(Arc<str>, Arc<str>)> {
+    let mut providers = Vec::new();
     let mut body = block.body.clone();
     body.blocks.retain(|inner| {
         let ty = &*inner.ty;
@@ -172,6 +174,7 @@ pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnosti
         for (name, attribute) in &required.body.attributes {
             let source = source_of(&attribute.term);
             let provider = source.as_deref().and_then(|s| s.rsplit('/').next()).unwrap_or(name);
+            providers.push((Arc::clone(name), Arc::from(provider)));
             if !PROVIDERS.contains(&provider) {
                 let detail =
                     format!("The provider \"{provider}\" is not built in. There are {}.", PROVIDERS.join(", "));
@@ -180,6 +183,7 @@ pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnosti
             }
         }
     }
+    providers
 }
 
 /// The `source` of an entry of `required_providers`.

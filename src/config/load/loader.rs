@@ -188,7 +188,8 @@ impl Loader<'_> {
     fn plain(&mut self, block: &BlockBody, known: &schema::Block, building: &mut Building) {
         let name = block.labels.last().cloned().unwrap_or_default();
         if known.name == "terraform" {
-            blocks::terraform(block, known.shape, &mut self.errors);
+            let required = blocks::terraform(block, known.shape, &mut self.errors);
+            building.module.required_providers.extend(required);
             return;
         }
         check::body(&block.body, known.shape, &[], &mut self.errors);

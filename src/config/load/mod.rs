@@ -13,6 +13,8 @@ mod call;
 mod node;
 mod lifecycle;
 mod names;
+mod provided;
 
 pub use loader::load;
+pub use provided::check_calls;
 pub(super) use loader::{Sources, run};

@@ -167,6 +167,7 @@ impl<'a> Names<'a> {
         for reference in found {
             self.reference(reference, around);
         }
+        self.errors.extend(super::provided::check_calls(self.module, term));
     }
 
     fn reference(&mut self, reference: &Reference, around: &Around<'_>) {

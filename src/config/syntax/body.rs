@@ -5,10 +5,29 @@ use std::sync::Arc;
 
 use hcl_edit::structure::{Block, BlockLabel};
 
+use super::deep::deep;
 use super::error::syntax_error;
-use super::term::Lower;
+use super::term::{Lower, parse_template};
 use crate::config::desired::{AttributeTerm, BlockBody, Body};
-use crate::diag::{Diagnostics, FileId, Span};
+use crate::diag::{Diagnostic, Diagnostics, FileId, Span};
+use crate::eval::{Arguments, Syntax};
+
+/// How texts that only evaluation comes upon are read: templates, variable files.
+pub const SYNTAX: Syntax = Syntax { template: parse_template, arguments: parse_arguments };
+
+/// Parses a text of arguments only.
+fn parse_arguments(text: &str, file: FileId) -> Result<Arguments, Diagnostics> {
+    let body = deep(|| parse(text, file))?;
+    let refused = body.blocks.iter().map(|block| {
+        let summary = format!("Unexpected \"{}\" block", block.ty);
+        Diagnostic::error(summary, "Blocks are not allowed here.").at(block.span)
+    });
+    let errors: Diagnostics = refused.collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(body.attributes.into_iter().map(|(name, attribute)| (name, attribute.term)).collect())
+}
 
 /// Parses a file into its body. `text` has no byte order mark.
 ///

@@ -16,5 +16,6 @@ mod template;
 mod term;
 
 pub(super) use body::parse;
+pub use body::SYNTAX;
 pub(super) use deep::deep;
 pub use term::{parse_expression, parse_template};

@@ -65,7 +65,10 @@ pub(super) fn functions() -> Vec<Function> {
 
 /// A value that is drawn once at apply, filed under the function's name and the place of the call.
 pub(super) fn drawn(context: &CallContext<'_>, name: &str) -> Value {
-    let what = format!("{name}:{}", context.site);
+    let what = match (context.number)() {
+        0 => format!("{name}:{}", context.site),
+        n => format!("{name}:{}#{n}", context.site),
+    };
     context.host.draw(&what).unwrap_or_else(|| Value::opaque(Type::String))
 }
 
