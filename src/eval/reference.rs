@@ -67,53 +67,6 @@ pub fn references<'t>(term: &'t Term, found: &mut Vec<&'t Reference>) {
     walk(term, &mut Vec::new(), found);
 }
 
-/// Adds the name and place of every call in a term.
-pub fn calls<'t>(term: &'t Term, found: &mut Vec<(&'t Arc<str>, Span)>) {
-    match &term.kind {
-        TermKind::Literal(_) | TermKind::SplatItem | TermKind::Reference(_) => {}
-        TermKind::Template(parts) => calls_in_parts(parts, found),
-        TermKind::Attribute(of, _) | TermKind::Unary(_, of) => calls(of, found),
-        TermKind::Index(a, b) | TermKind::Binary(_, a, b) | TermKind::Splat { source: a, each: b, .. } => {
-            calls(a, found);
-            calls(b, found);
-        }
-        TermKind::Conditional(a, b, c) => [a, b, c].into_iter().for_each(|t| calls(t, found)),
-        TermKind::Call { name, name_span, arguments, .. } => {
-            found.push((name, *name_span));
-            arguments.iter().for_each(|t| calls(t, found));
-        }
-        TermKind::Tuple(terms) => terms.iter().for_each(|t| calls(t, found)),
-        TermKind::Object(items) => {
-            for item in items {
-                calls(&item.key, found);
-                calls(&item.value, found);
-            }
-        }
-        TermKind::For(f) => {
-            let inner = [Some(&f.collection), f.key.as_ref(), Some(&f.value), f.condition.as_ref()];
-            inner.into_iter().flatten().for_each(|t| calls(t, found));
-        }
-    }
-}
-
-fn calls_in_parts<'t>(parts: &'t [Part], found: &mut Vec<(&'t Arc<str>, Span)>) {
-    for part in parts {
-        match part {
-            Part::Literal(_) => {}
-            Part::Interpolation(term) => calls(term, found),
-            Part::If { condition, then, otherwise } => {
-                calls(condition, found);
-                calls_in_parts(then, found);
-                calls_in_parts(otherwise, found);
-            }
-            Part::For { collection, body, .. } => {
-                calls(collection, found);
-                calls_in_parts(body, found);
-            }
-        }
-    }
-}
-
 fn walk<'t>(term: &'t Term, bound: &mut Vec<&'t str>, found: &mut Vec<&'t Reference>) {
     match &term.kind {
         TermKind::Literal(_) | TermKind::SplatItem => {}

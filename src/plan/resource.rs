@@ -6,8 +6,9 @@ use serde_json::Value as Json;
 
 use super::body::{self, Shape};
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
-use super::compare::{align, differences};
+use super::compare::{align, differences, marks_differ};
 use super::fact::{Fact, Question};
+use super::imports::Taken;
 use super::result;
 use super::scope::ModuleScope;
 use super::walk::{BlockInstance, Planner};
@@ -15,7 +16,7 @@ use crate::addr::Address;
 use crate::config::desired::Step;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::ledger::record::Record;
-use crate::provider::{Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role};
+use crate::provider::{Lowering, Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role};
 use crate::value::{Map, Path, Value, decode};
 
 /// What is known of a recorded object.
@@ -30,6 +31,13 @@ pub(super) struct Known {
     pub(super) drift: Option<Value>,
     /// Whether it could be looked at, or need not be.
     pub(super) readable: bool,
+}
+
+impl Known {
+    /// Of what is not there.
+    fn nothing() -> Self {
+        Self { prior: None, readiness: Readiness::Ready, vanished: false, drift: None, readable: true }
+    }
 }
 
 /// Looks a recorded object up among the facts; `None` while the answer is awaited.
@@ -121,14 +129,19 @@ impl Planner<'_> {
                 self.world.report(Diagnostic::error("Invalid argument value", sentence).at(span).on(&one.address));
             }
         }
-        let known = known.unwrap_or(Known {
-            prior: None,
-            readiness: Readiness::Ready,
-            vanished: false,
-            drift: None,
-            readable: true,
-        });
-        let change = self.compare(one, schema, &desired, known, record.as_deref());
+        let (known, importing) = match known {
+            Some(known) => (known, None),
+            None => match self.taken(one, schema, &desired) {
+                Taken::Yes(known, id) => (*known, Some(id)),
+                Taken::Not => (Known::nothing(), None),
+                Taken::Awaited => return Value::opaque(schema.object_type()),
+            },
+        };
+        let mut change = self.compare(one, schema, &desired, known, record.as_deref());
+        if let Detail::Resource(detail) = &mut change.detail {
+            detail.imported = importing.clone().or_else(|| record.as_ref().and_then(|r| r.imported.clone()));
+        }
+        change.importing = importing;
         let value = change.after.clone().unwrap_or_else(|| Value::opaque(schema.object_type()));
         self.decide(one.id, change);
         value
@@ -170,6 +183,7 @@ impl Planner<'_> {
         Change {
             address: one.address.clone(),
             moved_from: self.moved.get(&one.address).cloned(),
+            importing: None,
             kind,
             reason,
             before: prior.map(|p| p.attributes.clone()),
@@ -182,7 +196,8 @@ impl Planner<'_> {
                 prior: prior.cloned(),
                 inputs: Value::object(Map::new()),
                 leftovers,
-                create_before_destroy: one.block.lifecycle.create_before_destroy,
+                create_before_destroy: self.made_first.contains(&one.id),
+                imported: None,
                 postconditions: Vec::new(),
             }),
             span: Some(one.block.span),
@@ -205,6 +220,14 @@ impl Planner<'_> {
             let aligned = align(&prior.attributes, &proposed);
             differences(&aligned, &normalised(schema, &proposed), &Path::default(), seal, &mut differs);
             differs.retain(|path| path.root().is_some_and(|n| is_settable(schema, n)) && !is_ignored(schema, path));
+            // What became a secret must not stay in the ledger in clear. Elsewhere that waits for the next change: acting on the
+            // world for the record's sake would be worse.
+            if schema.lowering == Lowering::InProcess && differs.is_empty() {
+                let settable = schema.attributes.iter().filter(|(_, a)| a.settable() && !a.sensitive && !a.replaces);
+                let pairs = settable.filter_map(|(n, _)| Some((n, prior.attributes.get(n)?, proposed.get(n)?)));
+                let changed = pairs.filter(|(_, before, after)| marks_differ(before, after));
+                differs.extend(changed.map(|(name, ..)| Path::attribute(*name)));
+            }
         }
         let mut replaces: Vec<Path> = differs.iter().filter(|p| forces_replacement(schema, p)).cloned().collect();
         replaces.sort();
@@ -212,7 +235,7 @@ impl Planner<'_> {
             .filter(|_| !differs.is_empty() && !self.only_recorded(schema))
             .and_then(|p| schema.must_replace.and_then(|f| f(&p.attributes, &proposed)));
         let (mut kind, reason) = self.judge(one, &known, &differs, &replaces, must, record, desired);
-        if kind.is_replace() && one.block.lifecycle.create_before_destroy {
+        if kind.is_replace() && self.made_first.contains(&one.id) {
             kind = ChangeKind::ReplaceCreateFirst;
         }
         if kind.is_replace() && one.block.lifecycle.prevent_destroy {
@@ -294,8 +317,9 @@ impl Planner<'_> {
         if !differs.is_empty() {
             let unknown =
                 differs.iter().all(|p| p.root().and_then(|n| desired.get(n)).is_some_and(|v| !v.is_wholly_known()));
-            let asked_before = record.is_some_and(|r| {
-                let before = crate::value::encode(desired, self.world.inputs.seal);
+            let schema = self.world.inputs.catalog.get(Role::Managed, &one.block.ty);
+            let asked_before = record.zip(schema).is_some_and(|(r, schema)| {
+                let before = schema.encode(desired, self.world.inputs.seal);
                 differs.iter().filter_map(Path::root).all(|n| r.inputs.get(n) == before.get(n))
             });
             let reason = match (unknown, asked_before) {
@@ -320,28 +344,49 @@ impl Planner<'_> {
         self.world.inputs.catalog.get(Role::Managed, ty).is_some_and(|schema| self.only_recorded(schema))
     }
 
-    /// What of `replace_triggered_by` changes in this plan.
+    /// What of `replace_triggered_by` changes in this plan. What is new or goes is no trigger, as in Terraform.
     fn triggered(&self, one: &BlockInstance<'_>) -> Option<String> {
         let module = self.world.instances[one.instance].index;
-        for reference in &one.block.lifecycle.replace_triggered_by {
-            let attribute = match reference.steps.as_slice() {
-                [Step::Attribute(_), .., Step::Attribute(last)] => Some(last.clone()),
-                _ => None,
+        let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
+        for trigger in &one.block.lifecycle.replace_triggered_by {
+            let key = match &trigger.key {
+                Some(term) => Some(trigger_key(&scope.evaluate(term, "replace_triggered_by"))?),
+                None => None,
             };
-            for (target, item) in self.world.outline.targets(module, reference) {
+            for (target, item) in self.world.outline.targets(module, &trigger.block) {
                 let super::outline::Item::Node(position) = item else { continue };
                 let changes = self.of_block.get(&(target, position)).into_iter().flatten().map(|n| &self.changes[*n]);
-                for change in changes.filter(|c| !c.is_no_op()) {
-                    let concerned = attribute
-                        .as_ref()
-                        .is_none_or(|a| change.kind.is_replace() || change.differs.iter().any(|p| p.root() == Some(a)));
-                    if concerned {
-                        return Some(reference.to_string());
-                    }
+                let changes = changes.filter(|c| c.address.module == one.address.module);
+                let changes = changes.filter(|c| key.is_none() || c.address.key == key);
+                let mut changes = changes.filter(|c| matches!(c.kind, ChangeKind::Update | ChangeKind::Run) || c.kind.is_replace());
+                if changes.any(|change| self.concerns(change, &trigger.path)) {
+                    let key = key.map(|k| k.to_string()).unwrap_or_default();
+                    let path: String = trigger.path.iter().map(step_text).collect();
+                    return Some(format!("{}{key}{path}", trigger.block));
                 }
             }
         }
         None
+    }
+
+    /// Whether a change changes this part of its object.
+    fn concerns(&self, change: &Change, path: &[Step]) -> bool {
+        let part = |object: &Option<Value>| -> Option<Value> {
+            let mut at = object.clone()?;
+            for step in path {
+                at = match (step, at.as_items()) {
+                    (Step::Index(crate::addr::Key::Index(n)), Some(items)) => items.get(usize::try_from(*n).ok()?)?.clone(),
+                    (Step::Attribute(name) | Step::Index(crate::addr::Key::Name(name)), _) => at.get(name)?.clone(),
+                    _ => return None,
+                };
+            }
+            Some(at)
+        };
+        match (path.is_empty(), part(&change.before), part(&change.after)) {
+            (true, ..) => true,
+            (false, Some(before), Some(after)) => !super::compare::same(&before, &after, self.world.inputs.seal),
+            (false, before, after) => before.is_some() != after.is_some(),
+        }
     }
 
     /// The object as it will be: what is asked for, and computed attributes as far as they can be told.
@@ -383,9 +428,9 @@ impl Planner<'_> {
     fn postconditions_now(&self, one: &BlockInstance<'_>, after: &Value) {
         let scope = ModuleScope { own: Some(after), ..ModuleScope::new(&self.world, one.instance, &one.repeated) };
         for condition in &one.block.lifecycle.postconditions {
-            if let Some(message) = super::walk::broken(&scope, condition, "postcondition") {
-                let diagnostic = Diagnostic::error("Resource postcondition failed", message);
-                self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
+            let summary = "Resource postcondition failed";
+            if let Some(failed) = super::walk::broken(&scope, condition, "postcondition", summary) {
+                self.world.report(failed.on(&one.address));
             }
         }
     }
@@ -393,7 +438,7 @@ impl Planner<'_> {
     /// `ignore_changes` names attributes that the type has.
     fn ignored_exist(&self, one: &BlockInstance<'_>, schema: &ResourceSchema) {
         for path in &one.block.lifecycle.ignore_changes {
-            let Some(Step::Attribute(name)) = path.first() else { continue };
+            let Some(Step::Attribute(name)) = path.path.first() else { continue };
             let known = || schema.attributes.keys().chain(schema.blocks.keys()).copied();
             if known().all(|k| k != &**name) {
                 let detail = format!(
@@ -402,7 +447,7 @@ impl Planner<'_> {
                 );
                 let diagnostic =
                     Diagnostic::error("Unsupported attribute", detail).hint_opt(did_you_mean(name, known()));
-                self.world.report(diagnostic.at(one.block.span).on(&one.address));
+                self.world.report(diagnostic.at(path.span).on(&one.address));
             }
         }
     }
@@ -414,6 +459,18 @@ impl Planner<'_> {
         let all = one.block.lifecycle.postconditions.iter();
         all.map(|c| (scope.evaluate(&c.condition, &site), scope.evaluate(&c.message, &site), c.condition.span))
             .collect()
+    }
+}
+
+fn trigger_key(value: &Value) -> Option<crate::addr::Key> {
+    let number = value.as_number().and_then(crate::value::Number::to_u64);
+    number.map(crate::addr::Key::Index).or_else(|| value.as_str().map(|name| crate::addr::Key::Name(name.into())))
+}
+
+fn step_text(step: &Step) -> String {
+    match step {
+        Step::Attribute(name) => format!(".{name}"),
+        Step::Index(key) => key.to_string(),
     }
 }
 
@@ -454,7 +511,7 @@ fn propose(
     }
     let mut value = Value::object(out);
     for path in &lifecycle.ignore_changes {
-        value = graft(&value, prior, path);
+        value = graft(&value, prior, &path.path);
     }
     value
 }

@@ -194,7 +194,7 @@ fn argument() -> impl Strategy<Value = Value> {
     marked.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::tuple),
-            prop::collection::vec("[a-z]{0,3}", 0..4).prop_map(|all| Value::strings(all)),
+            prop::collection::vec("[a-z]{0,3}", 0..4).prop_map(Value::strings),
             prop::collection::vec(-5_i64..5, 0..4)
                 .prop_map(|all| Value::set(Type::Number, all.into_iter().map(Value::number))),
             prop::collection::vec(("[a-z]{1,2}", inner.clone()), 0..4).prop_map(Value::object_of),

@@ -4,20 +4,26 @@
 mod support;
 
 mod bad_days;
+mod blocks;
 mod docs;
 mod errors;
+mod fmt;
 mod function_arguments;
 mod function_limits;
 mod functions;
+mod fuzz;
 mod harness;
 mod kill;
 mod language;
+mod templates;
+mod unknown;
 mod local_command;
 mod local_conformance;
 mod local_file;
 mod local_service;
 mod local_support;
 mod migrate;
+mod modules;
 mod oci;
 mod probe;
 mod properties;

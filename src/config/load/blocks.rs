@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{check, read};
+use super::{check, read, target};
 use crate::config::desired::{
     AttributeTerm, BlockBody, Body, Import, Local, Moved, Output, ProviderBlock, Removed, Variable,
 };
@@ -35,11 +35,13 @@ pub(super) fn variable(block: &BlockBody, errors: &mut Diagnostics) -> Variable 
         errors.push(*e);
         None
     });
+    let untyped = !body.attributes.contains_key("type");
     let ty = ty.unwrap_or(Type::Any);
     let nullable = read::checked_flag(body, "nullable").unwrap_or(true);
     let default = body.attributes.get("default").and_then(|a| default(&a.term, &ty, nullable, errors));
     Variable {
         ty,
+        untyped,
         default,
         description: read::checked_text(body, "description"),
         sensitive: read::checked_flag(body, "sensitive").unwrap_or(false),
@@ -72,19 +74,20 @@ pub(super) fn local(attribute: &AttributeTerm) -> Local {
     Local { term: Arc::clone(&attribute.term), span: attribute.name_span }
 }
 
-/// An `output` block; `None` without a value, which the table has noted.
-pub(super) fn output(block: &BlockBody, errors: &mut Diagnostics) -> Option<Output> {
+/// An `output` block. Without a value, which the table has noted, it is null, so that its name is not missing as well.
+pub(super) fn output(block: &BlockBody, errors: &mut Diagnostics) -> Output {
     let body = &block.body;
     let depends_on = read::references(body.attributes.get("depends_on"), errors);
-    Some(Output {
-        term: Arc::clone(&body.attributes.get("value")?.term),
+    let value = body.attributes.get("value").map(|a| Arc::clone(&a.term));
+    Output {
+        term: value.unwrap_or_else(|| Arc::new(Term::literal(Value::null(Type::Any), block.span))),
         description: read::checked_text(body, "description"),
         sensitive: read::checked_flag(body, "sensitive").unwrap_or(false),
         ephemeral: read::checked_flag(body, "ephemeral").unwrap_or(false),
         preconditions: read::conditions(body, "precondition"),
         depends_on,
         span: block.span,
-    })
+    }
 }
 
 /// A `provider` block.
@@ -122,10 +125,12 @@ pub(super) fn removed(block: &BlockBody, errors: &mut Diagnostics) -> Option<Rem
 /// An `import` block.
 pub(super) fn import(block: &BlockBody, errors: &mut Diagnostics) -> Option<Import> {
     let attributes = &block.body.attributes;
+    let provider = attributes.get("provider").and_then(|a| read::reference(&a.term, errors));
     Some(Import {
-        to: read::reference(&attributes.get("to")?.term, errors)?,
+        to: target::target(&attributes.get("to")?.term, errors)?,
         id: Arc::clone(&attributes.get("id")?.term),
         for_each: attributes.get("for_each").map(|a| Arc::clone(&a.term)),
+        provider,
         span: block.span,
     })
 }
@@ -184,6 +189,23 @@ pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnosti
         }
     }
     providers
+}
+
+/// The `configuration_aliases` of all entries of `required_providers`.
+pub(super) fn configuration_aliases(block: &BlockBody) -> Vec<String> {
+    let required = block.body.blocks.iter().filter(|b| &*b.ty == "required_providers");
+    let mut all = Vec::new();
+    for attribute in required.flat_map(|b| b.body.attributes.values()) {
+        let TermKind::Object(items) = &attribute.term.kind else { continue };
+        for item in items.iter().filter(|item| item.key.as_literal_str() == Some("configuration_aliases")) {
+            let TermKind::Tuple(aliases) = &item.value.kind else { continue };
+            all.extend(aliases.iter().filter_map(|a| match &a.kind {
+                TermKind::Reference(reference) => Some(reference.to_string()),
+                _ => None,
+            }));
+        }
+    }
+    all
 }
 
 /// The `source` of an entry of `required_providers`.

@@ -10,11 +10,13 @@ mod check;
 mod read;
 mod blocks;
 mod call;
+mod callers;
 mod node;
 mod lifecycle;
+mod target;
 mod names;
 mod provided;
 
 pub use loader::load;
 pub use provided::check_calls;
-pub(super) use loader::{Sources, run};
+pub(super) use loader::{Attempt, Sources, attempt, run};

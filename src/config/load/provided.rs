@@ -2,16 +2,21 @@
 
 use crate::config::desired::Module;
 use crate::diag::{Diagnostic, did_you_mean};
-use crate::eval::{Term, calls, functions};
+use crate::eval::{Term, TermKind, functions};
 
 /// What is wrong with the calls of providers' functions in a term of a module.
 pub fn check_calls(module: &Module, term: &Term) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    calls(term, &mut found);
-    found.into_iter().filter_map(|(name, span)| Some(check(module, name)?.at(span))).collect()
+    let own = check(module, term);
+    own.into_iter().chain(term.children(true).into_iter().flat_map(|inner| check_calls(module, inner))).collect()
 }
 
-fn check(module: &Module, name: &str) -> Option<Diagnostic> {
+/// What is wrong with a term that is a call of a provider's function.
+pub(super) fn check(module: &Module, term: &Term) -> Option<Diagnostic> {
+    let TermKind::Call { name, name_span, .. } = &term.kind else { return None };
+    refused(module, name).map(|diagnostic| diagnostic.at(*name_span))
+}
+
+fn refused(module: &Module, name: &str) -> Option<Diagnostic> {
     let (called, function) = name.strip_prefix("provider::")?.split_once("::")?;
     let refuse = |detail: String| Some(Diagnostic::error("Unknown provider function", detail));
     let required = module.required_providers.get(called);

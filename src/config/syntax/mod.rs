@@ -18,4 +18,5 @@ mod term;
 pub(super) use body::parse;
 pub use body::SYNTAX;
 pub(super) use deep::deep;
+pub(super) use literal::unquote;
 pub use term::{parse_expression, parse_template};
