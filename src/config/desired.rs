@@ -43,6 +43,8 @@ pub struct Module {
     pub removed: Vec<Removed>,
     /// `import` blocks.
     pub imports: Vec<Import>,
+    /// The providers that it requires: its name for each, and which it is (`terraform`, `kubernetes`).
+    pub required_providers: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// A `variable` block.

@@ -24,10 +24,10 @@ pub use desired::Desired;
 pub use error::ConfigError;
 pub use format::format;
 pub use init::init_files;
-pub use load::load;
+pub use load::{check_calls, load};
 pub use path::normalise;
 pub use source::{Bundle, Reader, open, open_for_validation};
-pub use syntax::{parse_expression, parse_template};
+pub use syntax::{SYNTAX, parse_expression, parse_template};
 pub use typed::{Unfinished, name_at_end, unfinished, without_remarks};
 pub use variables::{Gathered, Given, VarArg, assign, gather, gather_for_validation};
 

@@ -312,7 +312,11 @@ fn draws_time(plan: &Plan) -> bool {
 
 fn value_draws_time(value: &Value) -> bool {
     match &value.kind {
-        Kind::Unknown(unknown) => unknown.residual.as_ref().is_some_and(|r| r.text().contains("timestamp(")),
+        // What a template calls is not in its call's text.
+        Kind::Unknown(unknown) => unknown.residual.as_ref().is_some_and(|r| {
+            let text = r.text();
+            ["timestamp(", "templatefile(", "templatestring("].iter().any(|call| text.contains(call))
+        }),
         _ => value.children().any(value_draws_time),
     }
 }

@@ -134,6 +134,10 @@ impl<'a> Look<'a> {
     pub fn evaluate(&self, term: &Arc<Term>, host: &dyn Host, budget: &Budget) -> Result<Value, Box<Diagnostic>> {
         let mut named = Vec::new();
         references(term, &mut named);
+        let module = &self.world.outline.modules[self.world.instances[self.here].index].module;
+        if let Some(refused) = crate::config::check_calls(module, term).into_iter().next() {
+            return Err(Box::new(refused));
+        }
         let repeated = Repeated::default();
         let scope = ModuleScope::new(self.world, self.here, &repeated);
         // A name that does not exist is a mistake wherever it stands, in `try` and on the side that is not taken too; in files

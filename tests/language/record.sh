@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Records what `terraform console` prints for each expression of a data file: ./record.sh [FILE...], by default functions.txt beside it.
+# Records what `terraform console` prints for each expression of a data file: ./record.sh [FILE...], by default those beside it.
 # A line is `expression TAB result`; line feeds in a result stand as \n, tabs as \t, backslashes as \\. An error stands as
 # `error: SUMMARY: DETAIL`. Lines that start with # and empty lines stay. Expressions run in a directory with files/ in it.
 # `./record.sh -n FILE` records only lines that have no result yet. Where a directory of FILE's name holds a configuration, its
@@ -9,7 +9,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 only_new=0
 if [ "${1:-}" = "-n" ]; then only_new=1; shift; fi
-[ $# -gt 0 ] || set -- "$here/functions.txt"
+[ $# -gt 0 ] || set -- "$here/functions.txt" "$here/provider-functions.txt" "$here/unknown-arguments.txt" "$here/sensitive-arguments.txt"
 if [ -n "${RECORD_ROOM:-}" ]; then
   room=$RECORD_ROOM
 else
@@ -58,3 +58,10 @@ for file in "$@"; do
   cat "$new" >"$file"
   rm -f "$new"
 done
+
+# What `terraform metadata functions` says of each function, a line each, without the texts.
+if [ $only_new = 0 ]; then
+  terraform metadata functions -json |
+    sed -E -e 's/"description":"([^"\\]|\\.)*",?//g' -e 's/,\}/}/g' -e 's/("[a-z0-9_:]+":\{"return_type")/\n\1/g' >"$here/signatures.json"
+  printf '\n' >>"$here/signatures.json"
+fi

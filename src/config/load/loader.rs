@@ -253,7 +253,8 @@ impl Loader<'_> {
     fn plain(&mut self, block: &BlockBody, known: &schema::Block, building: &mut Building) {
         let name = block.labels.last().cloned().unwrap_or_default();
         if known.name == "terraform" {
-            settings::terraform(block, known.shape, &mut self.errors);
+            let required = settings::terraform(block, known.shape, &mut self.errors);
+            building.module.required_providers.extend(required);
             building.module.provider_aliases.extend(blocks::configuration_aliases(block));
             return;
         }

@@ -247,9 +247,8 @@ impl<'a> Names<'a> {
             if matches!(&**name, "try" | "can" | "core::try" | "core::can") {
                 return;
             }
-            if let Err(wrong) = check_call(term) {
-                self.errors.push(*wrong);
-            }
+            let wrong = super::provided::check(self.module, term);
+            self.errors.extend(wrong.or_else(|| check_call(term).err().map(|wrong| *wrong)));
         }
         for inner in term.children(true) {
             self.calls(inner);

@@ -3,6 +3,8 @@
 //! A `required_version` is about Terraform, which Gantry is not; that no Terraform of the versions whose language this is
 //! would do is worth an error, for then the module was written for something else.
 
+use std::sync::Arc;
+
 use super::{check, read};
 use crate::config::desired::BlockBody;
 use crate::config::schema::Shape;
@@ -18,8 +20,10 @@ const NEWEST: Version = [2, 0, 0];
 /// A version of three numbers.
 type Version = [u64; 3];
 
-/// Reads a `terraform` block.
-pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnostics) {
+/// Reads a `terraform` block. What comes back is the module's names for the providers that it requires, with those that they
+/// are.
+pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnostics) -> Vec<(Arc<str>, Arc<str>)> {
+    let mut providers = Vec::new();
     let mut body = block.body.clone();
     body.blocks.retain(|inner| {
         let Some(refusal) = refuse(&inner.ty, inner.span) else { return true };
@@ -42,6 +46,7 @@ pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnosti
         for (name, attribute) in &required.body.attributes {
             let source = source_of(&attribute.term);
             let provider = source.as_deref().and_then(|s| s.rsplit('/').next()).unwrap_or(name);
+            providers.push((Arc::clone(name), Arc::from(provider)));
             if !PROVIDERS.contains(&provider) {
                 let detail =
                     format!("The provider \"{provider}\" is not built in. There are {}.", PROVIDERS.join(", "));
@@ -50,6 +55,7 @@ pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnosti
             }
         }
     }
+    providers
 }
 
 fn refuse(ty: &str, span: Span) -> Option<Diagnostic> {

@@ -5,8 +5,8 @@ use super::error::Whole;
 use super::parser::Parser;
 use crate::config::desired::Body;
 use crate::config::token::{scan, scan_template};
-use crate::diag::{Diagnostics, FileId};
-use crate::eval::Term;
+use crate::diag::{Diagnostic, Diagnostics, FileId};
+use crate::eval::{Arguments, Syntax, Term};
 
 /// Parses a file into its body. `text` has no byte order mark. The stack is the caller's: see [`deep`].
 ///
@@ -40,4 +40,21 @@ pub fn parse_template(text: &str, file: FileId) -> Result<Term, Diagnostics> {
         let term = parser.bare();
         parser.finish(term)
     })
+}
+
+/// How texts that only evaluation comes upon are read: templates, variable files.
+pub const SYNTAX: Syntax = Syntax { template: parse_template, arguments: parse_arguments };
+
+/// Parses a text of arguments only.
+fn parse_arguments(text: &str, file: FileId) -> Result<Arguments, Diagnostics> {
+    let body = deep(|| parse(text, file))?;
+    let refused = body.blocks.iter().map(|block| {
+        let summary = format!("Unexpected \"{}\" block", block.ty);
+        Diagnostic::error(summary, "Blocks are not allowed here.").at(block.span)
+    });
+    let errors: Diagnostics = refused.collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(body.attributes.into_iter().map(|(name, attribute)| (name, attribute.term)).collect())
 }

@@ -29,5 +29,5 @@ mod entry;
 
 pub(super) use deep::deep;
 pub(super) use entry::parse;
-pub use entry::{parse_expression, parse_template};
+pub use entry::{SYNTAX, parse_expression, parse_template};
 pub(super) use literal::unquote;
