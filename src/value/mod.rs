@@ -10,6 +10,7 @@ mod convert;
 mod encode;
 mod marks;
 mod number;
+mod order;
 mod path;
 mod refinement;
 mod residual;

@@ -111,6 +111,10 @@ pub(super) fn printed(value: &Value) -> String {
     out.replace('\\', "\\\\").replace('\t', "\\t").replace('\r', "\\r").replace('\n', "\\n")
 }
 
+fn element_name(ty: &Type) -> String {
+    if *ty == Type::Any { "dynamic".to_owned() } else { ty.friendly() }
+}
+
 fn print(out: &mut String, value: &Value, depth: usize) {
     let pad = "  ".repeat(depth);
     match &value.kind {
@@ -121,9 +125,10 @@ fn print(out: &mut String, value: &Value, depth: usize) {
         Kind::Null(Type::String) => out.push_str("tostring(null)"),
         Kind::Null(Type::Number) => out.push_str("tonumber(null)"),
         Kind::Null(Type::Bool) => out.push_str("tobool(null)"),
-        Kind::Null(Type::List(_)) => out.push_str("tolist(null) /* of dynamic */"),
-        Kind::Null(Type::Set(_)) => out.push_str("toset(null) /* of dynamic */"),
-        Kind::Null(Type::Map(_)) => out.push_str("tomap(null) /* of dynamic */"),
+        Kind::Null(Type::List(t)) => out.push_str(&format!("tolist(null) /* of {} */", element_name(t))),
+        Kind::Null(Type::Set(t)) => out.push_str(&format!("toset(null) /* of {} */", element_name(t))),
+        Kind::Null(Type::Map(t)) => out.push_str(&format!("tomap(null) /* of {} */", element_name(t))),
+        Kind::Null(Type::Tuple(_)) => out.push_str("null /* tuple */"),
         Kind::String(s) if s.contains('\n') => {
             let strip = if depth > 0 { "-" } else { "" };
             out.push_str(&format!("<<{strip}EOT\n"));

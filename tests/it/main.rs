@@ -10,6 +10,8 @@ mod functions;
 mod harness;
 mod kill;
 mod language;
+mod laws;
+mod tape;
 mod unknown;
 mod local_command;
 mod local_conformance;
