@@ -11,7 +11,9 @@ mod changing;
 
 mod apply;
 mod completions;
+mod console;
 mod destroy;
+mod fmt;
 mod graph;
 mod history;
 mod init;

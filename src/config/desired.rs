@@ -35,6 +35,8 @@ pub struct Module {
     pub calls: BTreeMap<Arc<str>, ModuleCall>,
     /// `provider` blocks.
     pub providers: Vec<ProviderBlock>,
+    /// The configurations of providers, as `name.alias`, that the caller has to hand in: `configuration_aliases`.
+    pub provider_aliases: std::collections::BTreeSet<String>,
     /// `moved` blocks.
     pub moved: Vec<Moved>,
     /// `removed` blocks.
@@ -46,8 +48,10 @@ pub struct Module {
 /// A `variable` block.
 #[derive(Debug, Clone)]
 pub struct Variable {
-    /// Its type constraint.
+    /// Its type constraint; any where there is none.
     pub ty: crate::value::Type,
+    /// Whether it has no type constraint, not even `any`: texts from the command line are then taken as they are.
+    pub untyped: bool,
     /// What it is if nobody gives a value; a constant.
     pub default: Option<crate::value::Value>,
     /// For people.
@@ -177,6 +181,9 @@ pub struct NodeBlock {
     pub lifecycle: Lifecycle,
     /// `provider`, where given: its name and alias.
     pub provider: Option<Reference>,
+    /// For a data source inside of a `check` block: that block's name. Only it may refer to the data source, and what goes
+    /// wrong with it is a warning.
+    pub check: Option<Arc<str>>,
     /// Everything else in it.
     pub body: Body,
     /// Where its header stands.
@@ -191,15 +198,35 @@ pub struct Lifecycle {
     /// Whether a plan that would delete it is refused.
     pub prevent_destroy: bool,
     /// The attributes whose changes are left alone, each as names from the object inwards.
-    pub ignore_changes: Vec<Vec<Step>>,
+    pub ignore_changes: Vec<Ignored>,
     /// Whether all changes are left alone.
     pub ignore_all_changes: bool,
     /// What makes it be replaced when it changes.
-    pub replace_triggered_by: Vec<Reference>,
+    pub replace_triggered_by: Vec<Trigger>,
     /// What must hold before it is changed.
     pub preconditions: Vec<Condition>,
     /// What must hold after it was changed.
     pub postconditions: Vec<Condition>,
+}
+
+/// One entry of `ignore_changes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// The way from the object inwards.
+    pub path: Vec<Step>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// One item of `replace_triggered_by`.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    /// The resource, without a key.
+    pub resource: Reference,
+    /// Which instance; may be `each.key` or `count.index`.
+    pub key: Option<Arc<Term>>,
+    /// The way to a part of it; empty for all of it.
+    pub path: Vec<Step>,
 }
 
 pub use crate::eval::Step;
@@ -258,15 +285,46 @@ pub struct Removed {
     pub span: Span,
 }
 
+/// An address whose instance keys may be calculated: the `to` of an `import` block.
+#[derive(Debug, Clone)]
+pub struct TargetAddress {
+    /// The modules on the way, each with its key.
+    pub modules: Vec<(Arc<str>, Option<Arc<Term>>)>,
+    /// The resource's type.
+    pub ty: Arc<str>,
+    /// The resource's name.
+    pub name: Arc<str>,
+    /// The resource's key.
+    pub key: Option<Arc<Term>>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl TargetAddress {
+    /// All terms that keys are calculated from.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<Term>> {
+        self.modules.iter().filter_map(|(_, key)| key.as_ref()).chain(&self.key)
+    }
+
+    /// The address without any keys: how the block is named.
+    #[must_use]
+    pub fn block(&self) -> String {
+        let modules: String = self.modules.iter().map(|(name, _)| format!("module.{name}.")).collect();
+        format!("{modules}{}.{}", self.ty, self.name)
+    }
+}
+
 /// An `import` block.
 #[derive(Debug, Clone)]
 pub struct Import {
     /// The address that it becomes.
-    pub to: Reference,
+    pub to: TargetAddress,
     /// What the target calls it.
     pub id: Arc<Term>,
     /// For each of these.
     pub for_each: Option<Arc<Term>>,
+    /// `provider`, where given: its name and alias.
+    pub provider: Option<Reference>,
     /// Where its header stands.
     pub span: Span,
 }

@@ -66,6 +66,22 @@ pub fn gather(
     gather_with(desired, environment_dir, project_dir, command_line, &|name| env::var(name))
 }
 
+/// Gathers the values of all variables for looking at a configuration: a required variable that nobody gives a value, or one that
+/// does not fit, has one that is not known, for a configuration is right or wrong whoever uses it. What is wrong stands among
+/// the warnings.
+///
+/// # Errors
+/// None; the type is that of [`gather`].
+pub fn gather_for_validation(
+    desired: &Desired,
+    environment_dir: &Path,
+    project_dir: &Path,
+    command_line: &[VarArg],
+) -> Result<Gathered, ConfigError> {
+    let gathering = Gathering { lacking: true, ..Gathering::of(desired) };
+    gathering.gather(environment_dir, project_dir, command_line, &|name| env::var(name))
+}
+
 /// [`gather`] with environment variables from anywhere.
 ///
 /// # Errors
@@ -77,19 +93,7 @@ pub fn gather_with(
     command_line: &[VarArg],
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Gathered, ConfigError> {
-    let mut gathering = Gathering {
-        declared: &desired.root.variables,
-        sources: (*desired.sources).clone(),
-        found: BTreeMap::new(),
-        errors: Diagnostics::default(),
-        unread: false,
-        warnings: Diagnostics::default(),
-    };
-    gathering.shared(project_dir);
-    gathering.environment(environment);
-    gathering.files(environment_dir);
-    gathering.command_line(command_line);
-    gathering.finish()
+    Gathering::of(desired).gather(environment_dir, project_dir, command_line, environment)
 }
 
 /// The value that a variable has when it is given this one, or none: the default where that applies, converted and marked.
@@ -99,14 +103,13 @@ pub fn gather_with(
 pub fn assign(variable: &Variable, given: Option<&Value>) -> Result<Value, String> {
     let given = given.filter(|value| variable.nullable || !value.is_null());
     let value = given.or(variable.default.as_ref()).ok_or("it is required, and it has no default")?;
-    let mut value = convert(value, &variable.ty).map_err(|e| e.to_string())?;
-    if variable.sensitive {
-        value = value.sensitive();
-    }
-    if variable.ephemeral {
-        value = value.mark(Marks::EPHEMERAL);
-    }
-    Ok(value)
+    let value = convert(value, &variable.ty).map_err(|e| e.to_string())?;
+    Ok(marked(value, variable))
+}
+
+fn marked(value: Value, variable: &Variable) -> Value {
+    let value = if variable.sensitive { value.sensitive() } else { value };
+    if variable.ephemeral { value.mark(Marks::EPHEMERAL) } else { value }
 }
 
 /// A value before its variable has seen it.
@@ -125,6 +128,8 @@ enum Undeclared {
 }
 
 struct Gathering<'a> {
+    /// Whether a required variable may be without a value, which is then not known.
+    lacking: bool,
     declared: &'a BTreeMap<Arc<str>, Variable>,
     sources: SourceMap,
     found: BTreeMap<Arc<str>, Raw>,
@@ -134,7 +139,33 @@ struct Gathering<'a> {
     warnings: Diagnostics,
 }
 
-impl Gathering<'_> {
+impl<'a> Gathering<'a> {
+    fn of(desired: &'a Desired) -> Self {
+        Self {
+            lacking: false,
+            declared: &desired.root.variables,
+            sources: (*desired.sources).clone(),
+            found: BTreeMap::new(),
+            errors: Diagnostics::default(),
+            unread: false,
+            warnings: Diagnostics::default(),
+        }
+    }
+
+    fn gather(
+        mut self,
+        environment_dir: &Path,
+        project_dir: &Path,
+        command_line: &[VarArg],
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Gathered, ConfigError> {
+        self.shared(project_dir);
+        self.environment(environment);
+        self.files(environment_dir);
+        self.command_line(command_line);
+        self.finish()
+    }
+
     fn put(&mut self, name: &str, raw: Raw, undeclared: Undeclared) {
         if self.declared.contains_key(name) {
             self.found.insert(name.into(), raw);
@@ -222,11 +253,11 @@ impl Gathering<'_> {
         }
     }
 
-    /// A text from outside as a value. As in Terraform, a variable of a simple type takes the text as it is; others read it
-    /// as an expression. One without a type does so where the text looks like a list, an object or a quoted string.
+    /// A text from outside as a value. As in Terraform, a variable of a simple type, or without a type, takes the text as it is;
+    /// others, `type = any` among them, read it as an expression.
     fn expression(&mut self, variable: &Variable, text: &str, origin: &str) -> Option<Value> {
         let literal = match &variable.ty {
-            Type::Any => !text.trim_start().starts_with(['[', '{', '"']),
+            Type::Any => variable.untyped,
             ty => ty.is_primitive(),
         };
         if literal {
@@ -335,6 +366,11 @@ impl Gathering<'_> {
         let mut values = BTreeMap::new();
         for (name, variable) in self.declared {
             let raw = self.found.remove(name);
+            if raw.is_none() && variable.default.is_none() && self.lacking {
+                let value = marked(Value::opaque(variable.ty.clone()), variable);
+                values.insert(name.clone(), Given { value, origin: "not given".into() });
+                continue;
+            }
             if raw.is_none() && variable.default.is_none() && self.unread {
                 continue;
             }
@@ -343,10 +379,19 @@ impl Gathering<'_> {
                     let origin = raw.filter(|raw| variable.nullable || !raw.value.is_null()).map(|raw| raw.origin);
                     values.insert(name.clone(), Given { value, origin: origin.unwrap_or_else(|| "default".into()) });
                 }
-                Err(why) => self.errors.push(unfit(name, variable, raw, &why)),
+                Err(why) => {
+                    self.errors.push(unfit(name, variable, raw, &why));
+                    if self.lacking {
+                        let value = marked(Value::opaque(variable.ty.clone()), variable);
+                        values.insert(name.clone(), Given { value, origin: "not given".into() });
+                    }
+                }
             }
         }
         let sources = Arc::new(self.sources);
+        if self.lacking {
+            self.warnings.extend(std::mem::take(&mut self.errors));
+        }
         if self.errors.has_errors() {
             let mut diagnostics = self.errors;
             diagnostics.extend(self.warnings);

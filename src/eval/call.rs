@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Term;
+use super::{Term, TermKind};
 use super::evaluate::{Evaluated, Evaluator, Locals, over_budget, shown};
 use super::functions::{self, CallContext, FunctionError};
 use crate::diag::{Diagnostic, Span};
@@ -23,20 +23,13 @@ impl Evaluator<'_> {
     ) -> Evaluated {
         let plain = name.strip_prefix("core::").unwrap_or(name);
         match plain {
-            "try" => return self.call_try(arguments, span, locals),
-            "can" => return self.call_can(arguments, span, locals),
+            "try" => return self.budget.attempt(|| self.call_try(arguments, span, locals)),
+            "can" => return self.budget.attempt(|| self.call_can(arguments, span, locals)),
             _ => {}
         }
-        let Some(function) = functions::find(plain) else {
-            let known = functions::names().chain(["try", "can"]);
-            let detail = format!("There is no function named \"{name}\".");
-            let hint = crate::diag::did_you_mean(name, known);
-            return Err(Box::new(Diagnostic::error("Call to unknown function", detail).at(name_span).hint_opt(hint)));
-        };
-        let mut values = Vec::with_capacity(arguments.len());
-        for argument in arguments {
-            values.push((self.eval(argument, locals)?, argument.span));
-        }
+        let function = known(name, name_span)?;
+        let values = self.eval_all(arguments, locals)?.into_iter();
+        let mut values: Vec<(Value, Span)> = values.zip(arguments.iter().map(|a| a.span)).collect();
         if expand && let Some((last, at)) = values.pop() {
             let Some(items) = expanded(&last, at)? else {
                 return Ok(Value::opaque(Type::Any).mark(last.marks));
@@ -60,8 +53,7 @@ impl Evaluator<'_> {
             };
             Box::new(Diagnostic::error(summary, detail).at(at))
         };
-        let wanted = function.parameters.len();
-        if values.len() < wanted || (values.len() > wanted && function.variadic.is_none()) {
+        if !takes(function, values.len()) {
             return Err(wrong_number(function, values.len(), span));
         }
         let mut marks = Marks::NONE;
@@ -149,6 +141,38 @@ impl Evaluator<'_> {
             Err(_) => Ok(Value::bool(false)),
         }
     }
+}
+
+fn known(name: &str, span: Span) -> Result<&'static functions::Function, Box<Diagnostic>> {
+    functions::find(name.strip_prefix("core::").unwrap_or(name)).ok_or_else(|| {
+        let known = functions::names().chain(["try", "can"]);
+        let detail = format!("There is no function named \"{name}\".");
+        let hint = crate::diag::did_you_mean(name, known);
+        Box::new(Diagnostic::error("Call to unknown function", detail).at(span).hint_opt(hint))
+    })
+}
+
+/// Whether a function takes so many arguments.
+fn takes(function: &functions::Function, given: usize) -> bool {
+    let wanted = function.parameters.len();
+    given == wanted || (given > wanted && function.variadic.is_some())
+}
+
+/// What can be told of a call before anything has a value: whether there is such a function, and whether it takes so many
+/// arguments.
+///
+/// # Errors
+/// When not.
+pub fn check_call(term: &Term) -> Result<(), Box<Diagnostic>> {
+    let TermKind::Call { name, name_span, arguments, expand } = &term.kind else { return Ok(()) };
+    if matches!(name.strip_prefix("core::").unwrap_or(name), "try" | "can") {
+        return Ok(());
+    }
+    let function = known(name, *name_span)?;
+    if *expand || takes(function, arguments.len()) {
+        return Ok(());
+    }
+    Err(wrong_number(function, arguments.len(), term.span))
 }
 
 fn wrong_number(function: &functions::Function, given: usize, span: Span) -> Box<Diagnostic> {

@@ -15,6 +15,7 @@ pub(super) type Evaluated = Result<Value, Box<Diagnostic>>;
 #[derive(Debug)]
 pub struct Budget {
     left: Cell<u64>,
+    attempts: Cell<usize>,
 }
 
 impl Budget {
@@ -24,7 +25,20 @@ impl Budget {
     /// A budget of so many units.
     #[must_use]
     pub fn new(units: u64) -> Self {
-        Self { left: Cell::new(units) }
+        Self { left: Cell::new(units), attempts: Cell::new(0) }
+    }
+
+    /// Does something whose failure nobody will read, so that it need not be explained.
+    pub(super) fn attempt<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.attempts.set(self.attempts.get() + 1);
+        let done = act();
+        self.attempts.set(self.attempts.get() - 1);
+        done
+    }
+
+    /// Whether what fails now is to be explained.
+    pub(super) fn explains(&self) -> bool {
+        self.attempts.get() == 0 && self.left.get() > 0
     }
 
     /// Spends some; false when it is used up.
@@ -49,7 +63,7 @@ impl<'p> Locals<'p> {
         Self { parent, name, value }
     }
 
-    fn find(&self, name: &str) -> Option<&'p Value> {
+    pub(super) fn find(&self, name: &str) -> Option<&'p Value> {
         if self.name == name { Some(self.value) } else { self.parent.and_then(|p| p.find(name)) }
     }
 }
@@ -89,16 +103,18 @@ impl Evaluator<'_> {
     pub fn evaluate_as(&self, term: &Arc<Term>, ty: &Type, what: &str) -> Evaluated {
         let value = self.evaluate(term)?;
         convert(&value, ty).map_err(|e| {
-            Box::new(
-                Diagnostic::error("Incorrect value type", format!("Invalid value for {what}: {e}."))
-                    .at(term.span)
-                    .hint_opt(shown(&value)),
-            )
+            let detail = format!("Invalid value for {what}: {e}.");
+            let wrong = Diagnostic::error("Incorrect value type", detail).at(term.span).hint_opt(shown(&value));
+            self.explained(Box::new(wrong), term, None)
         })
     }
 
     pub(super) fn eval(&self, term: &Arc<Term>, locals: Option<&Locals<'_>>) -> Evaluated {
         self.spend(1, term.span)?;
+        self.eval_kind(term, locals).map_err(|e| self.explained(e, term, locals))
+    }
+
+    fn eval_kind(&self, term: &Arc<Term>, locals: Option<&Locals<'_>>) -> Evaluated {
         match &term.kind {
             TermKind::Literal(value) => Ok(value.clone()),
             TermKind::Template(parts) => self.template(parts, term.span, locals),
@@ -128,13 +144,30 @@ impl Evaluator<'_> {
             TermKind::Call { name, name_span, arguments, expand } => {
                 self.call(name, *name_span, arguments, *expand, term.span, locals)
             }
-            TermKind::Tuple(items) => {
-                let items: Result<Vec<Value>, _> = items.iter().map(|t| self.eval(t, locals)).collect();
-                Ok(Value::tuple(items?))
-            }
+            TermKind::Tuple(items) => Ok(Value::tuple(self.eval_all(items, locals)?)),
             TermKind::Object(items) => self.object(items, locals),
             TermKind::For(f) => self.for_expression(f, term.span, locals),
         }
+    }
+
+    /// The values of several terms. What is wrong with any of them is told together, unless nobody reads it.
+    pub(super) fn eval_all<'t>(
+        &self,
+        terms: impl IntoIterator<Item = &'t Arc<Term>>,
+        locals: Option<&Locals<'_>>,
+    ) -> Result<Vec<Value>, Box<Diagnostic>> {
+        let terms = terms.into_iter();
+        let mut values = Vec::with_capacity(terms.size_hint().0);
+        let mut wrong: Option<Box<Diagnostic>> = None;
+        for term in terms {
+            match (self.eval(term, locals), &mut wrong) {
+                (Ok(value), _) => values.push(value),
+                (Err(e), None) if self.budget.explains() => wrong = Some(e),
+                (Err(e), None) => return Err(e),
+                (Err(e), Some(first)) => first.join(*e),
+            }
+        }
+        wrong.map_or(Ok(values), Err)
     }
 
     pub(super) fn spend(&self, units: u64, span: Span) -> Result<(), Box<Diagnostic>> {
@@ -153,9 +186,9 @@ impl Evaluator<'_> {
         let mut map = Map::new();
         let mut marks = Marks::NONE;
         let mut unknown_key = false;
+        let mut values = self.eval_all(items.iter().flat_map(|item| [&item.key, &item.value]), locals)?.into_iter();
         for item in items {
-            let key = self.eval(&item.key, locals)?;
-            let value = self.eval(&item.value, locals)?;
+            let (Some(key), Some(value)) = (values.next(), values.next()) else { break };
             marks = marks.union(key.marks);
             match convert(&key, &Type::String).map(|k| k.kind) {
                 Ok(Kind::String(name)) => {
@@ -190,7 +223,9 @@ impl Evaluator<'_> {
                 (Some(false), _, b) => b.map(|v| v.mark(marks)),
                 (None, Err(e), Err(_)) => Err(e),
                 // The side that failed may be the one that is not taken.
-                (None, Ok(v), _) | (None, _, Ok(v)) => Ok(Value::opaque(Type::Any).mark(marks.union(v.marks))),
+                (None, Ok(v), _) | (None, _, Ok(v)) => {
+                    Ok(Value::opaque(Type::Any).mark(marks.union(v.marks_deep())))
+                }
             };
         };
         let marks = marks.union(x.marks).union(y.marks);
@@ -222,9 +257,8 @@ impl Evaluator<'_> {
             _ => {
                 let what = if value.is_null() { "null".into() } else { value.ty().friendly() };
                 let detail = format!("A condition must be true or false, but this is {what}.");
-                Err(Box::new(
-                    Diagnostic::error("Incorrect condition type", detail).at(term.span).hint_opt(shown(&value)),
-                ))
+                let wrong = Diagnostic::error("Incorrect condition type", detail).at(term.span).hint_opt(shown(&value));
+                Err(self.explained(Box::new(wrong), term, locals))
             }
         }
     }
@@ -335,18 +369,22 @@ impl Evaluator<'_> {
             }
             _ => {
                 let detail = "The key of a \"for\" expression for an object must be a string that is not null.";
-                return Err(Box::new(Diagnostic::error("Invalid object key", detail).at(key.span)));
+                let wrong = Diagnostic::error("Invalid object key", detail).at(key.span);
+                return Err(self.explained(Box::new(wrong), key, here));
             }
         };
         let value = self.eval(&f.value, here)?;
         if f.group {
             results.groups.entry(text).or_default().push(value);
         } else if results.map.insert(text.clone(), value).is_some() {
+            // The key is part of the message, so a sensitive one is not named.
+            let which = if name.marks.is_empty() { format!("the key {text:?}") } else { "one key".to_owned() };
             let detail = format!(
-                "Two different items produced the key {text:?} in this \"for\" expression. If that is meant, put the values of \
-                 one key together with an ellipsis (...) behind the value."
+                "Two different items produced {which} in this \"for\" expression. If that is meant, put the values of one key \
+                 together with an ellipsis (...) behind the value."
             );
-            return Err(Box::new(Diagnostic::error("Duplicate object key", detail).at(key.span)));
+            let wrong = Diagnostic::error("Duplicate object key", detail).at(key.span);
+            return Err(self.explained(Box::new(wrong), key, here));
         }
         Ok(name.marks)
     }
@@ -425,15 +463,19 @@ pub(super) fn pairs(collection: &Value, span: Span) -> Result<Option<Vec<(Value,
     }))
 }
 
-/// "The value is …", unless it is sensitive or large.
+/// "The value is …", unless it is marked or large. Where the expression is a reference, its value stands under the caret
+/// instead ([`Evaluator::explained`]).
 pub(super) fn shown(value: &Value) -> Option<String> {
     const LONGEST: usize = 120;
-    if value.marks_deep().is_sensitive() || value.is_unknown() {
+    if !value.marks_deep().is_empty() || value.is_unknown() {
         return None;
     }
     let text = show(value);
-    (text.len() <= LONGEST && !text.contains('\n')).then(|| format!("The value is {text}."))
+    (text.len() <= LONGEST && !text.contains('\n')).then(|| format!("{THE_VALUE}{text}."))
 }
+
+/// How [`shown`] begins.
+pub(super) const THE_VALUE: &str = "The value is ";
 
 pub(super) fn over_budget() -> Diagnostic {
     Diagnostic::error(

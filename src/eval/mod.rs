@@ -13,6 +13,7 @@ mod call;
 mod closure;
 pub mod constraint;
 mod evaluate;
+mod explain;
 pub mod functions;
 mod host;
 mod memory;
@@ -24,7 +25,9 @@ mod term;
 mod text;
 mod traverse;
 
+pub use call::check_call;
 pub use evaluate::{Budget, Evaluator, Locals};
+pub use explain::Cause;
 pub use host::{Answer, Host, NoHost};
 pub use reference::{Reference, Scope, Step, references};
 pub use term::{Binary, ForTerm, ObjectItem, Part, SplatKind, Term, TermKind, Unary};

@@ -93,8 +93,10 @@ impl Evaluator<'_> {
     ) -> Result<(), Box<Diagnostic>> {
         let value = self.eval(term, locals)?;
         filling.marks = filling.marks.union(value.marks_deep());
-        let invalid =
-            |detail: String| Box::new(Diagnostic::error("Invalid template interpolation value", detail).at(term.span));
+        let invalid = |detail: String| {
+            let wrong = Diagnostic::error("Invalid template interpolation value", detail).at(term.span);
+            self.explained(Box::new(wrong), term, locals)
+        };
         if value.is_null() {
             return Err(invalid(
                 "The expression result is null. Cannot include a null value in a string template.".into(),

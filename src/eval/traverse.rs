@@ -29,9 +29,8 @@ pub(super) fn attribute(value: &Value, name: &str, span: Span) -> Evaluated {
             None => {
                 let what =
                     if matches!(value.kind, Kind::Map(..)) { "map has no element" } else { "object has no attribute" };
-                let names = m.keys().map(|k| &**k);
-                return Err(unsupported(format!("This {what} named \"{name}\"."), span)
-                    .map_hint(did_you_mean(name, names).or_else(|| listing(m.keys()))));
+                let detail = format!("This {what} named \"{name}\".");
+                return Err(unsupported(detail, span).map_hint(meant(value, name, m)));
             }
         },
         Kind::Unknown(u) => match &u.ty {
@@ -79,6 +78,14 @@ fn unsupported(detail: String, span: Span) -> Box<Diagnostic> {
     Box::new(Diagnostic::error("Unsupported attribute", detail).at(span))
 }
 
+/// What may have been meant by a name that an object or map does not have; nothing where its names are not to be shown.
+fn meant(value: &Value, name: &str, m: &crate::value::Map) -> Option<String> {
+    if !value.marks.is_empty() {
+        return None;
+    }
+    did_you_mean(name, m.keys().map(|k| &**k)).or_else(|| listing(m.keys()))
+}
+
 /// "It has: a, b, c." for objects small enough to list.
 fn listing<'a>(names: impl ExactSizeIterator<Item = &'a std::sync::Arc<str>>) -> Option<String> {
     const MOST: usize = 12;
@@ -116,7 +123,8 @@ pub(super) fn index(value: &Value, key: &Value, span: Span) -> Evaluated {
                         1 => "it has one element, number 0".to_owned(),
                         n => format!("it has {n} elements, numbers 0 to {}", n - 1),
                     };
-                    return Err(invalid(format!("There is no element {position} in this collection: {have}.")));
+                    let which = if key.marks.is_empty() { position.to_string() } else { "of this number".to_owned() };
+                    return Err(invalid(format!("There is no element {which} in this collection: {have}.")));
                 }
             }
         }
@@ -128,8 +136,11 @@ pub(super) fn index(value: &Value, key: &Value, span: Span) -> Evaluated {
             match m.get(&*name) {
                 Some(item) => item.clone(),
                 None => {
-                    let hint = did_you_mean(&name, m.keys().map(|k| &**k)).or_else(|| listing(m.keys()));
-                    let detail = format!("There is no element with the key {name:?} in this collection.");
+                    // The key is part of the message, and the hint would give it away, so neither names a sensitive one.
+                    let secret = !key.marks.is_empty();
+                    let hint = if secret { None } else { meant(value, &name, m) };
+                    let which = if secret { "this key".to_owned() } else { format!("the key {name:?}") };
+                    let detail = format!("There is no element with {which} in this collection.");
                     return Err(Box::new(Diagnostic::error("Invalid index", detail).at(span).hint_opt(hint)));
                 }
             }

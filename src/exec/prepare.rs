@@ -7,12 +7,13 @@ use super::request::{self, Asked, fill_in, finish_all};
 use super::results::{RunResults, With};
 use super::runner::Runner;
 use crate::ledger::State;
-use crate::ledger::event::{Event, StepIntended, StepResult, StepSucceeded};
+use crate::ledger::event::{CheckJudged, Event, Phase, StepIntended, StepResult, StepSucceeded};
 use crate::ledger::record::Record;
-use crate::plan::Plan;
-use crate::plan::step::{ActStep, CheckStep, Step, Work};
+use crate::plan::change::Assertion;
+use crate::plan::{Plan, assertions};
+use crate::plan::step::{ActStep, CheckStep, ImportStep, Step, Work};
 use crate::provider::{Act, Action, Lowering, Prior, ReadRequest, ResourceSchema};
-use crate::value::{Type, Unfinished, Value, encode};
+use crate::value::{Kind, Type, Unfinished, Value, encode};
 
 /// How many workloads' evidence is looked at when a check fails: each may have many logs.
 const MAX_WITNESSES: usize = 5;
@@ -60,6 +61,8 @@ impl<'a> Scene<'a> {
             Work::Barrier | Work::Commit => return Ok(self.nothing(step)),
             Work::Forget => return Ok(self.forget(step, state)),
             Work::Move { from } => return Ok(self.moved(step, from, state)),
+            Work::Assert(all) => return Ok(self.assertions(step, all, results)),
+            Work::Import(import) => return Ok(self.imported(step, import, state)),
             Work::Act(act) => match self.act(step, act, results, state)? {
                 Ok(job) => {
                     let identity = job.act.prior.as_ref().map(|p| &p.identity);
@@ -69,7 +72,7 @@ impl<'a> Scene<'a> {
                 }
                 Err(done) => return Ok(done),
             },
-            Work::Read { provider, arguments } => {
+            Work::Read { provider, arguments, .. } => {
                 let arguments = finish_all(arguments, results).map_err(|e| not_available(&e))?;
                 let request = request::request_digest(&arguments, None, &*self.runner.seal);
                 let ty = step.address.ty.to_string();
@@ -139,7 +142,11 @@ impl<'a> Scene<'a> {
     /// A batch may have been cut between the two entries, so a record that is gone already is fine.
     fn forget(&self, step: &Step, state: &State) -> Prepared {
         let mut events = Vec::new();
-        if state.records.contains_key(&step.address) {
+        // A move of this run may stand in the same batch, so that the state does not have it yet.
+        let change = self.plan.changes.binary_search_by(|c| c.address.cmp(&step.address)).ok();
+        let moved_from = change.and_then(|n| self.plan.changes[n].moved_from.as_ref());
+        let moving = moved_from.is_some_and(|from| state.records.contains_key(from));
+        if moving || state.records.contains_key(&step.address) {
             events.push(Event::Removed { address: step.address.clone(), reason: None });
         }
         events.push(self.succeeded(step, StepResult::Nothing));
@@ -153,6 +160,50 @@ impl<'a> Scene<'a> {
         }
         events.push(self.succeeded(step, StepResult::Nothing));
         Prepared::Done(events)
+    }
+
+    /// The entry alone is the act: nothing outside is touched, so a crash leaves it done or not done. Where a batch was cut
+    /// between the entries, the record is there already.
+    fn imported(&self, step: &Step, import: &ImportStep, state: &State) -> Prepared {
+        let mut events = Vec::new();
+        if !state.records.contains_key(&step.address) {
+            let record = Box::new(Record {
+                ty: step.address.ty.to_string(),
+                provider: import.provider.clone(),
+                identity: import.object.identity.clone(),
+                inputs: encode(&import.inputs, &*self.runner.seal),
+                attributes: encode(&import.object.attributes, &*self.runner.seal),
+                dependencies: import.dependencies.clone(),
+                schema: import.schema,
+                generation: self.generation,
+                create_before_destroy: import.create_before_destroy,
+                imported: Some(import.id.clone()),
+            });
+            let (address, id) = (step.address.clone(), import.id.clone());
+            events.push(Event::Imported { step: step.name.clone(), address, id, record });
+        }
+        events.push(self.succeeded(step, StepResult::Nothing));
+        Prepared::Done(events)
+    }
+
+    /// What a `check` block came to. It fails nothing, so the step is done either way.
+    fn assertions(&self, step: &Step, all: &[Assertion], results: &RunResults) -> Prepared {
+        let broken: Vec<String> = all.iter().filter_map(|assertion| broken(assertion, results)).collect();
+        let sentence = match broken.as_slice() {
+            [] if all.len() == 1 => "the assertion holds".to_owned(),
+            [] => format!("all {} assertions hold", all.len()),
+            some => some.join("; "),
+        };
+        Prepared::Done(vec![Event::CheckJudged(CheckJudged {
+            step: step.name.clone(),
+            address: step.address.clone(),
+            phase: Phase::Verify,
+            workload: None,
+            passed: broken.is_empty(),
+            sentence,
+            evidence: Vec::new(),
+            unwinding: self.unwinding,
+        })])
     }
 
     fn provider(&self, name: &str) -> Result<std::sync::Arc<dyn crate::provider::Provider>, Failure> {
@@ -189,8 +240,11 @@ impl<'a> Scene<'a> {
             }
             _ => None,
         };
-        // The record is made of these when the act is done; what is wrong with them has to show before it.
-        fill_in(&act.inputs, &step.address, results).map_err(|e| not_available(&e))?;
+        // The record is made of these when the act is done; what is wrong with them has to show before it. What goes leaves no
+        // record, and what takes its place may wait for steps that come later.
+        if !going {
+            fill_in(&act.inputs, &step.address, results).map_err(|e| not_available(&e))?;
+        }
         let asked = if going {
             let planned = Value::null(schema.map_or(Type::Any, ResourceSchema::object_type));
             Asked { request: planned.clone(), expected: planned }
@@ -226,16 +280,21 @@ impl<'a> Scene<'a> {
         results: &RunResults,
     ) -> Result<Record, Failure> {
         let inputs = fill_in(&act.inputs, &step.address, results).map_err(|e| not_available(&e))?;
+        let encoded = |object: &Value| match self.schema(step) {
+            Some(schema) => schema.encode(object, &*self.runner.seal),
+            None => encode(object, &*self.runner.seal),
+        };
         Ok(Record {
             ty: step.address.ty.to_string(),
             provider: act.provider.clone(),
             identity,
-            inputs: encode(&inputs.request, &*self.runner.seal),
-            attributes: encode(attributes, &*self.runner.seal),
+            inputs: encoded(&inputs.request),
+            attributes: encoded(attributes),
             dependencies: act.dependencies.clone(),
             schema: act.schema,
             generation: self.generation,
             create_before_destroy: act.create_before_destroy,
+            imported: act.imported.clone(),
         })
     }
 
@@ -359,8 +418,27 @@ pub(crate) fn action(work: &Work) -> String {
         Work::Check(check) => check.phase.word().into(),
         Work::Forget => "forget".into(),
         Work::Move { .. } => "move".into(),
+        Work::Import(_) => "import".into(),
+        Work::Assert(_) => "verify".into(),
         Work::Commit => "commit".into(),
     }
+}
+
+/// Why an assertion does not hold, if it does not.
+fn broken(assertion: &Assertion, results: &RunResults) -> Option<String> {
+    let holds = match finish_all(&assertion.holds, results) {
+        Ok(holds) => holds,
+        // What was not read has no value, now or later.
+        Err(_) if matches!(&assertion.holds.kind, Kind::Unknown(unknown) if unknown.residual.is_none()) => {
+            return Some("the condition cannot be evaluated, because what it looks at could not be read".to_owned());
+        }
+        Err(e) => return Some(format!("the condition cannot be evaluated: {}", e.detail)),
+    };
+    if holds.as_bool() == Some(true) {
+        return None;
+    }
+    let message = finish_all(&assertion.message, results).unwrap_or_else(|_| Value::opaque(Type::String));
+    Some(assertions::shown(&message))
 }
 
 fn not_available(e: &Unfinished) -> Failure {

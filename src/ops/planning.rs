@@ -21,7 +21,7 @@ use crate::value::{Value, decode, encode};
 
 /// How often planning may come back with questions. Each round answers all that it asked; a configuration whose files name
 /// files that name files needs one round for each.
-const ROUNDS_MAX: usize = 100;
+pub(super) const ROUNDS_MAX: usize = 100;
 
 /// The largest file that an artifact may be.
 const ARTIFACT_MAX: u64 = 4 << 30;
@@ -102,10 +102,16 @@ impl Planning<'_> {
     }
 
     fn round(&self, draft: &Draft, recorded: &State) -> Result<Planned> {
+        let planned = self.with_inputs(draft, recorded, plan);
+        planned.map_err(|diagnostics| Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()))
+    }
+
+    /// Hands over what planning, or looking, is a function of.
+    pub(super) fn with_inputs<T>(&self, draft: &Draft, recorded: &State, work: impl FnOnce(Inputs<'_>) -> T) -> T {
         let seal = |bytes: &[u8]| self.key.hmac(bytes);
         let directory = self.workspace.environment.to_string_lossy();
         let blobs = self.workspace.blobs(&draft.bundle.project);
-        let inputs = Inputs {
+        work(Inputs {
             environment: &self.workspace.name,
             desired: &draft.desired,
             project: &draft.bundle.project,
@@ -120,11 +126,11 @@ impl Planning<'_> {
             migrations: parse_migrations,
             blobs: &blobs,
             seed: draft.seed,
-        };
-        plan(inputs).map_err(|diagnostics| Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()))
+        })
     }
 
-    async fn answer(&self, draft: &mut Draft, questions: Vec<Question>) -> Result<()> {
+    /// Answers questions.
+    pub(super) async fn answer(&self, draft: &mut Draft, questions: Vec<Question>) -> Result<()> {
         let reader = Reader::new(&self.workspace.environment);
         let seal = |bytes: &[u8]| self.key.hmac(bytes);
         if let Some((facts, key)) = self.earlier {
@@ -178,7 +184,9 @@ impl Planning<'_> {
                 }
                 Question::Variable(name) => Fact::Text(env::var(&name)),
                 Question::PlanTime => Fact::Text(Some(crate::ledger::format::time_text(targets.now()))),
+                Question::Read(_) if targets.is_unasked() => Fact::Read(Ok(Value::opaque(crate::value::Type::Any))),
                 Question::Read(request) => Fact::Read(targets.read(&request).await),
+                Question::Import(request) => Fact::Imported(targets.import(&request).await),
                 Question::FileDigest { path, .. } => Fact::Digest(file_digest(&reader.resolve(&path), &path)),
                 Question::Image { reference, .. } => Fact::Digest(targets.image(&reference).await.map(|d| (d, None))),
                 Question::Journal { url, .. } => Fact::Journal(self.journal(&url).await),
@@ -296,7 +304,7 @@ impl Draft {
             engine: file::ENGINE.to_owned(),
             environment: environment.to_owned(),
             bundle: serde_json::to_value(&self.bundle).expect("invariant: a bundle is plain data"),
-            variables: self.variables.iter().map(|(n, v)| (n.to_string(), encode(v, &seal))).collect(),
+            variables: self.variables.iter().map(|(n, v)| (n.to_string(), encode(&kept(v), &seal))).collect(),
             facts: self.facts.encode(&seal),
             options: self.options.clone(),
             seed: self.seed,
@@ -347,6 +355,11 @@ pub struct Fresh<'a> {
     pub variables: &'a BTreeMap<Arc<str>, Value>,
 }
 
+/// A variable's value as it is kept: of one that is ephemeral only the digest, to know it again.
+fn kept(value: &Value) -> Value {
+    if value.marks_deep().has(crate::value::Marks::EPHEMERAL) { value.clone().sensitive() } else { value.clone() }
+}
+
 fn supply(
     name: &str,
     json: &Json,
@@ -360,16 +373,16 @@ fn supply(
     }
     let Some(now) = fresh.variables.get(name).filter(|v| !v.is_null()) else {
         let detail =
-            format!("The variable \"{name}\" is sensitive, so only its digest was kept. It has to be given again.");
+            format!("The variable \"{name}\" is sensitive or ephemeral, so only its digest was kept. It has to be given again.");
         let hint = format!("Give it: --var {name}=…, or GANTRY_VAR_{name} in the environment.");
         return Err(Box::new(Diagnostic::error("Secret missing", detail).hint(hint)));
     };
-    let same = encode(now, &|bytes| key.hmac(bytes)) == *json;
+    let same = encode(&kept(now), &|bytes| key.hmac(bytes)) == *json;
     if same || !strict {
         return Ok(now.clone());
     }
     let detail = format!(
-        "The variable \"{name}\" is sensitive, and the value given now is not the one that the plan was made with."
+        "The variable \"{name}\" is sensitive or ephemeral, and the value given now is not the one that the plan was made with."
     );
     Err(Box::new(Diagnostic::error("Secret differs", detail).hint("Plan again to use the new value.")))
 }
@@ -409,10 +422,49 @@ pub fn open(
 ) -> Result<(Draft, Diagnostics)> {
     let (bundle, desired) = crate::config::open(&workspace.environment)?;
     let gathered = crate::config::gather(&desired, &workspace.environment, &workspace.project, variables)?;
+    Ok(draft(bundle, desired, gathered, options))
+}
+
+/// [`open`] for those who only look: variables that nobody gives a value are not known.
+///
+/// # Errors
+/// When it cannot be loaded.
+pub(super) fn open_to_look(workspace: &Workspace, variables: &[crate::config::VarArg]) -> Result<(Draft, Diagnostics)> {
+    let (bundle, desired) = crate::config::open(&workspace.environment)?;
+    let gathered =
+        crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables)?;
+    Ok(draft(bundle, desired, gathered, Options::default()))
+}
+
+/// Opens as much of the configuration as can be, for looking at it: with everything that is wrong so far.
+///
+/// # Errors
+/// When nothing of it can be looked at.
+pub fn open_for_validation(
+    workspace: &Workspace,
+    variables: &[crate::config::VarArg],
+) -> Result<(Draft, Diagnostics)> {
+    let (bundle, desired, mut wrong) = crate::config::open_for_validation(&workspace.environment)?;
+    let gathered =
+        crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables)?;
+    let unknown = gathered.values.values().any(|given| !given.value.is_wholly_known());
+    let hollow = wrong.has_errors() || unknown;
+    let options = Options { refresh: false, hollow, ..Options::default() };
+    let (draft, more) = draft(bundle, desired, gathered, options);
+    wrong.extend(more);
+    Ok((draft, wrong))
+}
+
+fn draft(
+    bundle: Bundle,
+    desired: Desired,
+    gathered: crate::config::Gathered,
+    options: Options,
+) -> (Draft, Diagnostics) {
     let values = gathered.values.into_iter().map(|(n, g)| (n, g.value)).collect();
     let desired = Arc::new(Desired { sources: gathered.sources, ..desired });
     let seed = u64::from_le_bytes(crate::ports::id::random::<8>());
-    Ok((Draft { bundle, desired, variables: values, options, facts: Facts::default(), seed }, gathered.warnings))
+    (Draft { bundle, desired, variables: values, options, facts: Facts::default(), seed }, gathered.warnings)
 }
 
 /// Whether the files that a saved bundle was read from still say the same.

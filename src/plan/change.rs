@@ -83,6 +83,10 @@ pub enum Reason {
     Triggered(String),
     /// It is not in the configuration any more.
     NotInConfiguration,
+    /// The module that it was in is not called any more.
+    NoModule,
+    /// Its block is repeated in another way now.
+    OtherRepetition,
     /// `count` is smaller than its number.
     CountIndex(u64),
     /// `for_each` does not have its key.
@@ -101,6 +105,8 @@ pub enum Reason {
     ToForget,
     /// It depends on something that changes.
     DependsOnChange,
+    /// It was imported after the generation that is gone back to.
+    ImportedLater,
 }
 
 /// A change of one node.
@@ -110,6 +116,8 @@ pub struct Change {
     pub address: Address,
     /// The address that its record had before, if it moved.
     pub moved_from: Option<Address>,
+    /// What its target calls it, if it is taken on in this run.
+    pub importing: Option<String>,
     /// What is done.
     pub kind: ChangeKind,
     /// Why.
@@ -139,6 +147,8 @@ pub enum Detail {
     Data {
         /// The provider.
         provider: String,
+        /// Whether it may go wrong without failing the run: it stands in a `check` block.
+        lenient: bool,
     },
     /// An artifact.
     Artifact,
@@ -146,6 +156,8 @@ pub enum Detail {
     Migration(Box<MigrationDetail>),
     /// A check: the probe's configuration is in [`Change::after`].
     Check(CheckDetail),
+    /// A `check` block.
+    Assertions(Vec<Assertion>),
 }
 
 /// What a resource's steps need.
@@ -161,6 +173,8 @@ pub struct ResourceDetail {
     pub leftovers: Vec<Json>,
     /// `lifecycle { create_before_destroy }`
     pub create_before_destroy: bool,
+    /// What its target called it when it was imported, if the object of before was, or is now.
+    pub imported: Option<String>,
     /// Its postconditions: condition, message, place.
     pub postconditions: Vec<(Value, Value, Span)>,
 }
@@ -201,6 +215,17 @@ pub struct MigrationDetail {
     pub down_on_rollback: bool,
 }
 
+/// An assertion of a `check` block.
+#[derive(Debug, Clone)]
+pub struct Assertion {
+    /// Whether it holds; perhaps known after apply.
+    pub holds: Value,
+    /// What is said if it does not.
+    pub message: Value,
+    /// Whether the plan says already that it does not.
+    pub told: bool,
+}
+
 /// What a check's steps need.
 #[derive(Debug, Clone)]
 pub struct CheckDetail {
@@ -222,7 +247,8 @@ impl Change {
     #[must_use]
     pub fn is_cause(&self) -> bool {
         self.moved_from.is_some()
-            || (!matches!(self.kind, ChangeKind::NoOp | ChangeKind::Read) && !self.address.kind.is_probe())
+            || self.importing.is_some()
+            || (!matches!(self.kind, ChangeKind::NoOp | ChangeKind::Read) && !self.address.kind.looks_only())
     }
 
     /// The resource detail, for resources.

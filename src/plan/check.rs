@@ -10,11 +10,12 @@ use super::data::bare;
 use super::outline::{BlockId, Item, ItemId};
 use super::result;
 use super::scope::{ModuleScope, Overlay};
-use super::walk::{BlockInstance, Planner, argument, broken, marked};
+use super::walk::{BlockInstance, Planner, argument, marked};
+use super::world::At;
 use crate::addr::{Address, NodeKind};
 use crate::diag::Diagnostic;
 use crate::provider::{Lowering, Role};
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 impl Planner<'_> {
     /// A health check or smoke test.
@@ -54,30 +55,6 @@ impl Planner<'_> {
         };
         self.decide(one.id, change);
         configuration
-    }
-
-    /// A `check` block: its assertions are warnings, as in Terraform.
-    pub(super) fn assertions(&mut self, one: &BlockInstance<'_>) -> Value {
-        let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
-        for block in one.block.body.blocks.iter().filter(|b| &*b.ty == "assert") {
-            let (Some(condition), Some(message)) =
-                (block.body.attributes.get("condition"), block.body.attributes.get("error_message"))
-            else {
-                let detail = "An assert block needs \"condition\" and \"error_message\".";
-                self.world.report(Diagnostic::error("Missing required argument", detail).at(block.span));
-                continue;
-            };
-            let condition = crate::config::desired::Condition {
-                condition: condition.term.clone(),
-                message: message.term.clone(),
-                span: block.span,
-            };
-            if let Some(message) = broken(&scope, &condition, "assert") {
-                let diagnostic = Diagnostic::warning("Check block assertion failed", message);
-                self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
-            }
-        }
-        Value::object(Map::new())
     }
 
     fn durations(&self, one: &BlockInstance<'_>, configuration: &Value) {
@@ -148,6 +125,8 @@ impl Planner<'_> {
     /// The world in which a workload is its staged version: everything between the workload and the check, evaluated anew.
     fn overlay(&self, one: &BlockInstance<'_>, workload: BlockId, address: &Address) -> Overlay {
         let mut overlay = Overlay::default();
+        // What is wrong out there is wrong whether the check looks or not: it is said without the check's address, once.
+        let own = self.world.at.replace(At { instance: one.instance, ..At::default() });
         self.stage_block(&mut overlay, workload, address);
         let cone = self.cone(one.id, workload);
         let order: Vec<&ItemId> = self.world.outline.order.iter().filter(|id| cone.contains(*id)).collect();
@@ -183,6 +162,7 @@ impl Planner<'_> {
                 }
             }
         }
+        self.world.at.replace(own);
         overlay
     }
 

@@ -40,7 +40,17 @@ fn work(out: &mut String, work: &Work, seal: Seal<'_>) {
     let _ = match work {
         Work::Barrier => write!(out, ": barrier"),
         Work::Commit => write!(out, ": commit"),
+        Work::Assert(all) => all.iter().try_fold(write!(out, ": verify"), |done, one| {
+            done.map(|()| write!(out, " {}", json(&one.holds)))
+        }).unwrap_or(Ok(())),
         Work::Forget => write!(out, ": forget"),
+        Work::Import(import) => write!(
+            out,
+            ": import {:?} as {} with {}",
+            import.id,
+            import.object.identity,
+            json(&import.object.attributes)
+        ),
         Work::Move { from } => write!(out, ": move from {from}"),
         Work::Read { arguments, .. } => write!(out, ": read {}", json(arguments)),
         Work::Pin(pin) => write!(

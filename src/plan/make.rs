@@ -18,7 +18,7 @@ use crate::addr::ModulePath;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::State;
 use crate::provider::Role;
-use crate::value::encode;
+use crate::value::{encode, encode_typed};
 
 /// What a round of planning gives.
 #[derive(Debug)]
@@ -34,23 +34,25 @@ pub enum Planned {
 /// # Errors
 /// When the configuration cannot be planned; everything that is wrong.
 pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
-    let settings = Settings::read(&inputs).map_err(Diagnostics::from)?;
+    let settings = Settings::read(&inputs);
     let root = if inputs.options.destroy { Arc::default() } else { inputs.desired.root.clone() };
     let outline = Outline::draw(&root, &inputs.desired.sources).map_err(|e| Diagnostics::from(*e))?;
     let world = World::new(inputs, &outline);
-    let mut planner = Planner {
-        world,
-        changes: Vec::new(),
-        of_block: BTreeMap::new(),
-        claimed: BTreeSet::new(),
-        targeted: None,
-        unreadable: Vec::new(),
-        moved: BTreeMap::new(),
-    };
+    let mut planner = Planner::new(world);
+    planner.create_first = outline.create_first();
+    planner.wished = root.imports.iter().filter_map(|import| outline.import_target(&import.to)).collect();
+    let settings = settings.unwrap_or_else(|wrong| {
+        planner.world.report(wrong);
+        Settings::default()
+    });
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
+    planner.implied_moves();
     planner.walk();
+    planner.wishes_without_blocks();
+    planner.moves_hold();
+    planner.removals_hold();
     planner.orphans();
     planner.finish(&settings)
 }
@@ -66,25 +68,30 @@ impl Planner<'_> {
         }
         let warnings = self.world.diagnostics.take();
         let inputs = self.world.inputs;
-        let outputs = outputs(&self.world);
+        // Steps over values that nobody has given would say nothing.
+        let hollow = self.world.inputs.options.hollow;
+        let outputs = if hollow { BTreeMap::new() } else { outputs(&self.world) };
         let only_checks = inputs.options.kind == crate::ledger::event::RunKind::Verify;
         let cause = only_checks || self.changes.iter().any(Change::is_cause);
-        let mut changes = self.changes;
+        let mut changes = if hollow { Vec::new() } else { self.changes };
         if only_checks {
             // `verify` asks what is, whatever an apply would make of it.
-            for change in changes.iter_mut().filter(|c| !c.address.kind.is_probe()) {
+            for change in changes.iter_mut().filter(|c| !c.address.kind.looks_only()) {
                 change.kind = ChangeKind::NoOp;
+                change.moved_from = None;
+                change.importing = None;
             }
         }
         if !cause {
             // Nothing changes, so no check runs: when each last passed is shown instead.
-            for change in changes.iter_mut().filter(|c| c.address.kind.is_probe()) {
+            for change in changes.iter_mut().filter(|c| c.address.kind.looks_only()) {
                 change.kind = ChangeKind::NoOp;
             }
         }
+        let nothing = BTreeMap::new();
         let context = lower::Context {
             outline: self.world.outline,
-            of_block: &self.of_block,
+            of_block: if hollow { &nothing } else { &self.of_block },
             recorded: inputs.recorded,
             catalog: inputs.catalog,
             inside_run: inputs.options.limit.is_some(),
@@ -112,7 +119,7 @@ impl Planner<'_> {
             warnings,
             basis: basis(inputs.recorded),
             effect,
-            asked: asked(&inputs),
+            asked: if hollow { String::new() } else { asked(&inputs) },
             partial: !inputs.options.targets.is_empty() || !inputs.options.replace.is_empty(),
             protected: settings.protected,
             schemas,
@@ -156,7 +163,9 @@ fn outputs(world: &World<'_>) -> BTreeMap<Arc<str>, OutputChange> {
             continue;
         }
         let before = inputs.recorded.outputs.get(&**name).cloned();
-        let changes = before.as_ref() != Some(&encode(value, inputs.seal));
+        // One that is null and was not there is no news.
+        let new = !(before.is_none() && value.is_null());
+        let changes = new && before.as_ref() != Some(&encode_typed(value, inputs.seal));
         let output = declared.get(name);
         all.insert(
             name.clone(),
@@ -277,14 +286,7 @@ fn targeted(outline: &Outline, options: &Options, world: &World<'_>) -> Option<B
 }
 
 fn same_module(outline: &Outline, index: usize, path: &ModulePath) -> bool {
-    let mut names = Vec::new();
-    let mut at = index;
-    while let Some((parent, name)) = &outline.modules[at].parent {
-        names.push(name.clone());
-        at = *parent;
-    }
-    names.reverse();
-    names.iter().eq(path.0.iter().map(|s| &s.name))
+    outline.names(index).iter().eq(path.0.iter().map(|s| &s.name))
 }
 
 fn all_addresses(outline: &Outline) -> Vec<String> {

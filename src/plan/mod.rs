@@ -11,6 +11,7 @@
 //! 3. `orphans` decides about what the ledger has and the configuration does not ask for.
 //! 4. `lower` makes steps of the changes; `effect` gives the digest of what they do.
 
+pub(crate) mod assertions;
 mod body;
 mod builtin;
 pub mod change;
@@ -19,35 +20,43 @@ mod compare;
 mod data;
 pub mod duration;
 pub mod effect;
+mod ephemeral;
 pub mod fact;
 mod fact_format;
 pub mod file;
+mod imports;
+mod implied;
 pub mod input;
+mod look;
 mod lower;
 mod make;
 mod migration;
 mod orphans;
+mod moves;
 mod outline;
 #[expect(clippy::module_inception, reason = "the module's main noun")]
 pub mod plan;
+mod removals;
 mod resource;
 mod result;
 mod scope;
 pub mod settings;
 pub mod step;
+mod triggers;
 mod walk;
 mod way_back;
 mod world;
 
 pub use change::{Change, ChangeKind, Detail, Reason};
 pub use data::pinned;
-pub use fact::{Fact, Facts, JournalEntry, Question};
+pub use fact::{Fact, Facts, Imported, JournalEntry, Question};
 pub use file::{PlanFile, PlanFileError, SavedInputs};
 pub use input::{Files, Inputs, Options};
+pub use look::{Draw, Look, Looked, Names, Sight, look};
 pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
 pub use settings::Settings;
-pub use step::{ActStep, CheckStep, PinStep, Step, Work};
+pub use step::{ActStep, CheckStep, ImportStep, PinStep, Step, Work};
 
 // What a plan's steps and schemas are made of, for those who read plans and have no business with providers.
 pub use crate::provider::{Action, AttributeSchema, BlockSchema, Lowering, ResourceSchema};

@@ -94,6 +94,34 @@ impl Outline {
         &self.modules[module].module.nodes[position]
     }
 
+    /// The blocks with `create_before_destroy`, and all that they need.
+    pub(super) fn create_first(&self) -> BTreeSet<BlockId> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<BlockId> = Vec::new();
+        for (module, all) in self.modules.iter().enumerate() {
+            let blocks = all.module.nodes.iter().enumerate();
+            open.extend(blocks.filter(|(_, b)| b.lifecycle.create_before_destroy).map(|(n, _)| (module, n)));
+        }
+        while let Some(at) = open.pop() {
+            if found.insert(at) {
+                open.extend(self.needs.get(&at).into_iter().flatten());
+            }
+        }
+        found
+    }
+
+    /// The names of the calls that lead to a module.
+    pub(super) fn names(&self, module: ModuleIndex) -> Vec<Arc<str>> {
+        let mut names = Vec::new();
+        let mut at = module;
+        while let Some((parent, name)) = &self.modules[at].parent {
+            names.push(name.clone());
+            at = *parent;
+        }
+        names.reverse();
+        names
+    }
+
     /// The things that a reference in a module means, and everything in them for a whole module.
     pub(super) fn targets(&self, module: ModuleIndex, reference: &Reference) -> Vec<ItemId> {
         let here = &self.modules[module];
@@ -180,7 +208,19 @@ impl Outline {
             for one in block.lifecycle.preconditions.iter().chain(&block.lifecycle.postconditions) {
                 terms.extend(condition(one));
             }
+            terms.extend(block.lifecycle.replace_triggered_by.iter().filter_map(|t| t.key.as_deref()));
             refer(self, id.clone(), index, &terms);
+        }
+        if index == 0 {
+            for import in &module.imports {
+                let Some((of, position)) = self.import_target(&import.to) else { continue };
+                let terms: Vec<&Term> = std::iter::once(&import.id)
+                    .chain(&import.for_each)
+                    .chain(import.to.keys())
+                    .map(|term| &**term)
+                    .collect();
+                refer(self, (of, Item::Node(position)), 0, &terms);
+            }
         }
         // A variable's validation names the variable itself; that is no need.
         wants.retain(|(from, to)| from != to || !matches!(from.1, Item::Variable(_)));
@@ -209,7 +249,8 @@ impl Outline {
             }
         };
         for (position, block) in module.nodes.iter().enumerate() {
-            for reference in block.depends_on.iter().chain(&block.lifecycle.replace_triggered_by) {
+            let triggers = block.lifecycle.replace_triggered_by.iter().map(|t| &t.resource);
+            for reference in block.depends_on.iter().chain(triggers) {
                 explicit((index, Item::Node(position)), reference);
             }
         }

@@ -6,8 +6,9 @@ use serde_json::Value as Json;
 
 use super::body::{self, Shape};
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
-use super::compare::{align, differences};
+use super::compare::{align, differences, marks_differ};
 use super::fact::{Fact, Question};
+use super::imports::Taken;
 use super::result;
 use super::scope::ModuleScope;
 use super::walk::{BlockInstance, Planner};
@@ -15,7 +16,7 @@ use crate::addr::Address;
 use crate::config::desired::Step;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::ledger::record::Record;
-use crate::provider::{Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role};
+use crate::provider::{Lowering, Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role};
 use crate::value::{Map, Path, Value, decode};
 
 /// What is known of a recorded object.
@@ -30,6 +31,13 @@ pub(super) struct Known {
     pub(super) drift: Option<Value>,
     /// Whether it could be looked at, or need not be.
     pub(super) readable: bool,
+}
+
+impl Known {
+    /// Of what is not there.
+    fn nothing() -> Self {
+        Self { prior: None, readiness: Readiness::Ready, vanished: false, drift: None, readable: true }
+    }
 }
 
 /// Looks a recorded object up among the facts; `None` while the answer is awaited.
@@ -111,24 +119,31 @@ impl Planner<'_> {
         }
         self.preconditions(one);
         self.ignored_exist(one, schema);
+        self.triggers_exist(one);
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
         let what = format!("a resource of type \"{}\"", schema.ty);
         let desired = body::evaluate(&one.block.body, shape, &scope, &what, &one.address.to_string());
+        self.nothing_ephemeral(one, &desired);
         if let Some(validate) = schema.validate {
             for (attribute, sentence) in validate(&desired) {
                 let span = one.block.body.attributes.get(attribute).map_or(one.block.span, |a| a.term.span);
                 self.world.report(Diagnostic::error("Invalid argument value", sentence).at(span).on(&one.address));
             }
         }
-        let known = known.unwrap_or(Known {
-            prior: None,
-            readiness: Readiness::Ready,
-            vanished: false,
-            drift: None,
-            readable: true,
-        });
-        let change = self.compare(one, schema, &desired, known, record.as_deref());
+        let (known, importing) = match known {
+            Some(known) => (known, None),
+            None => match self.taken(one, schema, &desired) {
+                Taken::Yes(known, id) => (*known, Some(id)),
+                Taken::Not => (Known::nothing(), None),
+                Taken::Awaited => return Value::opaque(schema.object_type()),
+            },
+        };
+        let mut change = self.compare(one, schema, &desired, known, record.as_deref());
+        if let Detail::Resource(detail) = &mut change.detail {
+            detail.imported = importing.clone().or_else(|| record.as_ref().and_then(|r| r.imported.clone()));
+        }
+        change.importing = importing;
         let value = change.after.clone().unwrap_or_else(|| Value::opaque(schema.object_type()));
         self.decide(one.id, change);
         value
@@ -137,6 +152,10 @@ impl Planner<'_> {
     /// The address under which a node's record stands: another one if it moved.
     pub(super) fn recorded_address<'p>(&'p self, address: &'p Address) -> &'p Address {
         self.moved.get(address).unwrap_or(address)
+    }
+
+    fn creates_first(&self, one: &BlockInstance<'_>) -> bool {
+        self.create_first.contains(&one.id)
     }
 
     /// A node that is out of this plan's limits: it stays as it is.
@@ -170,6 +189,7 @@ impl Planner<'_> {
         Change {
             address: one.address.clone(),
             moved_from: self.moved.get(&one.address).cloned(),
+            importing: None,
             kind,
             reason,
             before: prior.map(|p| p.attributes.clone()),
@@ -182,7 +202,8 @@ impl Planner<'_> {
                 prior: prior.cloned(),
                 inputs: Value::object(Map::new()),
                 leftovers,
-                create_before_destroy: one.block.lifecycle.create_before_destroy,
+                create_before_destroy: self.creates_first(one),
+                imported: None,
                 postconditions: Vec::new(),
             }),
             span: Some(one.block.span),
@@ -205,6 +226,14 @@ impl Planner<'_> {
             let aligned = align(&prior.attributes, &proposed);
             differences(&aligned, &normalised(schema, &proposed), &Path::default(), seal, &mut differs);
             differs.retain(|path| path.root().is_some_and(|n| is_settable(schema, n)) && !is_ignored(schema, path));
+            // What became a secret must not stay in the ledger in clear. Elsewhere that waits for the next change: acting on the
+            // world for the record's sake would be worse.
+            if schema.lowering == Lowering::InProcess && differs.is_empty() {
+                let settable = schema.attributes.iter().filter(|(_, a)| a.settable() && !a.sensitive && !a.replaces);
+                let pairs = settable.filter_map(|(n, _)| Some((n, prior.attributes.get(n)?, proposed.get(n)?)));
+                let changed = pairs.filter(|(_, before, after)| marks_differ(before, after));
+                differs.extend(changed.map(|(name, ..)| Path::attribute(*name)));
+            }
         }
         let mut replaces: Vec<Path> = differs.iter().filter(|p| forces_replacement(schema, p)).cloned().collect();
         replaces.sort();
@@ -212,7 +241,7 @@ impl Planner<'_> {
             .filter(|_| !differs.is_empty() && !self.only_recorded(schema))
             .and_then(|p| schema.must_replace.and_then(|f| f(&p.attributes, &proposed)));
         let (mut kind, reason) = self.judge(one, &known, &differs, &replaces, must, record, desired);
-        if kind.is_replace() && one.block.lifecycle.create_before_destroy {
+        if kind.is_replace() && self.creates_first(one) {
             kind = ChangeKind::ReplaceCreateFirst;
         }
         if kind.is_replace() && one.block.lifecycle.prevent_destroy {
@@ -294,8 +323,9 @@ impl Planner<'_> {
         if !differs.is_empty() {
             let unknown =
                 differs.iter().all(|p| p.root().and_then(|n| desired.get(n)).is_some_and(|v| !v.is_wholly_known()));
-            let asked_before = record.is_some_and(|r| {
-                let before = crate::value::encode(desired, self.world.inputs.seal);
+            let schema = self.world.inputs.catalog.get(Role::Managed, &one.block.ty);
+            let asked_before = record.zip(schema).is_some_and(|(r, schema)| {
+                let before = schema.encode(desired, self.world.inputs.seal);
                 differs.iter().filter_map(Path::root).all(|n| r.inputs.get(n) == before.get(n))
             });
             let reason = match (unknown, asked_before) {
@@ -318,30 +348,6 @@ impl Planner<'_> {
 
     fn only_recorded_by_type(&self, ty: &str) -> bool {
         self.world.inputs.catalog.get(Role::Managed, ty).is_some_and(|schema| self.only_recorded(schema))
-    }
-
-    /// What of `replace_triggered_by` changes in this plan.
-    fn triggered(&self, one: &BlockInstance<'_>) -> Option<String> {
-        let module = self.world.instances[one.instance].index;
-        for reference in &one.block.lifecycle.replace_triggered_by {
-            let attribute = match reference.steps.as_slice() {
-                [Step::Attribute(_), .., Step::Attribute(last)] => Some(last.clone()),
-                _ => None,
-            };
-            for (target, item) in self.world.outline.targets(module, reference) {
-                let super::outline::Item::Node(position) = item else { continue };
-                let changes = self.of_block.get(&(target, position)).into_iter().flatten().map(|n| &self.changes[*n]);
-                for change in changes.filter(|c| !c.is_no_op()) {
-                    let concerned = attribute
-                        .as_ref()
-                        .is_none_or(|a| change.kind.is_replace() || change.differs.iter().any(|p| p.root() == Some(a)));
-                    if concerned {
-                        return Some(reference.to_string());
-                    }
-                }
-            }
-        }
-        None
     }
 
     /// The object as it will be: what is asked for, and computed attributes as far as they can be told.
@@ -383,9 +389,9 @@ impl Planner<'_> {
     fn postconditions_now(&self, one: &BlockInstance<'_>, after: &Value) {
         let scope = ModuleScope { own: Some(after), ..ModuleScope::new(&self.world, one.instance, &one.repeated) };
         for condition in &one.block.lifecycle.postconditions {
-            if let Some(message) = super::walk::broken(&scope, condition, "postcondition") {
-                let diagnostic = Diagnostic::error("Resource postcondition failed", message);
-                self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
+            let summary = "Resource postcondition failed";
+            if let Some(failed) = super::walk::broken(&scope, condition, "postcondition", summary) {
+                self.world.report(failed.on(&one.address));
             }
         }
     }
@@ -393,7 +399,7 @@ impl Planner<'_> {
     /// `ignore_changes` names attributes that the type has.
     fn ignored_exist(&self, one: &BlockInstance<'_>, schema: &ResourceSchema) {
         for path in &one.block.lifecycle.ignore_changes {
-            let Some(Step::Attribute(name)) = path.first() else { continue };
+            let Some(Step::Attribute(name)) = path.path.first() else { continue };
             let known = || schema.attributes.keys().chain(schema.blocks.keys()).copied();
             if known().all(|k| k != &**name) {
                 let detail = format!(
@@ -402,7 +408,7 @@ impl Planner<'_> {
                 );
                 let diagnostic =
                     Diagnostic::error("Unsupported attribute", detail).hint_opt(did_you_mean(name, known()));
-                self.world.report(diagnostic.at(one.block.span).on(&one.address));
+                self.world.report(diagnostic.at(path.span).on(&one.address));
             }
         }
     }
@@ -454,7 +460,7 @@ fn propose(
     }
     let mut value = Value::object(out);
     for path in &lifecycle.ignore_changes {
-        value = graft(&value, prior, path);
+        value = graft(&value, prior, &path.path);
     }
     value
 }
@@ -464,7 +470,7 @@ fn graft(value: &Value, from: &Value, path: &[Step]) -> Value {
     let [first, rest @ ..] = path else { return from.clone() };
     let name: Arc<str> = match first {
         Step::Attribute(name) | Step::Index(crate::addr::Key::Name(name)) => name.clone(),
-        Step::Index(crate::addr::Key::Index(_)) => return value.clone(),
+        Step::Index(crate::addr::Key::Index(n)) => return graft_item(value, from, *n, rest),
     };
     let Some(map) = value.as_map() else { return value.clone() };
     let mut out = map.clone();
@@ -477,6 +483,23 @@ fn graft(value: &Value, from: &Value, path: &[Step]) -> Value {
     let kind = match &value.kind {
         crate::value::Kind::Map(t, _) => crate::value::Kind::Map(t.clone(), Arc::new(out)),
         _ => crate::value::Kind::Object(Arc::new(out)),
+    };
+    Value { kind, marks: value.marks }
+}
+
+/// The same for an element of a list or tuple, where both have it.
+fn graft_item(value: &Value, from: &Value, index: u64, rest: &[Step]) -> Value {
+    use crate::value::Kind;
+    let (Some(items), Some(old), Ok(n)) = (value.as_items(), from.as_items(), usize::try_from(index)) else {
+        return value.clone();
+    };
+    let (Some(inner), Some(old)) = (items.get(n), old.get(n)) else { return value.clone() };
+    let mut out = items.to_vec();
+    out[n] = graft(inner, old, rest);
+    let kind = match &value.kind {
+        Kind::List(ty, _) => Kind::List(ty.clone(), out.into()),
+        Kind::Tuple(_) => Kind::Tuple(out.into()),
+        _ => return value.clone(),
     };
     Value { kind, marks: value.marks }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::body::pairs;
 use super::change::Change;
+use super::look::Recorded;
 use super::outline::{BlockId, Item, ModuleIndex};
 use super::scope::ModuleScope;
-use super::world::{Called, Instance, ModuleInstance, Repeated, World};
+use super::world::{At, Called, Instance, ModuleInstance, Repeated, World};
 use crate::addr::{Address, Key, NodeKind};
 use crate::config::desired::{Condition, NodeBlock, Repetition, Variable};
 use crate::diag::{Diagnostic, Span};
-use crate::eval::Term;
+use crate::eval::{Cause, Term};
 use crate::value::{Kind, Map, Marks, Type, Value, convert};
 
 /// The most instances that one block may have.
@@ -33,6 +34,17 @@ pub(super) struct Planner<'a> {
     pub(super) unreadable: Vec<(Address, String)>,
     /// Records that moved: the new address and the old.
     pub(super) moved: BTreeMap<Address, Address>,
+    /// The blocks whose replacements come before the old objects go: those that say so, and what they need, for that has to be
+    /// there as long as they are.
+    pub(super) create_first: BTreeSet<BlockId>,
+    /// Set where the ledger is looked at and nothing is decided about resources.
+    pub(super) seen: Option<Recorded>,
+    /// The `moved` blocks.
+    pub(super) statements: Vec<super::moves::Statement>,
+    /// What `import` blocks name, as far as the walk has come.
+    pub(super) wishes: BTreeMap<Address, super::imports::Wish>,
+    /// The blocks that `import` blocks name.
+    pub(super) wished: BTreeSet<BlockId>,
 }
 
 /// One instance of a block.
@@ -49,12 +61,33 @@ pub(super) struct BlockInstance<'b> {
     pub(super) repeated: Repeated,
 }
 
+impl<'a> Planner<'a> {
+    /// A plan in which nothing is decided yet.
+    pub(super) fn new(world: World<'a>) -> Self {
+        Self {
+            world,
+            changes: Vec::new(),
+            of_block: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+            targeted: None,
+            unreadable: Vec::new(),
+            moved: BTreeMap::new(),
+            seen: None,
+            create_first: BTreeSet::new(),
+            statements: Vec::new(),
+            wishes: BTreeMap::new(),
+            wished: BTreeSet::new(),
+        }
+    }
+}
+
 impl Planner<'_> {
     /// Evaluates everything.
     pub(super) fn walk(&mut self) {
         let order = self.world.outline.order.clone();
         for (module, item) in &order {
             for instance in self.world.instances_of(*module) {
+                self.world.at.replace(At { instance, ..At::default() });
                 match item {
                     Item::Call(name) => self.call(instance, name),
                     Item::Variable(name) => self.variable(*module, instance, name),
@@ -64,6 +97,7 @@ impl Planner<'_> {
                 }
             }
         }
+        self.world.at.take();
     }
 
     fn module(&self, instance: Instance) -> Arc<crate::config::desired::Module> {
@@ -79,13 +113,26 @@ impl Planner<'_> {
             let scope = ModuleScope::new(&self.world, instance, &here);
             keys(&scope, &call.repetition, call.span)
         };
+        let hollow = self.world.inputs.options.hollow;
         let mut make = |key: Option<Key>, value: Option<Value>| {
             let path = self.world.instances[instance].path.child(name.clone(), key.clone());
             let repeated = Repeated::of(key.as_ref(), value);
             self.world.add(ModuleInstance::new(path, child, Some(instance), repeated))
         };
         let called = match (keys, &call.repetition) {
-            (None, _) => Called::NotKnown,
+            (None, _) => {
+                if self.looks_on() {
+                    self.suppose_call(instance, name, &call.repetition, child);
+                }
+                Called::NotKnown
+            }
+            (Some(keys), _) if keys.is_empty() && hollow => {
+                self.suppose_call(instance, name, &call.repetition, child);
+                match &call.repetition {
+                    Repetition::ForEach(_) => Called::Each(BTreeMap::new()),
+                    _ => Called::Count(Vec::new()),
+                }
+            }
             (Some(_), Repetition::Single) => Called::Single(make(None, None)),
             (Some(keys), Repetition::Count(_)) => {
                 Called::Count(keys.into_iter().map(|(key, value)| make(key, value)).collect())
@@ -115,18 +162,26 @@ impl Planner<'_> {
         let here = Repeated::default();
         let scope = ModuleScope::new(&self.world, instance, &here);
         for validation in &declared.validations {
-            if let Some(message) = broken(&scope, validation, "validation") {
-                let value = &self.world.instances[instance].variables[name];
-                let shown =
-                    (!value.marks_deep().is_sensitive()).then(|| format!("The value of var.{name} is {value:?}."));
-                let detail = format!("{message}\n\nThis was checked by the validation rule at the place above.");
-                self.world.report(
-                    Diagnostic::error("Invalid value for variable", detail)
-                        .at(validation.condition.span)
-                        .hint_opt(shown),
-                );
+            if let Some(mut failed) = broken(&scope, validation, "validation", "Invalid value for variable") {
+                // In a module the value is to be mended where it is given, not where it is judged.
+                let given = self.given(instance, name);
+                let rule = self.world.inputs.desired.sources.place(validation.condition.span);
+                let place = match rule.filter(|_| given.is_some()) {
+                    Some(rule) => format!("at {}:{}", rule.name, rule.line),
+                    None => "at the place above".to_owned(),
+                };
+                failed.detail.push_str(&format!("\n\nThis was checked by the validation rule {place}."));
+                self.world.report(failed.at_opt(given));
             }
         }
+    }
+
+    /// Where the call of a module gives a variable its value.
+    fn given(&self, instance: Instance, name: &Arc<str>) -> Option<Span> {
+        let here = &self.world.instances[instance];
+        let caller = &self.world.outline.modules[self.world.instances[here.parent?].index].module;
+        let call = caller.calls.get(&here.path.parent()?.1.name)?;
+        Some(call.arguments.get(name)?.name_span)
     }
 
     fn local(&mut self, instance: Instance, name: &Arc<str>) {
@@ -142,14 +197,32 @@ impl Planner<'_> {
         let here = Repeated::default();
         let scope = ModuleScope::new(&self.world, instance, &here);
         for precondition in &output.preconditions {
-            if let Some(message) = broken(&scope, precondition, "precondition") {
-                self.world.report(
-                    Diagnostic::error("Module output value precondition failed", message)
-                        .at(precondition.condition.span),
-                );
+            let summary = "Module output value precondition failed";
+            if let Some(failed) = broken(&scope, precondition, "precondition", summary) {
+                self.world.report(failed);
             }
         }
         let mut value = scope.evaluate(&output.term, name);
+        let root = self.world.instances[instance].path.is_root();
+        if output.ephemeral {
+            if root {
+                let detail = "An output of the environment itself is recorded, so it cannot be ephemeral; one of a module can.";
+                self.world.report(Diagnostic::error("Ephemeral output not allowed", detail).at(output.span));
+            }
+            value = value.mark(Marks::EPHEMERAL);
+        } else if super::ephemeral::is_ephemeral(&value) {
+            let detail = format!(
+                "The value of the output \"{name}\" is derived from an ephemeral value, but the output is not declared as \
+                 ephemeral."
+            );
+            let diagnostic = Diagnostic::error("Ephemeral value not allowed", detail).at(output.term.span);
+            let hint = if root {
+                "ephemeralasnull() leaves the value out."
+            } else {
+                "Write ephemeral = true into the output block, or take the value out with ephemeralasnull()."
+            };
+            self.world.report(diagnostic.hint(hint));
+        }
         if output.sensitive {
             value = value.sensitive();
         } else if self.world.instances[instance].path.is_root() && value.marks_deep().is_sensitive() {
@@ -164,13 +237,32 @@ impl Planner<'_> {
 
     fn block(&mut self, id: BlockId, instance: Instance) {
         let block = self.world.outline.block(id).clone();
-        let here = Repeated::default();
-        let keys = keys(&ModuleScope::new(&self.world, instance, &here), &block.repetition, block.span);
         let path = self.world.instances[instance].path.clone();
         let whole = Address::new(path, block.kind, block.ty.clone(), block.name.clone());
+        self.stand(instance, &whole, false);
+        let key = (block.kind, block.ty.clone(), block.name.clone());
+        if let Some(recorded) = self.seen.as_ref().filter(|_| block.kind == NodeKind::Resource) {
+            let value = self.recorded_resource(recorded, &block, &whole);
+            self.world.instances[instance].blocks.insert(key, value);
+            return;
+        }
+        let here = Repeated::default();
+        let keys = keys(&ModuleScope::new(&self.world, instance, &here), &block.repetition, block.span);
         let value = match keys {
-            None => Value::opaque(Type::Any),
+            None => {
+                if self.looks_on() {
+                    self.suppose(&block, id, instance, whole);
+                }
+                Value::opaque(Type::Any)
+            }
+            Some(keys) if keys.is_empty() && self.world.inputs.options.hollow => {
+                self.suppose(&block, id, instance, whole);
+                collect(&block.repetition, Vec::new())
+            }
             Some(keys) => {
+                if self.wished.remove(&id) {
+                    self.wishes(id);
+                }
                 let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(keys.len());
                 for (key, value) in keys {
                     let one = BlockInstance {
@@ -181,16 +273,45 @@ impl Planner<'_> {
                         repeated: Repeated::of(key.as_ref(), value),
                     };
                     self.claimed.insert(one.address.clone());
+                    if key.is_some() {
+                        self.stand(instance, &one.address, false);
+                    }
                     values.push((key, self.node(&one)));
                 }
                 collect(&block.repetition, values)
             }
         };
-        let key = (block.kind, block.ty.clone(), block.name.clone());
         self.world.instances[instance].blocks.insert(key, value);
     }
 
+    fn stand(&self, instance: Instance, address: &Address, supposed: bool) {
+        self.world.at.replace(At { instance, address: Some(address.clone()), supposed });
+    }
+
+    /// Looks into a block that has no instances, as if it had one.
+    fn suppose(&mut self, block: &Arc<NodeBlock>, id: BlockId, instance: Instance, address: Address) {
+        self.stand(instance, &address, true);
+        let repeated = Repeated::some(&block.repetition);
+        self.node(&BlockInstance { block, id, instance, address, repeated });
+    }
+
+    fn suppose_call(&mut self, instance: Instance, name: &Arc<str>, repetition: &Repetition, child: ModuleIndex) {
+        let path = self.world.instances[instance].path.child(name.clone(), None);
+        let some = ModuleInstance::new(path, child, Some(instance), Repeated::some(repetition));
+        self.world.add(ModuleInstance { supposed: true, ..some });
+    }
+
+    /// Whether a block whose instances are not known is looked into all the same, for what else is wrong in it. What it would ask
+    /// of the outside is asked by nobody: there will be no plan.
+    fn looks_on(&self) -> bool {
+        self.world.needs.borrow().is_empty()
+            && (self.world.inputs.options.hollow || self.world.diagnostics.borrow().has_errors())
+    }
+
     fn node(&mut self, one: &BlockInstance<'_>) -> Value {
+        if self.seen.is_some() {
+            return self.recorded_node(one);
+        }
         match one.block.kind {
             NodeKind::Resource => self.resource(one),
             NodeKind::Data => self.data(one),
@@ -215,7 +336,7 @@ impl Planner<'_> {
 
     /// Whether a block's instances change in this run. Checks look and change nothing.
     pub(super) fn block_changes(&self, id: BlockId) -> bool {
-        !self.world.outline.block(id).kind.is_probe()
+        !self.world.outline.block(id).kind.looks_only()
             && self.of_block.get(&id).into_iter().flatten().any(|n| !self.changes[*n].is_no_op())
     }
 
@@ -223,16 +344,18 @@ impl Planner<'_> {
     pub(super) fn left_alone(&self, one: &BlockInstance<'_>) -> bool {
         let options = self.world.inputs.options;
         self.targeted.as_ref().is_some_and(|t| !t.contains(&one.id))
-            || options.limit.as_ref().is_some_and(|l| !l.contains(&one.address))
+            || options
+                .limit
+                .as_ref()
+                .is_some_and(|l| !l.contains(&one.address) && !l.contains(self.recorded_address(&one.address)))
     }
 
     /// The conditions of a lifecycle that do not hold are noted; what of them is not known yet is given back.
     pub(super) fn preconditions(&self, one: &BlockInstance<'_>) {
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         for condition in &one.block.lifecycle.preconditions {
-            if let Some(message) = broken(&scope, condition, "precondition") {
-                let diagnostic = Diagnostic::error("Resource precondition failed", message);
-                self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
+            if let Some(failed) = broken(&scope, condition, "precondition", "Resource precondition failed") {
+                self.world.report(failed.on(&one.address));
             }
         }
     }
@@ -252,7 +375,21 @@ pub(super) fn argument(
     let given = module.calls.get(&called)?.arguments.get(name)?;
     let scope = ModuleScope { overlay, ..ModuleScope::new(world, parent, &world.instances[instance].repeated) };
     let value = scope.evaluate(&given.term, name);
+    if super::ephemeral::is_ephemeral(&value) && !declared.ephemeral {
+        let detail = format!(
+            "The value for the variable \"{name}\" of module.{called} is derived from an ephemeral value, but the variable is not \
+             declared as ephemeral."
+        );
+        let diagnostic = Diagnostic::error("Ephemeral value not allowed", detail).at(given.term.span);
+        world.report(diagnostic.hint("Write ephemeral = true into the module's variable block."));
+    }
     if value.is_null() && !declared.nullable {
+        if declared.default.is_none() {
+            let detail = format!(
+                "The variable \"{name}\" of module.{called} is required and does not take null, but that is what it is given."
+            );
+            world.report(Diagnostic::error("Required variable not set", detail).at(given.term.span));
+        }
         return None;
     }
     match convert(&value, &declared.ty) {
@@ -260,7 +397,7 @@ pub(super) fn argument(
         Err(e) => {
             let detail =
                 format!("The given value is not suitable for the variable \"{name}\" of module.{called}: {e}.");
-            world.report(Diagnostic::error("Invalid value for input variable", detail).at(given.term.span));
+            scope.report_on(Diagnostic::error("Invalid value for input variable", detail), &given.term, Cause::default());
             Some(Value::opaque(declared.ty.clone()))
         }
     }
@@ -278,22 +415,33 @@ pub(super) fn marked(value: Value, declared: &Variable) -> Value {
     value.mark(marks)
 }
 
-/// The message of a condition that does not hold; `None` if it does or is not known yet.
-pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str) -> Option<String> {
-    let value = scope.evaluate(&condition.condition, site);
-    let value = convert(&value, &Type::Bool).unwrap_or_else(|_| {
-        let detail = "A condition must be true or false.";
-        scope.world.report(Diagnostic::error("Invalid condition", detail).at(condition.condition.span));
-        Value::opaque(Type::Bool)
-    });
-    if value.as_bool() != Some(false) {
+/// What is to be said of a condition that does not hold: its message, with the values that made it fail. `None` if it does hold
+/// or is not known yet.
+pub(super) fn broken(
+    scope: &ModuleScope<'_>,
+    condition: &Condition,
+    site: &str,
+    summary: &str,
+) -> Option<Diagnostic> {
+    let term = &condition.condition;
+    let value = scope.evaluate(term, site);
+    let truth = convert(&value, &Type::Bool).ok().filter(|truth| !truth.is_null());
+    let Some(truth) = truth else {
+        let what = if value.is_null() { "null".to_owned() } else { value.ty().friendly() };
+        let detail = format!("A condition must be true or false, but this is {what}.");
+        scope.report_on(Diagnostic::error("Invalid condition", detail), term, Cause::default());
+        return None;
+    };
+    if truth.as_bool() != Some(false) {
         return None;
     }
     let message = scope.evaluate(&condition.message, site);
-    Some(match (message.as_str(), message.marks.is_sensitive()) {
-        (Some(text), false) => text.to_owned(),
+    let text = match (message.as_str(), message.marks.is_empty()) {
+        (Some(text), true) => text.to_owned(),
         _ => "The condition does not hold, and its message is sensitive or not known.".to_owned(),
-    })
+    };
+    let cause = Cause { marked: !value.marks.is_empty(), unknown: false };
+    Some(scope.explain(Diagnostic::error(summary, text).at(term.span), term, cause))
 }
 
 /// The keys of a repetition with their values, in order; `None` after noting that they are not known or invalid.
@@ -307,7 +455,7 @@ fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<
             let Some(number) = number.filter(|n| *n <= INSTANCES_MAX as u64) else {
                 let detail =
                     format!("\"count\" must be a whole number from 0 to {INSTANCES_MAX}, but it is {value:?}.");
-                scope.world.report(Diagnostic::error("Invalid count argument", detail).at(term.span));
+                scope.report_on(Diagnostic::error("Invalid count argument", detail), term, Cause::default());
                 return None;
             };
             Some((0..number).map(|n| (Some(Key::Index(n)), None)).collect())
@@ -315,7 +463,7 @@ fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<
         Repetition::ForEach(term) => {
             let value = repeatable(scope, term, "for_each")?;
             let invalid = |detail: String| {
-                scope.world.report(Diagnostic::error("Invalid for_each argument", detail).at(term.span));
+                scope.report_on(Diagnostic::error("Invalid for_each argument", detail), term, Cause::default());
             };
             if !matches!(value.kind, Kind::Set(..) | Kind::Map(..) | Kind::Object(_)) {
                 invalid(format!(
@@ -339,13 +487,26 @@ fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<
 
 /// The value of `count` or `for_each`, if it may be one.
 fn repeatable(scope: &ModuleScope<'_>, term: &Arc<Term>, what: &str) -> Option<Value> {
-    let value = scope.try_evaluate(term, what).map_err(|e| scope.world.report(*e)).ok()?;
+    let value = scope.try_evaluate(term, what).map_err(|e| scope.report(*e)).ok()?;
     let summary = format!("Invalid {what} argument");
-    let detail = if value.marks.is_sensitive() {
+    let mut cause = Cause::default();
+    // How many there are is seen in every plan; Terraform takes it from a sensitive value all the same, keys it does not.
+    let detail = if super::ephemeral::is_ephemeral(&value) {
+        cause.marked = true;
+        format!(
+            "\"{what}\" is derived from an ephemeral value, but which instances there are is recorded, and has to be the same \
+             when the plan is applied."
+        )
+    } else if value.marks.is_sensitive() && what != "count" {
+        cause.marked = true;
         format!("\"{what}\" is derived from a sensitive value, and the keys of instances are shown everywhere.")
     } else if value.is_unknown()
         || matches!(&value.kind, Kind::Set(_, items) if !items.iter().all(Value::is_wholly_known))
     {
+        if scope.world.inputs.options.hollow {
+            return None;
+        }
+        cause.unknown = true;
         format!(
             "\"{what}\" depends on values that are known after apply only, so it cannot be told now how many instances there \
              are. Let it depend on what the configuration says, or apply first what it depends on: --target=ADDRESS."
@@ -355,7 +516,7 @@ fn repeatable(scope: &ModuleScope<'_>, term: &Arc<Term>, what: &str) -> Option<V
     } else {
         return Some(value);
     };
-    scope.world.report(Diagnostic::error(summary, detail).at(term.span));
+    scope.report_on(Diagnostic::error(summary, detail), term, cause);
     None
 }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{check, read};
+use super::{read, target};
 use crate::config::desired::{
     AttributeTerm, BlockBody, Body, Import, Local, Moved, Output, ProviderBlock, Removed, Variable,
 };
-use crate::config::schema::{BACKENDS, MODULE_META, Shape};
+use crate::config::schema::{BACKENDS, MODULE_META};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::eval::constraint::{constant, constraint};
 use crate::eval::{Term, TermKind};
@@ -35,11 +35,13 @@ pub(super) fn variable(block: &BlockBody, errors: &mut Diagnostics) -> Variable 
         errors.push(*e);
         None
     });
+    let untyped = !body.attributes.contains_key("type");
     let ty = ty.unwrap_or(Type::Any);
     let nullable = read::checked_flag(body, "nullable").unwrap_or(true);
     let default = body.attributes.get("default").and_then(|a| default(&a.term, &ty, nullable, errors));
     Variable {
         ty,
+        untyped,
         default,
         description: read::checked_text(body, "description"),
         sensitive: read::checked_flag(body, "sensitive").unwrap_or(false),
@@ -72,19 +74,20 @@ pub(super) fn local(attribute: &AttributeTerm) -> Local {
     Local { term: Arc::clone(&attribute.term), span: attribute.name_span }
 }
 
-/// An `output` block; `None` without a value, which the table has noted.
-pub(super) fn output(block: &BlockBody, errors: &mut Diagnostics) -> Option<Output> {
+/// An `output` block. Without a value, which the table has noted, it is null, so that its name is not missing as well.
+pub(super) fn output(block: &BlockBody, errors: &mut Diagnostics) -> Output {
     let body = &block.body;
     let depends_on = read::references(body.attributes.get("depends_on"), errors);
-    Some(Output {
-        term: Arc::clone(&body.attributes.get("value")?.term),
+    let value = body.attributes.get("value").map(|a| Arc::clone(&a.term));
+    Output {
+        term: value.unwrap_or_else(|| Arc::new(Term::literal(Value::null(Type::Any), block.span))),
         description: read::checked_text(body, "description"),
         sensitive: read::checked_flag(body, "sensitive").unwrap_or(false),
         ephemeral: read::checked_flag(body, "ephemeral").unwrap_or(false),
         preconditions: read::conditions(body, "precondition"),
         depends_on,
         span: block.span,
-    })
+    }
 }
 
 /// A `provider` block.
@@ -122,10 +125,12 @@ pub(super) fn removed(block: &BlockBody, errors: &mut Diagnostics) -> Option<Rem
 /// An `import` block.
 pub(super) fn import(block: &BlockBody, errors: &mut Diagnostics) -> Option<Import> {
     let attributes = &block.body.attributes;
+    let provider = attributes.get("provider").and_then(|a| read::reference(&a.term, errors));
     Some(Import {
-        to: read::reference(&attributes.get("to")?.term, errors)?,
+        to: target::target(&attributes.get("to")?.term, errors)?,
         id: Arc::clone(&attributes.get("id")?.term),
         for_each: attributes.get("for_each").map(|a| Arc::clone(&a.term)),
+        provider,
         span: block.span,
     })
 }
@@ -148,43 +153,19 @@ pub(super) fn environment(block: &BlockBody, errors: &mut Diagnostics) {
     }
 }
 
-/// The providers that are built in.
-const PROVIDERS: [&str; 4] = ["aws", "kubernetes", "local", "terraform"];
-
-/// A `terraform` block: accepted for the sake of modules that have one.
-pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnostics) {
-    let mut body = block.body.clone();
-    body.blocks.retain(|inner| {
-        let ty = &*inner.ty;
-        if matches!(ty, "backend" | "cloud") {
-            let detail = format!(
-                "A \"{ty}\" block says where Terraform keeps its state. Gantry keeps a ledger, and where is said in the \
-                 environment block."
-            );
-            let diagnostic = Diagnostic::error("State is configured elsewhere", detail).at(inner.span);
-            errors.push(diagnostic.hint("Write environment { state \"s3\" { … } }, or nothing for the local ledger."));
-            return false;
-        }
-        true
-    });
-    check::body(&body, shape, &["backend"], errors);
-    for required in body.blocks.iter().filter(|b| &*b.ty == "required_providers") {
-        for (name, attribute) in &required.body.attributes {
-            let source = source_of(&attribute.term);
-            let provider = source.as_deref().and_then(|s| s.rsplit('/').next()).unwrap_or(name);
-            if !PROVIDERS.contains(&provider) {
-                let detail =
-                    format!("The provider \"{provider}\" is not built in. There are {}.", PROVIDERS.join(", "));
-                let diagnostic = Diagnostic::error("Unknown provider", detail).at(attribute.name_span);
-                errors.push(diagnostic.hint_opt(did_you_mean(provider, PROVIDERS)));
-            }
+/// The `configuration_aliases` of all entries of `required_providers`.
+pub(super) fn configuration_aliases(block: &BlockBody) -> Vec<String> {
+    let required = block.body.blocks.iter().filter(|b| &*b.ty == "required_providers");
+    let mut all = Vec::new();
+    for attribute in required.flat_map(|b| b.body.attributes.values()) {
+        let TermKind::Object(items) = &attribute.term.kind else { continue };
+        for item in items.iter().filter(|item| item.key.as_literal_str() == Some("configuration_aliases")) {
+            let TermKind::Tuple(aliases) = &item.value.kind else { continue };
+            all.extend(aliases.iter().filter_map(|a| match &a.kind {
+                TermKind::Reference(reference) => Some(reference.to_string()),
+                _ => None,
+            }));
         }
     }
-}
-
-/// The `source` of an entry of `required_providers`.
-fn source_of(term: &Term) -> Option<String> {
-    let TermKind::Object(items) = &term.kind else { return None };
-    let source = items.iter().find(|item| item.key.as_literal_str() == Some("source"))?;
-    source.value.as_literal_str().map(str::to_owned)
+    all
 }

@@ -10,9 +10,12 @@ mod check;
 mod read;
 mod blocks;
 mod call;
+mod callers;
 mod node;
 mod lifecycle;
+mod settings;
+mod target;
 mod names;
 
 pub use loader::load;
-pub(super) use loader::{Sources, run};
+pub(super) use loader::{Attempt, Sources, attempt, run};

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::loader::Lost;
 use crate::addr::NodeKind;
 use crate::config::desired::{
-    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, Repetition, Step,
+    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, ProviderBlock, Repetition, Step,
 };
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean, nearest};
-use crate::eval::{Reference, Term, references};
+use crate::eval::{Reference, Term, TermKind, check_call, references};
 
 /// First names that are not resource types.
 pub(super) const ROOTS: [&str; 14] = [
@@ -26,15 +27,17 @@ pub(super) const ROOTS: [&str; 14] = [
     "smoke_test",
     "check",
 ];
+/// How the summaries begin of what is wrong with a name that nothing has.
+const UNDECLARED: &str = "Reference to undeclared";
 const PATHS: [&str; 4] = ["module", "root", "cwd", "project"];
 
 /// Checks every term of a module.
-pub(super) fn check(module: &Module, environment: Option<&BlockBody>, errors: &mut Diagnostics) {
+pub(super) fn check(module: &Module, environment: Option<&BlockBody>, lost: &Lost, errors: &mut Diagnostics) {
     let mut nodes: BTreeMap<(NodeKind, &str), BTreeSet<&str>> = BTreeMap::new();
     for node in &module.nodes {
         nodes.entry((node.kind, &*node.ty)).or_default().insert(&*node.name);
     }
-    let mut names = Names { module, nodes, errors };
+    let mut names = Names { module, nodes, lost, errors };
     names.module();
     if let Some(environment) = environment {
         names.body(&environment.body, &Around { alone: true, ..Around::default() });
@@ -47,15 +50,21 @@ struct Around<'a> {
     each: bool,
     count: bool,
     this: bool,
+    /// The `check` block that it is in.
+    check: Option<&'a str>,
     /// Whether it is in the `environment` block, which is evaluated before everything else.
     alone: bool,
     /// The iterators of `dynamic` blocks around.
     bound: Vec<&'a str>,
+    /// The block that it is in, which cannot be had before it is there.
+    own: Option<&'a NodeBlock>,
 }
 
 struct Names<'a> {
     module: &'a Module,
     nodes: BTreeMap<(NodeKind, &'a str), BTreeSet<&'a str>>,
+    /// What could not be read: its names are not missing.
+    lost: &'a Lost,
     errors: &'a mut Diagnostics,
 }
 
@@ -66,13 +75,18 @@ impl<'a> Names<'a> {
         for variable in module.variables.values() {
             self.conditions(&variable.validations, &plain);
         }
+        for (name, variable) in &module.variables {
+            for validation in &variable.validations {
+                self.looks_at(name, &validation.condition);
+            }
+        }
         for local in module.locals.values() {
             self.term(&local.term, &plain);
         }
         for output in module.outputs.values() {
             self.term(&output.term, &plain);
             self.conditions(&output.preconditions, &plain);
-            self.list(&output.depends_on, &plain);
+            self.depends_on(&output.depends_on, &plain);
         }
         for node in &module.nodes {
             self.node(node);
@@ -86,22 +100,80 @@ impl<'a> Names<'a> {
         for import in &module.imports {
             let around = Around { each: import.for_each.is_some(), ..Around::default() };
             self.term(&import.id, &around);
+            for key in import.to.keys() {
+                self.term(key, &around);
+            }
             if let Some(term) = &import.for_each {
                 self.term(term, &plain);
             }
         }
     }
 
+    /// A validation that does not look at its variable says nothing about it.
+    fn looks_at(&mut self, name: &str, condition: &Term) {
+        let mut found = Vec::new();
+        references(condition, &mut found);
+        if !found.iter().any(|r| &*r.root == "var" && r.attribute(0).is_some_and(|n| &**n == name)) {
+            let detail = format!(
+                "The condition for the variable \"{name}\" has to look at var.{name}: it says which values are taken."
+            );
+            self.errors.push(Diagnostic::error("Invalid variable validation condition", detail).at(condition.span));
+        }
+    }
+
     fn node(&mut self, node: &'a NodeBlock) {
-        let around = self.repetition(&node.repetition);
-        self.list(&node.depends_on, &around);
+        let mut around = self.repetition(&node.repetition);
+        around.check = if node.kind == NodeKind::Check { Some(&node.name) } else { node.check.as_deref() };
+        self.depends_on(&node.depends_on, &around);
         self.lifecycle(&node.lifecycle, &around);
-        self.body(&node.body, &around);
+        if let Some(provider) = &node.provider {
+            self.provider(provider);
+        }
+        self.body(&node.body, &Around { own: Some(node), ..around });
+    }
+
+    /// A provider's configuration with an alias is declared here, or said to come from the caller.
+    fn provider(&mut self, reference: &Reference) {
+        let Some(alias) = reference.attribute(0) else { return };
+        let here = |p: &ProviderBlock| p.name == reference.root && p.alias.as_ref() == Some(alias);
+        if self.module.providers.iter().any(here) || self.module.provider_aliases.contains(&reference.to_string()) {
+            return;
+        }
+        let detail = format!("This module has no configuration of a provider with the name {reference}.");
+        let aliases = self.module.providers.iter().filter(|p| p.name == reference.root).filter_map(|p| p.alias.as_deref());
+        let hint = did_you_mean(alias, aliases).unwrap_or_else(|| {
+            format!("It can be declared with provider \"{}\" {{ alias = \"{alias}\" }}.", reference.root)
+        });
+        self.errors.push(Diagnostic::error("Provider configuration not present", detail).at(reference.span).hint(hint));
+    }
+
+    /// What must be there first is a whole thing, not a part of it.
+    fn depends_on(&mut self, references: &[Reference], around: &Around<'_>) {
+        for reference in references {
+            let whole = match &*reference.root {
+                "data" => 2,
+                "module" => match &reference.steps[..] {
+                    [_, Step::Index(_), ..] => 3,
+                    _ => 2,
+                },
+                _ => 1,
+            };
+            let keyed = usize::from(matches!(reference.steps.get(whole), Some(Step::Index(_))));
+            if reference.steps.len() > whole + keyed {
+                let detail = format!("{reference} is a part of something. What must be there first is named as a whole.");
+                self.errors.push(Diagnostic::error("Invalid depends_on reference", detail).at(reference.span));
+            } else {
+                self.reference(reference, around);
+            }
+        }
     }
 
     fn call(&mut self, call: &'a ModuleCall) {
         let around = self.repetition(&call.repetition);
-        self.list(&call.depends_on, &around);
+        self.depends_on(&call.depends_on, &around);
+        for provider in call.providers.values() {
+            self.provider(provider);
+        }
         for AttributeTerm { term, .. } in call.arguments.values() {
             self.term(term, &around);
         }
@@ -123,7 +195,12 @@ impl<'a> Names<'a> {
     }
 
     fn lifecycle(&mut self, lifecycle: &'a Lifecycle, around: &Around<'a>) {
-        self.list(&lifecycle.replace_triggered_by, around);
+        for trigger in &lifecycle.replace_triggered_by {
+            self.reference(&trigger.resource, around);
+            if let Some(key) = &trigger.key {
+                self.term(key, around);
+            }
+        }
         self.conditions(&lifecycle.preconditions, around);
         self.conditions(&lifecycle.postconditions, &Around { this: true, ..around.clone() });
     }
@@ -155,17 +232,27 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn list(&mut self, references: &[Reference], around: &Around<'_>) {
-        for reference in references {
-            self.reference(reference, around);
-        }
-    }
-
     fn term(&mut self, term: &Term, around: &Around<'_>) {
         let mut found = Vec::new();
         references(term, &mut found);
         for reference in found {
             self.reference(reference, around);
+        }
+        self.calls(term);
+    }
+
+    /// Every function that is called is there, and takes as many arguments. What `try` and `can` attempt may fail.
+    fn calls(&mut self, term: &Term) {
+        if let TermKind::Call { name, .. } = &term.kind {
+            if matches!(&**name, "try" | "can" | "core::try" | "core::can") {
+                return;
+            }
+            if let Err(wrong) = check_call(term) {
+                self.errors.push(*wrong);
+            }
+        }
+        for inner in term.children(true) {
+            self.calls(inner);
         }
     }
 
@@ -173,9 +260,17 @@ impl<'a> Names<'a> {
         if around.bound.contains(&&*reference.root) {
             return;
         }
-        if let Err(diagnostic) = self.resolve(reference, around) {
+        if let Err(diagnostic) = self.resolve(reference, around)
+            && !(diagnostic.summary.starts_with(UNDECLARED) && self.may_be_lost(reference))
+        {
             self.errors.push(diagnostic.at(reference.span));
         }
+    }
+
+    /// Whether a name may stand in what could not be read.
+    fn may_be_lost(&self, reference: &Reference) -> bool {
+        let names = (0..2).filter_map(|n| reference.attribute(n));
+        self.lost.everything || names.into_iter().any(|name| self.lost.names.contains(name))
     }
 
     fn resolve(&self, reference: &Reference, around: &Around<'_>) -> Result<(), Diagnostic> {
@@ -186,6 +281,14 @@ impl<'a> Names<'a> {
                  variables, path.* and functions."
             );
             return Err(Diagnostic::error("Invalid reference", detail));
+        }
+        if let Some(own) = around.own.filter(|own| is_own(reference, own)) {
+            let detail = format!(
+                "{} \"{}\" refers to itself, and it is not there before its own arguments are known.",
+                own.kind.keyword().unwrap_or(&own.ty),
+                own.name
+            );
+            return Err(Diagnostic::error("Self-referential block", detail));
         }
         let module = self.module;
         match root {
@@ -218,7 +321,7 @@ impl<'a> Names<'a> {
                 "The \"self\" object can be used only in postcondition blocks.",
             )),
             "self" => Ok(()),
-            "data" => self.data(reference),
+            "data" => self.data(reference, around),
             word => match NodeKind::of_keyword(word) {
                 Some(kind) => {
                     let known = self.nodes.get(&(kind, ""));
@@ -245,11 +348,20 @@ impl<'a> Names<'a> {
         Err(Diagnostic::error("Unsupported attribute", detail).hint_opt(hint))
     }
 
-    fn data(&self, reference: &Reference) -> Result<(), Diagnostic> {
+    fn data(&self, reference: &Reference, around: &Around<'_>) -> Result<(), Diagnostic> {
         let (Some(ty), Some(name)) = (reference.attribute(0), reference.attribute(1)) else {
             let detail = "A reference to a data source has its type and its name: data.TYPE.NAME.";
             return Err(Diagnostic::error("Invalid reference", detail));
         };
+        let mut nodes = self.module.nodes.iter();
+        let meant = nodes.find(|n| n.kind == NodeKind::Data && n.ty == *ty && n.name == *name);
+        if let Some(check) = meant.and_then(|n| n.check.as_deref()).filter(|check| around.check != Some(*check)) {
+            let detail = format!(
+                "The data source \"{ty}\" \"{name}\" stands in the check block \"{check}\", and only that block can refer to it."
+            );
+            let diagnostic = Diagnostic::error("Reference to scoped resource", detail);
+            return Err(diagnostic.hint("Move the data source out of the check block."));
+        }
         self.node_of(NodeKind::Data, "data.", ty, name).map_err(|hint| {
             let detail = format!("A data source \"{ty}\" \"{name}\" has not been declared in this module.");
             Diagnostic::error("Reference to undeclared resource", detail).hint_opt(hint)
@@ -286,6 +398,18 @@ impl<'a> Names<'a> {
         let meant = nearest_name.or_else(|| nearest(ty, same_name).map(|ty| (ty, name)));
         Err(meant.map(|(ty, name)| format!("Did you mean \"{prefix}{ty}.{name}\"?")))
     }
+}
+
+/// Whether a reference means the very block that it stands in.
+fn is_own(reference: &Reference, own: &NodeBlock) -> bool {
+    let (word, ty, name) = match &*reference.root {
+        "data" => (NodeKind::Data, reference.attribute(0), reference.attribute(1)),
+        word => match NodeKind::of_keyword(word) {
+            Some(kind) => (kind, None, reference.attribute(0)),
+            None => (NodeKind::Resource, Some(&reference.root), reference.attribute(0)),
+        },
+    };
+    word == own.kind && ty.is_none_or(|ty| *ty == own.ty) && name == Some(&own.name)
 }
 
 /// Whether the name behind the first word is one of those declared.

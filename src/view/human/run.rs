@@ -80,6 +80,7 @@ pub(in crate::view) fn weight(event: &RunEvent) -> Weight {
         RunEvent::Started { .. }
         | RunEvent::StepFailed { .. }
         | RunEvent::Reconciled { .. }
+        | RunEvent::Warned { .. }
         | RunEvent::Committed
         | RunEvent::Unwinding { .. }
         | RunEvent::Interrupted { .. }
@@ -144,6 +145,9 @@ pub(super) fn describe(event: &RunEvent, style: Style, starts: bool) -> Option<S
         RunEvent::Reconciled { address, sentence: text, .. } => {
             say(address, format!("after the crash: {}", sentence(text)))
         }
+        RunEvent::Warned { address, sentence: text } => {
+            say(address, format!("{}: {}", style.paint(Ink::Yellow, "Warning, assertion failed"), sentence(text)))
+        }
         RunEvent::Committed => "Committed: from here on the run only goes forward".to_owned(),
         RunEvent::Unwinding { sentence: text, steps } => {
             let line = format!("Going back ({}): {}", count(*steps, "step"), sentence(text));
@@ -179,6 +183,7 @@ pub(in crate::view) fn doing(action: &str) -> String {
         "verify" => "Verifying".into(),
         "forget" => "Forgetting".into(),
         "move" => "Moving".into(),
+        "import" => "Importing".into(),
         _ => clean(action),
     }
 }
@@ -202,6 +207,7 @@ pub(in crate::view) fn done(action: &str) -> String {
         "verify" => "Verified".into(),
         "forget" => "Forgotten".into(),
         "move" => "Moved".into(),
+        "import" => "Import complete".into(),
         _ => format!("{} complete", clean(action)),
     }
 }

@@ -64,8 +64,8 @@ fn variables_json(variables: &BTreeMap<Arc<str>, Value>) -> Json {
 fn provider_of(change: &Change) -> &str {
     match &change.detail {
         Detail::Resource(resource) => &resource.provider,
-        Detail::Data { provider } => provider,
-        Detail::Artifact | Detail::Migration(_) | Detail::Check(_) => "",
+        Detail::Data { provider, .. } => provider,
+        Detail::Artifact | Detail::Migration(_) | Detail::Check(_) | Detail::Assertions(_) => "",
     }
 }
 
@@ -82,6 +82,9 @@ fn resource_change(plan: &Plan, change: &Change) -> Json {
     let mut inner = sides(actions(change.kind), before.as_ref(), after.as_ref());
     if !change.replaces.is_empty() && change.kind.is_replace() {
         inner.insert("replace_paths".into(), change.replaces.iter().map(path).collect());
+    }
+    if let Some(id) = &change.importing {
+        inner.insert("importing".into(), json!({ "id": id }));
     }
     out.insert("change".into(), Json::Object(inner));
     if let Some(reason) = action_reason(change) {
@@ -143,6 +146,8 @@ fn action_reason(change: &Change) -> Option<&'static str> {
         Reason::Requested if replace => Some("replace_by_request"),
         Reason::Triggered(_) if replace => Some("replace_by_triggers"),
         Reason::NotInConfiguration if delete => Some("delete_because_no_resource_config"),
+        Reason::NoModule if delete => Some("delete_because_no_module"),
+        Reason::OtherRepetition if delete => Some("delete_because_wrong_repetition"),
         Reason::CountIndex(_) if delete => Some("delete_because_count_index"),
         Reason::EachKey(_) if delete => Some("delete_because_each_key"),
         Reason::NotKnownYet if read => Some("read_because_config_unknown"),
@@ -279,7 +284,7 @@ fn gantry(plan: &Plan) -> Json {
 /// Counts as programs read them.
 pub(super) fn counts_json(n: &Counts) -> Json {
     json!({
-        "add": n.add, "change": n.change, "remove": n.destroy, "forget": n.forget, "read": n.read,
+        "import": n.import, "add": n.add, "change": n.change, "remove": n.destroy, "forget": n.forget, "read": n.read,
         "artifacts": n.artifacts, "migrations": n.migrations, "checks": n.checks,
     })
 }
@@ -315,6 +320,9 @@ fn migrations(plan: &Plan) -> Json {
 fn checks(plan: &Plan) -> Json {
     let mut out = Vec::new();
     for change in plan.changes.iter().filter(|c| c.kind == ChangeKind::Run) {
+        if let Detail::Assertions(all) = &change.detail {
+            out.push(json!({ "address": change.address.to_string(), "verify": true, "assertions": all.len() }));
+        }
         if let Detail::Check(detail) = &change.detail {
             let prove: Vec<String> = detail.prove.iter().map(|(w, _)| w.to_string()).collect();
             let configuration = change.after.as_ref().map_or(Json::Null, known);
@@ -410,7 +418,7 @@ mod tests {
         let gantry = &document["gantry"];
         assert_eq!(
             gantry["counts"],
-            json!({ "add": 1, "change": 1, "remove": 0, "forget": 0, "read": 0, "artifacts": 1, "migrations": 1, "checks": 2 })
+            json!({ "import": 0, "add": 1, "change": 1, "remove": 0, "forget": 0, "read": 0, "artifacts": 1, "migrations": 1, "checks": 2 })
         );
         assert_eq!(gantry["migrations"][0]["up"], "ALTER TABLE orders\n  DROP COLUMN notes;\n");
         assert_eq!(gantry["checks"][0]["prove"], json!(["local_service.shop"]));
