@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Term, TermKind};
 use super::evaluate::{Evaluated, Evaluator, Locals, over_budget, shown};
 use super::functions::{self, CallContext, FunctionError};
+use super::{Term, TermKind};
 use crate::diag::{Diagnostic, Span};
 use crate::value::{Kind, Marks, Type, Value, convert};
 
@@ -106,11 +106,7 @@ impl Evaluator<'_> {
                 if sensitive { "the reason is not shown, for an argument is sensitive" } else { &e.message },
             )
         })?;
-        let value = match value.is_unknown() && value.lacks_residual() {
-            true => value.refined(&super::refine::of_call(function.name, &prepared)),
-            false => value,
-        };
-        Ok(value.mark(marks))
+        Ok(super::refine::result(function.name, &prepared, value).mark(marks))
     }
 
     fn call_try(&self, arguments: &[Arc<Term>], span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
