@@ -54,4 +54,5 @@ language-oracle:
 	tests/language/record.sh
 	tests/language/record.sh tests/language/console.txt
 	tests/language/record-console.sh
+	tests/language/record.sh tests/language/expressions.txt tests/language/unknown.txt
 	tests/fmt/record.sh

@@ -130,11 +130,7 @@ impl Evaluator<'_> {
             let why = if sensitive { "the reason is not shown, for an argument is sensitive" } else { &e.message };
             failed(function, values, span, e.argument, why)
         })?;
-        let value = match value.is_unknown() && value.lacks_residual() {
-            true => value.refined(&super::refine::of_call(function.name, &prepared)),
-            false => value,
-        };
-        Ok(value.mark(marks))
+        Ok(super::refine::result(function.name, &prepared, value).mark(marks))
     }
 
     fn call_try(&self, arguments: &[Arc<Term>], span: Span, locals: Option<&Locals<'_>>) -> Evaluated {

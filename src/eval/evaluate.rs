@@ -323,6 +323,9 @@ impl Evaluator<'_> {
         let Some(pairs) = pairs(&collection, f.collection.span)? else {
             return Ok(Value::opaque(Type::Any).mark(marks.union(self.for_unknown(f, locals)?)));
         };
+        if pairs.is_empty() {
+            self.for_unknown(f, locals)?;
+        }
         let mut results = ForResults::default();
         for (key, value) in &pairs {
             let with_key = f.key_name.as_deref().map(|name| Locals::bind(locals, name, key));
@@ -350,7 +353,7 @@ impl Evaluator<'_> {
         Ok(results.into_value(f).mark(marks))
     }
 
-    /// What is certain of a `for` over what is not known: that its condition makes sense, and the condition's marks.
+    /// What is certain of a `for` over what is not known, or over nothing: that its condition makes sense, and the condition's marks.
     fn for_unknown(&self, f: &ForTerm, locals: Option<&Locals<'_>>) -> Result<Marks, Box<Diagnostic>> {
         let Some(condition) = &f.condition else { return Ok(Marks::NONE) };
         let element = Value::opaque(Type::Any);

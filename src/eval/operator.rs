@@ -187,8 +187,9 @@ pub(super) fn equal(a: &Value, b: &Value) -> Option<bool> {
         {
             Some(false)
         }
-        (Kind::List(_, x), Kind::List(_, y)) if x.len() == y.len() => parts(x.iter().zip(y.iter())),
-        (Kind::Tuple(x), Kind::Tuple(y)) if x.len() == y.len() => parts(x.iter().zip(y.iter())),
+        (Kind::List(_, x), Kind::List(_, y)) | (Kind::Tuple(x), Kind::Tuple(y)) if x.len() == y.len() => {
+            parts(x.iter().zip(y.iter()))
+        }
         (Kind::Set(_, x), Kind::Set(_, y)) => same_set(a, b, x, y),
         (Kind::Map(_, x), Kind::Map(_, y)) | (Kind::Object(x), Kind::Object(y)) if x.keys().eq(y.keys()) => {
             parts(x.values().zip(y.values()))

@@ -43,6 +43,11 @@ pub(super) fn of_call(name: &str, arguments: &[Value]) -> Refinement {
     }
 }
 
+/// What a function gave, with what its call promises where that is not known.
+pub(super) fn result(name: &str, arguments: &[Value], value: Value) -> Value {
+    if value.is_unknown() && value.lacks_residual() { value.refined(&of_call(name, arguments)) } else { value }
+}
+
 /// What a call gives although not all of its arguments are known.
 pub(super) fn decided(name: &str, arguments: &[Value]) -> Option<Value> {
     match (name, arguments) {

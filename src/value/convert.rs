@@ -87,7 +87,7 @@ pub fn convert(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
         }
         (Kind::Map(_, m) | Kind::Object(m), Type::Map(t)) => {
             let element = match &value.kind {
-                Kind::Map(given, _) if **t == Type::Any => given.clone(),
+                Kind::Map(given, _) => element_of_collection(given, &m.values().cloned().collect::<Vec<_>>(), t)?,
                 _ => common_element(&m.values().cloned().collect::<Vec<_>>(), t)?,
             };
             let convert_one = |(k, v): (&Arc<str>, &Value)| match convert(v, &element) {
@@ -160,13 +160,20 @@ fn convert_items(items: &[Value], ty: &Type) -> Result<Vec<Value>, ConvertError>
 
 /// The element type of what a list or set becomes; its own where the wanted one leaves all open.
 fn element_of_collection(given: &Type, items: &[Value], wanted: &Type) -> Result<Type, ConvertError> {
-    if *wanted == Type::Any { Ok(given.clone()) } else { common_element(items, wanted) }
+    match items {
+        [] => conversion(given, wanted).ok_or_else(|| ConvertError::new(article(wanted))),
+        _ if *wanted == Type::Any => Ok(given.clone()),
+        items => common_element(items, wanted),
+    }
 }
 
 /// The element type of a collection: the wanted one, or, where it leaves the type open, the one that all items share.
 fn common_element(items: &[Value], wanted: &Type) -> Result<Type, ConvertError> {
     if !wanted.has_any() {
         return Ok(wanted.clone());
+    }
+    if items.is_empty() {
+        return Ok(wanted.plain());
     }
     let converted: Result<Vec<Value>, ConvertError> = items.iter().map(|v| convert(v, wanted)).collect();
     common_type(&converted?)

@@ -10,6 +10,7 @@ mod convert;
 mod encode;
 mod marks;
 mod number;
+mod order;
 mod path;
 mod refinement;
 mod residual;
@@ -20,7 +21,9 @@ mod unify;
 mod value;
 
 pub use convert::{ConvertError, convert, unify_values};
-pub use encode::{DecodeError, HMAC, Seal, UNKNOWN, decode, encode, encode_shape, encode_type, encode_typed, parse_type};
+pub use encode::{
+    DecodeError, HMAC, Seal, UNKNOWN, decode, encode, encode_shape, encode_type, encode_typed, parse_type,
+};
 pub use marks::Marks;
 pub use number::{ArithmeticError, NotANumber, Number};
 pub use path::{Path, PathStep};

@@ -281,15 +281,19 @@ impl FromStr for Number {
     type Err = NotANumber;
 
     fn from_str(text: &str) -> Result<Self, NotANumber> {
-        if let Ok(n) = text.parse::<i64>()
-            && !text.starts_with('+')
-        {
+        if let Ok(n) = text.parse::<i64>() {
             return Ok(n.into());
         }
         let shape = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E');
-        let digits = text.strip_prefix('-').unwrap_or(text);
-        if text.len() > TEXT_MAX || !text.chars().all(shape) || !digits.starts_with(|c: char| c.is_ascii_digit()) {
+        let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let fraction = digits.strip_prefix('.');
+        let begins = fraction.unwrap_or(digits).starts_with(|c: char| c.is_ascii_digit());
+        if text.len() > TEXT_MAX || !text.chars().all(shape) || !begins {
             return Err(NotANumber);
+        }
+        if let Some(fraction) = fraction {
+            let sign = if text.starts_with('-') { "-" } else { "" };
+            return format!("{sign}0.{fraction}").parse();
         }
         if let Some(exponent) = text.split(['e', 'E']).nth(1)
             && exponent.parse::<i32>().map_or(true, |e| e.unsigned_abs() as usize > TEXT_MAX)

@@ -116,7 +116,7 @@ impl Value {
             plain
         };
         let mut items: Vec<Self> = items.into_iter().map(unmark).collect();
-        items.sort();
+        items.sort_by(super::order::in_set);
         items.dedup_by(|a, b| a == b && a.is_wholly_known());
         Self::from(Kind::Set(element, items.into())).mark(marks)
     }

@@ -109,8 +109,12 @@ fn transposed(_: &[Type]) -> Type {
     Type::map(Type::list(Type::String))
 }
 
+/// The type of what is one of several. Beside one of open type that may be text, which numbers and bools become then.
 fn common(types: &[Type]) -> Type {
-    unify(types).unwrap_or(Type::Any)
+    match unify(types) {
+        Some(Type::Number | Type::Bool) if types.contains(&Type::Any) => Type::Any,
+        found => found.unwrap_or(Type::Any),
+    }
 }
 
 fn contains(_: &CallContext<'_>, args: &[Value]) -> Called {
@@ -304,7 +308,11 @@ fn merge(context: &CallContext<'_>, args: &[Value]) -> Called {
         match &ty {
             Type::Map(t) => elements.push(Some((**t).clone())),
             Type::Object(_) => elements.push(None),
-            Type::Any => open |= arg.is_unknown(),
+            Type::Any => {
+                open |= arg.is_unknown();
+                // It may turn out to be a map or an object.
+                elements.extend(arg.is_unknown().then_some(None));
+            }
             _ => {
                 let message = format!("arguments must be maps or objects, got \"{}\"", ty.friendly());
                 return Err(FunctionError::new(message));
@@ -387,7 +395,7 @@ fn coalesce(_: &CallContext<'_>, args: &[Value]) -> Called {
     for arg in args {
         let value = convert(arg, &ty)?;
         if value.is_unknown() {
-            return Ok(Value::opaque(ty));
+            return Ok(Value::opaque(common(&types)));
         }
         if !value.is_null() && value.as_str() != Some("") {
             return Ok(value);

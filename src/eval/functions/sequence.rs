@@ -155,7 +155,13 @@ impl Flat {
                     self.add_items(context, item)?;
                 }
                 (Kind::Unknown(_), Type::List(_) | Type::Set(_) | Type::Tuple(_) | Type::Any) => self.open = true,
-                _ => self.items.push(item.clone()),
+                _ => {
+                    // A null in a list's place: that it is none tells of what was marked.
+                    if item.is_null() {
+                        self.marks = self.marks.union(item.marks);
+                    }
+                    self.items.push(item.clone());
+                }
             }
         }
         Ok(())

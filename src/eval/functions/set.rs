@@ -33,8 +33,12 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
+/// Elements of open type may be text, which numbers and bools become beside it.
 fn common(types: &[Type]) -> Type {
-    unify(types).unwrap_or(Type::set(Type::Any))
+    match unify(types) {
+        Some(Type::Set(t)) if *t == Type::String || !types.iter().any(Type::has_any) => Type::Set(t),
+        _ => Type::set(Type::Any),
+    }
 }
 
 fn combine(context: &CallContext<'_>, args: &[Value], step: fn(&Elements, &Elements) -> Elements) -> Called {
