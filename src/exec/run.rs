@@ -304,7 +304,7 @@ fn draws_time(plan: &Plan) -> bool {
         Work::Pin(pin) => value_draws_time(&pin.source),
         Work::Migrate { url, .. } | Work::Revert { url, .. } => value_draws_time(url),
         Work::Check(check) => value_draws_time(&check.configuration),
-        Work::Barrier | Work::Forget | Work::Move { .. } | Work::Commit => false,
+        Work::Barrier | Work::Forget | Work::Move { .. } | Work::Import(_) | Work::Commit => false,
     };
     plan.steps.iter().any(of_step) || plan.outputs.values().filter_map(|o| o.after.as_ref()).any(value_draws_time)
 }

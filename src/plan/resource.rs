@@ -8,6 +8,7 @@ use super::body::{self, Shape};
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::compare::{align, differences};
 use super::fact::{Fact, Question};
+use super::imports::Taken;
 use super::result;
 use super::scope::ModuleScope;
 use super::walk::{BlockInstance, Planner};
@@ -30,6 +31,13 @@ pub(super) struct Known {
     pub(super) drift: Option<Value>,
     /// Whether it could be looked at, or need not be.
     pub(super) readable: bool,
+}
+
+impl Known {
+    /// Of what is not there.
+    fn nothing() -> Self {
+        Self { prior: None, readiness: Readiness::Ready, vanished: false, drift: None, readable: true }
+    }
 }
 
 /// Looks a recorded object up among the facts; `None` while the answer is awaited.
@@ -121,14 +129,19 @@ impl Planner<'_> {
                 self.world.report(Diagnostic::error("Invalid argument value", sentence).at(span).on(&one.address));
             }
         }
-        let known = known.unwrap_or(Known {
-            prior: None,
-            readiness: Readiness::Ready,
-            vanished: false,
-            drift: None,
-            readable: true,
-        });
-        let change = self.compare(one, schema, &desired, known, record.as_deref());
+        let (known, importing) = match known {
+            Some(known) => (known, None),
+            None => match self.taken(one, schema, &desired) {
+                Taken::Yes(known, id) => (*known, Some(id)),
+                Taken::Not => (Known::nothing(), None),
+                Taken::Awaited => return Value::opaque(schema.object_type()),
+            },
+        };
+        let mut change = self.compare(one, schema, &desired, known, record.as_deref());
+        if let Detail::Resource(detail) = &mut change.detail {
+            detail.imported = importing.clone().or_else(|| record.as_ref().and_then(|r| r.imported.clone()));
+        }
+        change.importing = importing;
         let value = change.after.clone().unwrap_or_else(|| Value::opaque(schema.object_type()));
         self.decide(one.id, change);
         value
@@ -170,6 +183,7 @@ impl Planner<'_> {
         Change {
             address: one.address.clone(),
             moved_from: self.moved.get(&one.address).cloned(),
+            importing: None,
             kind,
             reason,
             before: prior.map(|p| p.attributes.clone()),
@@ -183,6 +197,7 @@ impl Planner<'_> {
                 inputs: Value::object(Map::new()),
                 leftovers,
                 create_before_destroy: one.block.lifecycle.create_before_destroy,
+                imported: None,
                 postconditions: Vec::new(),
             }),
             span: Some(one.block.span),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::body::pairs;
 use super::change::Change;
+use super::look::Recorded;
 use super::outline::{BlockId, Item, ModuleIndex};
 use super::scope::ModuleScope;
 use super::world::{At, Called, Instance, ModuleInstance, Repeated, World};
@@ -33,6 +34,14 @@ pub(super) struct Planner<'a> {
     pub(super) unreadable: Vec<(Address, String)>,
     /// Records that moved: the new address and the old.
     pub(super) moved: BTreeMap<Address, Address>,
+    /// Set where the ledger is looked at and nothing is decided about resources.
+    pub(super) seen: Option<Recorded>,
+    /// The `moved` blocks.
+    pub(super) statements: Vec<super::moves::Statement>,
+    /// What `import` blocks name, as far as the walk has come.
+    pub(super) wishes: BTreeMap<Address, super::imports::Wish>,
+    /// The blocks that `import` blocks name.
+    pub(super) wished: BTreeSet<BlockId>,
 }
 
 /// One instance of a block.
@@ -47,6 +56,25 @@ pub(super) struct BlockInstance<'b> {
     pub(super) address: Address,
     /// `each` and `count`.
     pub(super) repeated: Repeated,
+}
+
+impl<'a> Planner<'a> {
+    /// A plan in which nothing is decided yet.
+    pub(super) fn new(world: World<'a>) -> Self {
+        Self {
+            world,
+            changes: Vec::new(),
+            of_block: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+            targeted: None,
+            unreadable: Vec::new(),
+            moved: BTreeMap::new(),
+            seen: None,
+            statements: Vec::new(),
+            wishes: BTreeMap::new(),
+            wished: BTreeSet::new(),
+        }
+    }
 }
 
 impl Planner<'_> {
@@ -170,9 +198,15 @@ impl Planner<'_> {
 
     fn block(&mut self, id: BlockId, instance: Instance) {
         let block = self.world.outline.block(id).clone();
-        let here = Repeated::default();
         let path = self.world.instances[instance].path.clone();
         let whole = Address::new(path, block.kind, block.ty.clone(), block.name.clone());
+        let key = (block.kind, block.ty.clone(), block.name.clone());
+        if let Some(recorded) = self.seen.as_ref().filter(|_| block.kind == NodeKind::Resource) {
+            let value = self.recorded_resource(recorded, &block, &whole);
+            self.world.instances[instance].blocks.insert(key, value);
+            return;
+        }
+        let here = Repeated::default();
         self.stand(instance, &whole, false);
         let keys = keys(&ModuleScope::new(&self.world, instance, &here), &block.repetition, block.span);
         let value = match keys {
@@ -187,6 +221,9 @@ impl Planner<'_> {
                 collect(&block.repetition, Vec::new())
             }
             Some(keys) => {
+                if self.wished.remove(&id) {
+                    self.wishes(id);
+                }
                 let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(keys.len());
                 for (key, value) in keys {
                     let one = BlockInstance {
@@ -205,7 +242,6 @@ impl Planner<'_> {
                 collect(&block.repetition, values)
             }
         };
-        let key = (block.kind, block.ty.clone(), block.name.clone());
         self.world.instances[instance].blocks.insert(key, value);
     }
 
@@ -234,6 +270,9 @@ impl Planner<'_> {
     }
 
     fn node(&mut self, one: &BlockInstance<'_>) -> Value {
+        if self.seen.is_some() {
+            return self.recorded_node(one);
+        }
         match one.block.kind {
             NodeKind::Resource => self.resource(one),
             NodeKind::Data => self.data(one),
@@ -266,7 +305,10 @@ impl Planner<'_> {
     pub(super) fn left_alone(&self, one: &BlockInstance<'_>) -> bool {
         let options = self.world.inputs.options;
         self.targeted.as_ref().is_some_and(|t| !t.contains(&one.id))
-            || options.limit.as_ref().is_some_and(|l| !l.contains(&one.address))
+            || options
+                .limit
+                .as_ref()
+                .is_some_and(|l| !l.contains(&one.address) && !l.contains(self.recorded_address(&one.address)))
     }
 
     /// The conditions of a lifecycle that do not hold are noted; what of them is not known yet is given back.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::fact::{Fact, Question};
 use super::input::Inputs;
+use super::look::Draw;
 use super::outline::{ModuleIndex, Outline};
 use crate::addr::{Address, Key, ModulePath, NodeKind};
 use crate::config::desired::Repetition;
@@ -80,6 +81,8 @@ pub(super) struct World<'a> {
     pub(super) budget: Budget,
     /// What is being evaluated: the module instance, and the node in it if it is one.
     pub(super) at: RefCell<At>,
+    /// Set where what is drawn at apply is drawn now: in a console, which applies nothing.
+    pub(super) draw: Option<Draw<'a>>,
 }
 
 /// What is being evaluated.
@@ -122,6 +125,7 @@ impl<'a> World<'a> {
             diagnostics: RefCell::default(),
             budget: Budget::new(Budget::PLAN),
             at: RefCell::default(),
+            draw: None,
         }
     }
 
@@ -290,8 +294,8 @@ impl Host for World<'_> {
         }
     }
 
-    fn draw(&self, _: &str) -> Option<Value> {
-        None
+    fn draw(&self, what: &str) -> Option<Value> {
+        self.draw.and_then(|draw| draw(what))
     }
 
     fn directory(&self) -> String {

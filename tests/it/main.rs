@@ -4,6 +4,7 @@
 mod support;
 
 mod bad_days;
+mod blocks;
 mod docs;
 mod errors;
 mod functions;
@@ -16,6 +17,7 @@ mod local_file;
 mod local_service;
 mod local_support;
 mod migrate;
+mod modules;
 mod oci;
 mod probe;
 mod properties;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{check, read};
+use super::{check, read, target};
 use crate::config::desired::{
     AttributeTerm, BlockBody, Body, Import, Local, Moved, Output, ProviderBlock, Removed, Variable,
 };
@@ -123,10 +123,12 @@ pub(super) fn removed(block: &BlockBody, errors: &mut Diagnostics) -> Option<Rem
 /// An `import` block.
 pub(super) fn import(block: &BlockBody, errors: &mut Diagnostics) -> Option<Import> {
     let attributes = &block.body.attributes;
+    let provider = attributes.get("provider").and_then(|a| read::reference(&a.term, errors));
     Some(Import {
-        to: read::reference(&attributes.get("to")?.term, errors)?,
+        to: target::target(&attributes.get("to")?.term, errors)?,
         id: Arc::clone(&attributes.get("id")?.term),
         for_each: attributes.get("for_each").map(|a| Arc::clone(&a.term)),
+        provider,
         span: block.span,
     })
 }

@@ -13,6 +13,7 @@ mod call;
 mod callers;
 mod node;
 mod lifecycle;
+mod target;
 mod names;
 
 pub use loader::load;

@@ -430,6 +430,7 @@ impl Build {
             dependencies: Vec::new(),
             schema: 1,
             create_before_destroy: false,
+            imported: None,
             deadline: (schema.deadline)(planned),
             settle: schema.settle,
             in_process: &*node.ty == INNER,
