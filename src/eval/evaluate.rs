@@ -267,7 +267,9 @@ impl Evaluator<'_> {
         let marks = value.marks;
         let items: Vec<Value> = match &value.kind {
             Kind::Null(_) => Vec::new(),
-            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => items.to_vec(),
+            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
+                items.iter().map(|v| v.clone().mark(marks)).collect()
+            }
             Kind::Unknown(u) if !u.ty.is_primitive() && !matches!(u.ty, Type::Object(_) | Type::Map(_)) => {
                 return Ok(Value::opaque(Type::Any).mark(marks));
             }
@@ -377,12 +379,21 @@ impl ForResults {
 
 /// The keys and values that a `for` walks over; `None` while the collection is not known.
 pub(super) fn pairs(collection: &Value, span: Span) -> Result<Option<Vec<(Value, Value)>>, Box<Diagnostic>> {
-    let numbered = |items: &[Value]| items.iter().enumerate().map(|(i, v)| (Value::number(i), v.clone())).collect();
+    // What is said of an element that fails must be as discreet as what is said of the collection.
+    let marks = collection.marks;
+    let numbered = |items: &[Value]| {
+        items.iter().enumerate().map(|(i, v)| (Value::number(i).mark(marks), v.clone().mark(marks))).collect()
+    };
     Ok(Some(match &collection.kind {
         Kind::Unknown(_) => return Ok(None),
         Kind::List(_, items) | Kind::Tuple(items) => numbered(items),
-        Kind::Set(_, items) => items.iter().map(|v| (v.clone(), v.clone())).collect(),
-        Kind::Map(_, m) | Kind::Object(m) => m.iter().map(|(k, v)| (Value::string(k.clone()), v.clone())).collect(),
+        Kind::Set(_, items) => {
+            items.iter().map(|v| v.clone().mark(marks)).map(|v| (v.clone(), v)).collect()
+        }
+        Kind::Map(_, m) | Kind::Object(m) => {
+            let pair = |(k, v): (&Arc<str>, &Value)| (Value::string(k.clone()).mark(marks), v.clone().mark(marks));
+            m.iter().map(pair).collect()
+        }
         Kind::Null(_) => {
             let detail = "A null value cannot be used as the collection in a \"for\" expression.";
             return Err(Box::new(Diagnostic::error("Iteration over null value", detail).at(span)));

@@ -5,6 +5,7 @@ mod support;
 
 mod bad_days;
 mod blocks;
+mod diagnostics;
 mod docs;
 mod errors;
 mod functions;
