@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Term, TermKind};
 use super::evaluate::{Evaluated, Evaluator, Locals, over_budget, shown};
 use super::functions::{self, CallContext, FunctionError};
+use super::{Term, TermKind};
 use crate::diag::{Diagnostic, Span};
 use crate::value::{Kind, Marks, Type, Value, convert};
 

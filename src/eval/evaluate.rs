@@ -387,9 +387,7 @@ pub(super) fn pairs(collection: &Value, span: Span) -> Result<Option<Vec<(Value,
     Ok(Some(match &collection.kind {
         Kind::Unknown(_) => return Ok(None),
         Kind::List(_, items) | Kind::Tuple(items) => numbered(items),
-        Kind::Set(_, items) => {
-            items.iter().map(|v| v.clone().mark(marks)).map(|v| (v.clone(), v)).collect()
-        }
+        Kind::Set(_, items) => items.iter().map(|v| v.clone().mark(marks)).map(|v| (v.clone(), v)).collect(),
         Kind::Map(_, m) | Kind::Object(m) => {
             let pair = |(k, v): (&Arc<str>, &Value)| (Value::string(k.clone()).mark(marks), v.clone().mark(marks));
             m.iter().map(pair).collect()

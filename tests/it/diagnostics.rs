@@ -39,8 +39,7 @@ const OURS: [&str; 4] = ["hints", "module_calls", "also_in", "address"];
 #[test]
 fn the_document_is_terraforms() {
     // Where both mean the same place, everything that is said about it is the same; else the keys are.
-    let same_place =
-        ["argument", "default", "duplicate", "function", "multibyte", "operand", "reference"];
+    let same_place = ["argument", "default", "duplicate", "function", "multibyte", "operand", "reference"];
     let mut count = 0;
     for entry in std::fs::read_dir(data("terraform-validate")).unwrap() {
         let path = entry.unwrap().path();
@@ -94,8 +93,7 @@ fn the_highlight_is_the_range() {
         let (start, end) = (number(&one["range"]["start"]["byte"]), number(&one["range"]["end"]["byte"]));
         let snippet = &one["snippet"];
         let code = snippet["code"].as_str().unwrap();
-        let highlighted =
-            &code[number(&snippet["highlight_start_offset"])..number(&snippet["highlight_end_offset"])];
+        let highlighted = &code[number(&snippet["highlight_start_offset"])..number(&snippet["highlight_end_offset"])];
         assert_eq!(&source[start..end], highlighted, "{one:#}");
     }
 }
@@ -170,12 +168,21 @@ const MISSPELT: &[(&str, &str)] = &[
     ("resource \"terraform_data\" \"a\" {\n  count = 1\n  input = count.indx\n}\n", "index"),
     ("locals {\n  a = path.modul\n}\n", "module"),
     ("locals {\n  a = terraform.worksapce\n}\n", "workspace"),
-    ("resource \"terraform_data\" \"a\" {\n  lifecycle {\n    postcondition {\n      condition = self.inptu == 1\n      \
-      error_message = \"x\"\n    }\n  }\n}\n", "input"),
+    (
+        "resource \"terraform_data\" \"a\" {\n  lifecycle {\n    postcondition {\n      condition = self.inptu == 1\n      \
+      error_message = \"x\"\n    }\n  }\n}\n",
+        "input",
+    ),
     ("module \"m\" {\n  source = \"../../modules/m\"\n  nam = 1\n}\n", "name"),
     ("module \"m\" {\n  source = \"../../modules/m\"\n}\noutput \"o\" {\n  value = module.m.adress\n}\n", "address"),
-    ("module \"m\" {\n  source = \"../../modules/m\"\n}\noutput \"o\" {\n  value = module.mm.address\n}\n", "m"),
-    ("terraform {\n  required_providers {\n    kuberntes = { source = \"hashicorp/kuberntes\" }\n  }\n}\n", "kubernetes"),
+    (
+        "module \"main\" {\n  source = \"../../modules/m\"\n}\noutput \"o\" {\n  value = module.mian.address\n}\n",
+        "main",
+    ),
+    (
+        "terraform {\n  required_providers {\n    kuberntes = { source = \"hashicorp/kuberntes\" }\n  }\n}\n",
+        "kubernetes",
+    ),
     ("environment {\n  on_failure = \"rolback\"\n}\n", "rollback"),
     ("environment {\n  stat \"local\" {}\n}\n", "state"),
     ("environment {\n  state \"locla\" {}\n}\n", "local"),
@@ -190,14 +197,18 @@ const MISSPELT: &[(&str, &str)] = &[
     ("check \"a\" {\n  asert {\n  }\n}\n", "assert"),
     ("removed {\n  form = terraform_data.a\n}\n", "from"),
     ("moved {\n  from = terraform_data.a\n  ot = terraform_data.b\n}\n", "to"),
-    ("resource \"terraform_data\" \"a\" {\n  dynamic \"tag\" {\n    for_eac = []\n    content {}\n  }\n}\n", "for_each"),
+    (
+        "resource \"terraform_data\" \"a\" {\n  dynamic \"tag\" {\n    for_eac = []\n    content {}\n  }\n}\n",
+        "for_each",
+    ),
 ];
 
 #[test]
 fn a_misspelt_name_gets_a_suggestion() {
     let mut without = String::new();
     let sandbox = Sandbox::new();
-    sandbox.write("modules/m/main.hcl", "variable \"name\" {\n  default = 1\n}\noutput \"address\" {\n  value = 1\n}\n");
+    sandbox
+        .write("modules/m/main.hcl", "variable \"name\" {\n  default = 1\n}\noutput \"address\" {\n  value = 1\n}\n");
     for (number, (source, meant)) in MISSPELT.iter().enumerate() {
         let path = format!("environments/c{number}");
         sandbox.write(&format!("{path}/main.hcl"), source);

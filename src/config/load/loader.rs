@@ -163,7 +163,8 @@ impl Loader<'_> {
         }
         let (blocks, whole) = files::parse(bundle, directory, &mut self.map, &mut self.errors);
         let module = Module { directory: directory.to_owned(), ..Module::default() };
-        let mut building = Building { module, lost: Lost { everything: !whole, ..Lost::default() }, declared: BTreeMap::new() };
+        let mut building =
+            Building { module, lost: Lost { everything: !whole, ..Lost::default() }, declared: BTreeMap::new() };
         for block in blocks {
             self.block(block, &mut building, caller);
         }
