@@ -29,7 +29,7 @@ pub use path::normalise;
 pub use source::{Bundle, Reader, open, open_for_validation};
 pub use syntax::{SYNTAX, parse_expression, parse_template};
 pub use typed::{Unfinished, name_at_end, unfinished, without_remarks};
-pub use variables::{Gathered, Given, VarArg, assign, gather, gather_for_validation};
+pub use variables::{Gathered, Given, VarArg, assign, gather, gather_for_validation, gather_leaving_open};
 
 #[cfg(test)]
 mod tests;

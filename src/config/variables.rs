@@ -66,20 +66,30 @@ pub fn gather(
     gather_with(desired, environment_dir, project_dir, command_line, &|name| env::var(name))
 }
 
-/// Gathers the values of all variables for looking at a configuration: a required variable that nobody gives a value, or one that
-/// does not fit, has one that is not known, for a configuration is right or wrong whoever uses it. What is wrong stands among
-/// the warnings.
+/// [`gather`] for those who only look: a required variable that nobody gives a value is not known.
 ///
 /// # Errors
-/// None; the type is that of [`gather`].
-pub fn gather_for_validation(
+/// As [`gather`], but for values that are missing.
+pub fn gather_leaving_open(
     desired: &Desired,
     environment_dir: &Path,
     project_dir: &Path,
     command_line: &[VarArg],
 ) -> Result<Gathered, ConfigError> {
-    let gathering = Gathering { lacking: true, ..Gathering::of(desired) };
-    gathering.gather(environment_dir, project_dir, command_line, &|name| env::var(name))
+    gathered(desired, [environment_dir, project_dir], command_line, &|name| env::var(name), true)
+}
+
+/// [`gather`] for looking at a configuration, which is right or wrong whoever uses it: a required variable that nobody gives a
+/// value, or one that does not fit, is not known, and everything that is wrong is given beside the values.
+#[must_use]
+pub fn gather_for_validation(
+    desired: &Desired,
+    environment_dir: &Path,
+    project_dir: &Path,
+    command_line: &[VarArg],
+) -> (Gathered, Diagnostics) {
+    let directories = [environment_dir, project_dir];
+    gathering(desired, directories, command_line, &|name| env::var(name), true).finish()
 }
 
 /// [`gather`] with environment variables from anywhere.
@@ -93,7 +103,46 @@ pub fn gather_with(
     command_line: &[VarArg],
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Gathered, ConfigError> {
-    Gathering::of(desired).gather(environment_dir, project_dir, command_line, environment)
+    gathered(desired, [environment_dir, project_dir], command_line, environment, false)
+}
+
+fn gathered(
+    desired: &Desired,
+    directories: [&Path; 2],
+    command_line: &[VarArg],
+    environment: &dyn Fn(&str) -> Option<String>,
+    leaves_open: bool,
+) -> Result<Gathered, ConfigError> {
+    let (gathered, errors) = gathering(desired, directories, command_line, environment, leaves_open).finish();
+    if errors.has_errors() {
+        let mut diagnostics = errors;
+        diagnostics.extend(gathered.warnings);
+        return Err(ConfigError { diagnostics, sources: gathered.sources });
+    }
+    Ok(gathered)
+}
+
+fn gathering<'a>(
+    desired: &'a Desired,
+    [environment_dir, project_dir]: [&Path; 2],
+    command_line: &[VarArg],
+    environment: &dyn Fn(&str) -> Option<String>,
+    leaves_open: bool,
+) -> Gathering<'a> {
+    let mut gathering = Gathering {
+        declared: &desired.root.variables,
+        sources: (*desired.sources).clone(),
+        found: BTreeMap::new(),
+        errors: Diagnostics::default(),
+        unread: false,
+        warnings: Diagnostics::default(),
+        leaves_open,
+    };
+    gathering.shared(project_dir);
+    gathering.environment(environment);
+    gathering.files(environment_dir);
+    gathering.command_line(command_line);
+    gathering
 }
 
 /// The value that a variable has when it is given this one, or none: the default where that applies, converted and marked.
@@ -107,9 +156,15 @@ pub fn assign(variable: &Variable, given: Option<&Value>) -> Result<Value, Strin
     Ok(marked(value, variable))
 }
 
-fn marked(value: Value, variable: &Variable) -> Value {
-    let value = if variable.sensitive { value.sensitive() } else { value };
-    if variable.ephemeral { value.mark(Marks::EPHEMERAL) } else { value }
+/// A value with the marks of its variable.
+fn marked(mut value: Value, variable: &Variable) -> Value {
+    if variable.sensitive {
+        value = value.sensitive();
+    }
+    if variable.ephemeral {
+        value = value.mark(Marks::EPHEMERAL);
+    }
+    value
 }
 
 /// A value before its variable has seen it.
@@ -128,8 +183,6 @@ enum Undeclared {
 }
 
 struct Gathering<'a> {
-    /// Whether a required variable may be without a value, which is then not known.
-    lacking: bool,
     declared: &'a BTreeMap<Arc<str>, Variable>,
     sources: SourceMap,
     found: BTreeMap<Arc<str>, Raw>,
@@ -137,35 +190,11 @@ struct Gathering<'a> {
     /// Whether something that may give values could not be read: what is missing then is not told.
     unread: bool,
     warnings: Diagnostics,
+    /// Whether a required variable without a value is not known instead of missing.
+    leaves_open: bool,
 }
 
-impl<'a> Gathering<'a> {
-    fn of(desired: &'a Desired) -> Self {
-        Self {
-            lacking: false,
-            declared: &desired.root.variables,
-            sources: (*desired.sources).clone(),
-            found: BTreeMap::new(),
-            errors: Diagnostics::default(),
-            unread: false,
-            warnings: Diagnostics::default(),
-        }
-    }
-
-    fn gather(
-        mut self,
-        environment_dir: &Path,
-        project_dir: &Path,
-        command_line: &[VarArg],
-        environment: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Gathered, ConfigError> {
-        self.shared(project_dir);
-        self.environment(environment);
-        self.files(environment_dir);
-        self.command_line(command_line);
-        self.finish()
-    }
-
+impl Gathering<'_> {
     fn put(&mut self, name: &str, raw: Raw, undeclared: Undeclared) {
         if self.declared.contains_key(name) {
             self.found.insert(name.into(), raw);
@@ -253,11 +282,11 @@ impl<'a> Gathering<'a> {
         }
     }
 
-    /// A text from outside as a value. As in Terraform, a variable of a simple type, or without a type, takes the text as it is;
-    /// others, `type = any` among them, read it as an expression.
+    /// A text from outside as a value. As in Terraform, a variable of a simple type takes the text as it is; others read it
+    /// as an expression. One without a type does so where the text looks like a list, an object or a quoted string.
     fn expression(&mut self, variable: &Variable, text: &str, origin: &str) -> Option<Value> {
         let literal = match &variable.ty {
-            Type::Any => variable.untyped,
+            Type::Any => !text.trim_start().starts_with(['[', '{', '"']),
             ty => ty.is_primitive(),
         };
         if literal {
@@ -362,13 +391,17 @@ impl<'a> Gathering<'a> {
         None
     }
 
-    fn finish(mut self) -> Result<Gathered, ConfigError> {
+    /// The values, and what is wrong.
+    fn finish(mut self) -> (Gathered, Diagnostics) {
         let mut values = BTreeMap::new();
         for (name, variable) in self.declared {
             let raw = self.found.remove(name);
-            if raw.is_none() && variable.default.is_none() && self.lacking {
+            let open = || {
                 let value = marked(Value::opaque(variable.ty.clone()), variable);
-                values.insert(name.clone(), Given { value, origin: "not given".into() });
+                Given { value, origin: "nobody".into() }
+            };
+            if raw.is_none() && variable.default.is_none() && self.leaves_open {
+                values.insert(name.clone(), open());
                 continue;
             }
             if raw.is_none() && variable.default.is_none() && self.unread {
@@ -381,23 +414,12 @@ impl<'a> Gathering<'a> {
                 }
                 Err(why) => {
                     self.errors.push(unfit(name, variable, raw, &why));
-                    if self.lacking {
-                        let value = marked(Value::opaque(variable.ty.clone()), variable);
-                        values.insert(name.clone(), Given { value, origin: "not given".into() });
-                    }
+                    values.insert(name.clone(), open());
                 }
             }
         }
         let sources = Arc::new(self.sources);
-        if self.lacking {
-            self.warnings.extend(std::mem::take(&mut self.errors));
-        }
-        if self.errors.has_errors() {
-            let mut diagnostics = self.errors;
-            diagnostics.extend(self.warnings);
-            return Err(ConfigError { diagnostics, sources });
-        }
-        Ok(Gathered { values, warnings: self.warnings, sources })
+        (Gathered { values, warnings: self.warnings, sources }, self.errors)
     }
 }
 

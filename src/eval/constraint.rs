@@ -66,7 +66,11 @@ fn word(span: Span, word: &str) -> Outcome<Type> {
         }
         other => {
             let detail = format!("The keyword \"{other}\" is not a type.");
-            Err(Box::new(Diagnostic::error(INVALID, detail).at(span).hint_opt(did_you_mean(other, WORDS))))
+            Err(Box::new(
+                Diagnostic::error(INVALID, detail)
+                    .at(span)
+                    .hint_opt(did_you_mean(other, WORDS.into_iter().chain(["optional"]))),
+            ))
         }
     }
 }

@@ -274,7 +274,9 @@ impl Evaluator<'_> {
 
     fn splat(&self, source: &Arc<Term>, each: &Arc<Term>, _: SplatKind, locals: Option<&Locals<'_>>) -> Evaluated {
         let value = self.eval(source, locals)?;
-        let one = |item: &Value| self.eval(each, Some(&Locals::bind(locals, SPLAT_ITEM, item)));
+        let here = |item: &Value| self.eval(each, Some(&Locals::bind(locals, SPLAT_ITEM, item)));
+        // Where an element fails it is asked again with its collection's marks, for the message to be as discreet.
+        let one = |item: &Value| here(item).map_err(|e| here(&item.clone().mark(value.marks)).err().unwrap_or(e));
         // What an element whose value is not known gives, for its type and for the mistakes that show in types.
         let of_type = |ty: &Type| one(&Value::opaque(ty.clone())).map(|v| v.ty());
         let result = match &value.kind {
@@ -328,29 +330,52 @@ impl Evaluator<'_> {
         }
         let mut results = ForResults::default();
         for (key, value) in &pairs {
-            let with_key = f.key_name.as_deref().map(|name| Locals::bind(locals, name, key));
-            let with_value = Locals::bind(with_key.as_ref().or(locals), &f.value_name, value);
-            let here = Some(&with_value);
-            if let Some(condition) = &f.condition {
-                let taken = self.condition(condition, here)?;
-                marks = marks.union(taken.marks);
-                match taken.as_bool() {
-                    Some(true) => {}
-                    Some(false) => continue,
-                    // What may be left out is not evaluated: it may have been left out for having no value.
-                    None => {
-                        results.unknown = true;
-                        continue;
-                    }
+            let failed = match self.for_item(f, key, value, locals, &mut results) {
+                Ok(found) => {
+                    marks = marks.union(found);
+                    continue;
                 }
-            }
-            match &f.key {
-                None => results.items.push(self.eval(&f.value, here)?),
-                Some(key) => marks = marks.union(self.for_key(f, key, here, &mut results)?),
-            }
+                Err(e) => e,
+            };
+            let (key, value) = (key.clone().mark(collection.marks), value.clone().mark(collection.marks));
+            return Err(self.for_item(f, &key, &value, locals, &mut results).err().unwrap_or(failed));
         }
         let _ = span;
         Ok(results.into_value(f).mark(marks))
+    }
+
+    /// One element of a `for`, and the marks that it puts on the whole. Where it fails it is asked again with the collection's marks
+    /// on it: what is said of an element must be as discreet as what is said of the collection, but its value has no such marks.
+    fn for_item(
+        &self,
+        f: &ForTerm,
+        key: &Value,
+        value: &Value,
+        locals: Option<&Locals<'_>>,
+        results: &mut ForResults,
+    ) -> Result<Marks, Box<Diagnostic>> {
+        let with_key = f.key_name.as_deref().map(|name| Locals::bind(locals, name, key));
+        let with_value = Locals::bind(with_key.as_ref().or(locals), &f.value_name, value);
+        let here = Some(&with_value);
+        let mut marks = Marks::NONE;
+        if let Some(condition) = &f.condition {
+            let taken = self.condition(condition, here)?;
+            marks = taken.marks;
+            match taken.as_bool() {
+                Some(true) => {}
+                Some(false) => return Ok(marks),
+                // What may be left out is not evaluated: it may have been left out for having no value.
+                None => {
+                    results.unknown = true;
+                    return Ok(marks);
+                }
+            }
+        }
+        match &f.key {
+            None => results.items.push(self.eval(&f.value, here)?),
+            Some(key) => marks = marks.union(self.for_key(f, key, here, results)?),
+        }
+        Ok(marks)
     }
 
     /// What is certain of a `for` over what is not known, or over nothing: that its condition makes sense, and the condition's marks.

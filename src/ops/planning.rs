@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::error::{Failure, FailureKind, Result, sentence};
 use super::targets::Targets;
 use super::workspace::Workspace;
-use crate::config::{Bundle, Desired, Reader};
+use crate::config::{Bundle, Desired, Gathered, Reader};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::{Key, State};
 use crate::migrate;
@@ -184,7 +184,6 @@ impl Planning<'_> {
                 }
                 Question::Variable(name) => Fact::Text(env::var(&name)),
                 Question::PlanTime => Fact::Text(Some(crate::ledger::format::time_text(targets.now()))),
-                Question::Read(_) if targets.is_unasked() => Fact::Read(Ok(Value::opaque(crate::value::Type::Any))),
                 Question::Read(request) => Fact::Read(targets.read(&request).await),
                 Question::Import(request) => Fact::Imported(targets.import(&request).await),
                 Question::FileDigest { path, .. } => Fact::Digest(file_digest(&reader.resolve(&path), &path)),
@@ -304,7 +303,7 @@ impl Draft {
             engine: file::ENGINE.to_owned(),
             environment: environment.to_owned(),
             bundle: serde_json::to_value(&self.bundle).expect("invariant: a bundle is plain data"),
-            variables: self.variables.iter().map(|(n, v)| (n.to_string(), encode(&kept(v), &seal))).collect(),
+            variables: self.variables.iter().map(|(n, v)| (n.to_string(), encode(v, &seal))).collect(),
             facts: self.facts.encode(&seal),
             options: self.options.clone(),
             seed: self.seed,
@@ -355,11 +354,6 @@ pub struct Fresh<'a> {
     pub variables: &'a BTreeMap<Arc<str>, Value>,
 }
 
-/// A variable's value as it is kept: of one that is ephemeral only the digest, to know it again.
-fn kept(value: &Value) -> Value {
-    if value.marks_deep().has(crate::value::Marks::EPHEMERAL) { value.clone().sensitive() } else { value.clone() }
-}
-
 fn supply(
     name: &str,
     json: &Json,
@@ -373,16 +367,16 @@ fn supply(
     }
     let Some(now) = fresh.variables.get(name).filter(|v| !v.is_null()) else {
         let detail =
-            format!("The variable \"{name}\" is sensitive or ephemeral, so only its digest was kept. It has to be given again.");
+            format!("The variable \"{name}\" is sensitive, so only its digest was kept. It has to be given again.");
         let hint = format!("Give it: --var {name}=…, or GANTRY_VAR_{name} in the environment.");
         return Err(Box::new(Diagnostic::error("Secret missing", detail).hint(hint)));
     };
-    let same = encode(&kept(now), &|bytes| key.hmac(bytes)) == *json;
+    let same = encode(now, &|bytes| key.hmac(bytes)) == *json;
     if same || !strict {
         return Ok(now.clone());
     }
     let detail = format!(
-        "The variable \"{name}\" is sensitive or ephemeral, and the value given now is not the one that the plan was made with."
+        "The variable \"{name}\" is sensitive, and the value given now is not the one that the plan was made with."
     );
     Err(Box::new(Diagnostic::error("Secret differs", detail).hint("Plan again to use the new value.")))
 }
@@ -420,44 +414,52 @@ pub fn open(
     variables: &[crate::config::VarArg],
     options: Options,
 ) -> Result<(Draft, Diagnostics)> {
-    let (bundle, desired) = crate::config::open(&workspace.environment)?;
-    let gathered = crate::config::gather(&desired, &workspace.environment, &workspace.project, variables)?;
-    Ok(draft(bundle, desired, gathered, options))
+    draft(workspace, options, |desired| {
+        crate::config::gather(desired, &workspace.environment, &workspace.project, variables)
+    })
 }
 
 /// [`open`] for those who only look: variables that nobody gives a value are not known.
 ///
 /// # Errors
-/// When it cannot be loaded.
+/// When it cannot be loaded, or a value does not fit.
 pub(super) fn open_to_look(workspace: &Workspace, variables: &[crate::config::VarArg]) -> Result<(Draft, Diagnostics)> {
-    let (bundle, desired) = crate::config::open(&workspace.environment)?;
-    let gathered =
-        crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables)?;
-    Ok(draft(bundle, desired, gathered, Options::default()))
-}
-
-/// Opens as much of the configuration as can be, for looking at it: with everything that is wrong so far.
-///
-/// # Errors
-/// When nothing of it can be looked at.
-pub fn open_for_validation(workspace: &Workspace, variables: &[crate::config::VarArg]) -> Result<(Draft, Diagnostics)> {
-    let (bundle, desired, mut wrong) = crate::config::open_for_validation(&workspace.environment)?;
-    let gathered =
-        crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables)?;
-    let unknown = gathered.values.values().any(|given| !given.value.is_wholly_known());
-    let hollow = wrong.has_errors() || unknown;
-    let options = Options { refresh: false, hollow, ..Options::default() };
-    let (draft, more) = draft(bundle, desired, gathered, options);
-    wrong.extend(more);
-    Ok((draft, wrong))
+    draft(workspace, Options::default(), |desired| {
+        crate::config::gather_leaving_open(desired, &workspace.environment, &workspace.project, variables)
+    })
 }
 
 fn draft(
-    bundle: Bundle,
-    desired: Desired,
-    gathered: crate::config::Gathered,
+    workspace: &Workspace,
     options: Options,
-) -> (Draft, Diagnostics) {
+    gather: impl FnOnce(&Desired) -> std::result::Result<Gathered, crate::config::ConfigError>,
+) -> Result<(Draft, Diagnostics)> {
+    let (bundle, desired) = crate::config::open(&workspace.environment)?;
+    let gathered = gather(&desired)?;
+    Ok(drafted(bundle, desired, gathered, options))
+}
+
+/// Opens as much of the configuration as can be, for validating it: with everything that is wrong so far.
+///
+/// # Errors
+/// When nothing of it can be looked at.
+pub(super) fn open_for_validation(
+    workspace: &Workspace,
+    variables: &[crate::config::VarArg],
+) -> Result<(Draft, Diagnostics)> {
+    let (bundle, desired, mut wrong) = crate::config::open_for_validation(&workspace.environment)?;
+    let (gathered, errors) =
+        crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables);
+    let unknown = gathered.values.values().any(|given| !given.value.is_wholly_known());
+    let hollow = wrong.has_errors() || unknown;
+    let options = Options { refresh: false, hollow, ..Options::default() };
+    wrong.extend(gathered.warnings.clone());
+    wrong.extend(errors);
+    let (draft, _) = drafted(bundle, desired, gathered, options);
+    Ok((draft, wrong))
+}
+
+fn drafted(bundle: Bundle, desired: Desired, gathered: Gathered, options: Options) -> (Draft, Diagnostics) {
     let values = gathered.values.into_iter().map(|(n, g)| (n, g.value)).collect();
     let desired = Arc::new(Desired { sources: gathered.sources, ..desired });
     let seed = u64::from_le_bytes(crate::ports::id::random::<8>());

@@ -7,6 +7,7 @@ use super::planning::{self, Planning};
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::VarArg;
+use crate::config::desired::{Module, Repetition};
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceMap};
 use crate::ledger::{Key, State};
 use crate::provider::catalog::Catalog;
@@ -35,8 +36,9 @@ pub async fn validate(workspace: &Workspace, variables: &[VarArg]) -> Result<Che
     // First every block is looked into, also those that have no instances now; then, where nothing is missing, the plan is made in
     // which they have none.
     for hollow in [true, false] {
-        if !hollow && !sound {
-            break;
+        let needless = if hollow { sound && !repeats(&draft.desired.root) } else { !sound };
+        if needless {
+            continue;
         }
         draft.options.hollow = hollow;
         match planning.plan(&mut draft, &State::default()).await {
@@ -54,6 +56,13 @@ pub async fn validate(workspace: &Workspace, variables: &[VarArg]) -> Result<Che
         return Err(Failure::from_diagnostics(found, sources));
     }
     Ok(Checked { warnings: found, sources })
+}
+
+/// Whether anything in a module or in those that it calls is repeated, so that there may be none of it.
+fn repeats(module: &Module) -> bool {
+    let several = |repetition: &Repetition| !matches!(repetition, Repetition::Single);
+    module.nodes.iter().any(|node| several(&node.repetition))
+        || module.calls.values().any(|call| several(&call.repetition) || repeats(&call.module))
 }
 
 /// Whether what evaluation finds was said of the same place already when the files were read, or follows from that: a name that

@@ -52,7 +52,7 @@ pub(super) fn evaluate(body: &Body, shape: Shape<'_>, scope: &ModuleScope<'_>, w
     }
     for block in &body.blocks {
         if !shape.blocks.contains_key(&*block.ty) {
-            let hint = did_you_mean(&block.ty, shape.blocks.keys().copied());
+            let hint = did_you_mean(&block.ty, shape.blocks.keys().copied().chain(META));
             let detail = format!("Blocks of type \"{}\" are not expected in {what}.", block.ty);
             scope.report(Diagnostic::error("Unsupported block type", detail).at(block.span).hint_opt(hint));
         }
@@ -64,6 +64,9 @@ pub(super) fn evaluate(body: &Body, shape: Shape<'_>, scope: &ModuleScope<'_>, w
     Value::object(out)
 }
 
+/// What any block of a node may have beside its own, for suggestions.
+const META: [&str; 5] = ["count", "depends_on", "for_each", "lifecycle", "provider"];
+
 fn unexpected(name: &str, shape: Shape<'_>, what: &str) -> Diagnostic {
     if shape.attributes.contains_key(name) {
         let detail = format!("\"{name}\" of {what} is what Gantry answers; the configuration cannot set it.");
@@ -74,6 +77,7 @@ fn unexpected(name: &str, shape: Shape<'_>, what: &str) -> Diagnostic {
         return Diagnostic::error("Unsupported argument", detail);
     }
     let settable = shape.attributes.iter().filter(|(_, a)| a.settable()).map(|(n, _)| *n);
+    let settable = settable.chain(shape.blocks.keys().copied()).chain(META);
     let detail = format!("An argument named \"{name}\" is not expected in {what}.");
     Diagnostic::error("Unsupported argument", detail).hint_opt(did_you_mean(name, settable))
 }

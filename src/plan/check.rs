@@ -13,7 +13,7 @@ use super::scope::{ModuleScope, Overlay};
 use super::walk::{BlockInstance, Planner, argument, marked};
 use super::world::At;
 use crate::addr::{Address, NodeKind};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, did_you_mean};
 use crate::provider::{Lowering, Role};
 use crate::value::Value;
 
@@ -74,7 +74,8 @@ impl Planner<'_> {
         if words.is_empty() || words.iter().any(|w| !matches!(*w, "prove" | "verify")) {
             let span = one.block.body.attributes.get("phases").map_or(one.block.span, |a| a.term.span);
             let detail = "\"phases\" is a list of \"prove\" (on the staged version, before traffic moves) and \"verify\" (on what serves).";
-            self.world.report(Diagnostic::error("Invalid phases", detail).at(span).on(&one.address));
+            let hint = words.iter().find_map(|word| did_you_mean(word, ["prove", "verify"]));
+            self.world.report(Diagnostic::error("Invalid phases", detail).at(span).on(&one.address).hint_opt(hint));
         }
         (words.contains(&"prove"), words.contains(&"verify"))
     }

@@ -9,7 +9,7 @@ use super::data::bare;
 use super::fact::{Fact, JournalEntry, Question};
 use super::scope::ModuleScope;
 use super::walk::{BlockInstance, Planner};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, did_you_mean};
 use crate::eval::{Answer, Host as _};
 use crate::value::{Type, Value};
 
@@ -54,7 +54,9 @@ impl Planner<'_> {
         if !matches!(object.get_str("on_rollback"), Some("down" | "keep") | None) {
             let detail = "\"on_rollback\" is \"keep\" (the schema stays when a run is taken back after traffic moved) or \"down\".";
             let span = one.block.body.attributes.get("on_rollback").map_or(one.block.span, |a| a.term.span);
-            self.world.report(Diagnostic::error("Invalid argument value", detail).at(span).on(&one.address));
+            let hint = did_you_mean(object.get_str("on_rollback").unwrap_or_default(), ["keep", "down"]);
+            let wrong = Diagnostic::error("Invalid argument value", detail).at(span).on(&one.address);
+            self.world.report(wrong.hint_opt(hint));
         }
         let value = value_of(&url, &files, &applied);
         let (kind, reason) = match (pending.is_empty(), reverting.is_empty()) {

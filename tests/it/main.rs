@@ -6,6 +6,7 @@ mod support;
 mod bad_days;
 mod blocks;
 mod console;
+mod diagnostics;
 mod docs;
 mod errors;
 mod fmt;

@@ -205,12 +205,9 @@ impl Loader<'_> {
             "module" => {
                 building.lost.names.insert(name.clone());
                 if self.declare(known.name, (*name).to_owned(), block.span, building) {
-                    match call::call(self, block, &building.module.directory) {
-                        Some(call) => {
-                            building.lost.names.remove(&name);
-                            building.module.calls.insert(name, call);
-                        }
-                        None => {}
+                    if let Some(call) = call::call(self, block, &building.module.directory) {
+                        building.lost.names.remove(&name);
+                        building.module.calls.insert(name, call);
                     }
                 }
             }

@@ -7,7 +7,7 @@ use super::{check, lifecycle, read};
 use crate::addr::NodeKind;
 use crate::config::desired::{BlockBody, Body, Dynamic, Lifecycle, NodeBlock, Repetition};
 use crate::config::schema::{META, PROBES, Shape};
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::eval::TermKind;
 
 /// Reads a node's block, whose labels were checked.
@@ -116,12 +116,12 @@ fn expand_dynamic(body: &mut Body, errors: &mut Diagnostics) {
 }
 
 fn dynamic(block: BlockBody, errors: &mut Diagnostics) -> Option<BlockBody> {
-    let mut refuse = |summary: &str, detail: String, span| {
+    let refuse = |errors: &mut Diagnostics, summary: &str, detail: String, span| {
         errors.push(Diagnostic::error(summary, detail).at(span));
     };
     let [ty] = &block.labels[..] else {
         let detail = "A \"dynamic\" block has one label, the type of the blocks that it makes.";
-        refuse("Invalid dynamic block", detail.into(), block.span);
+        refuse(errors, "Invalid dynamic block", detail.into(), block.span);
         return None;
     };
     let mut body = block.body;
@@ -133,14 +133,15 @@ fn dynamic(block: BlockBody, errors: &mut Diagnostics) -> Option<BlockBody> {
             "An argument named \"{name}\" is not expected here: a \"dynamic\" block has for_each, iterator, labels and a \
              content block."
         );
-        refuse("Unsupported argument", detail, attribute.name_span);
+        let wrong = Diagnostic::error("Unsupported argument", detail).at(attribute.name_span);
+        errors.push(wrong.hint_opt(did_you_mean(name, ["for_each", "iterator", "labels", "content"])));
     }
     let iterator = match iterator {
         None => Some(ty.clone()),
         Some(given) => match &given.term.kind {
             TermKind::Reference(word) if word.steps.is_empty() => Some(word.root.clone()),
             _ => {
-                refuse("Invalid expression", "The iterator is a plain name.".into(), given.term.span);
+                refuse(errors, "Invalid expression", "The iterator is a plain name.".into(), given.term.span);
                 None
             }
         },
@@ -148,15 +149,15 @@ fn dynamic(block: BlockBody, errors: &mut Diagnostics) -> Option<BlockBody> {
     let (content, other): (Vec<_>, Vec<_>) = body.blocks.into_iter().partition(|b| &*b.ty == "content");
     for stray in &other {
         let detail = format!("Blocks of type \"{}\" are not expected here: they stand in the content block.", stray.ty);
-        refuse("Unsupported block type", detail, stray.span);
+        refuse(errors, "Unsupported block type", detail, stray.span);
     }
     let Some(for_each) = for_each else {
-        refuse("Missing required argument", "A \"dynamic\" block needs for_each.".into(), block.span);
+        refuse(errors, "Missing required argument", "A \"dynamic\" block needs for_each.".into(), block.span);
         return None;
     };
     let mut content = content.into_iter();
     let (Some(first), None) = (content.next(), content.next()) else {
-        refuse("Invalid dynamic block", "A \"dynamic\" block needs one content block.".into(), block.span);
+        refuse(errors, "Invalid dynamic block", "A \"dynamic\" block needs one content block.".into(), block.span);
         return None;
     };
     let dynamic = Some(Dynamic { for_each: for_each.term, iterator: iterator?, labels });

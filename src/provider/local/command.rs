@@ -22,6 +22,7 @@ use super::shim::{self, Exit, Request, Standing};
 use super::words::{
     DURATION_MAX, duration_fault, from_json, keep, kept, parse_duration, redact, secrets, string_map, strings, with,
 };
+use crate::diag::did_you_mean;
 use crate::ports::process::{Captured, Ended, Launch, capture};
 use crate::ports::{crash, fs};
 use crate::provider::{
@@ -101,7 +102,8 @@ pub(super) fn validate(object: &Value) -> Vec<(&'static str, String)> {
     if let Some(text) = object.get_str("on_unknown")
         && !["rerun", "ask"].contains(&text)
     {
-        faults.push(("on_unknown", format!("\"{text}\" is neither \"rerun\" nor \"ask\".")));
+        let meant = did_you_mean(text, ["rerun", "ask"]).map(|hint| format!(" {hint}")).unwrap_or_default();
+        faults.push(("on_unknown", format!("\"{text}\" is neither \"rerun\" nor \"ask\".{meant}")));
     }
     faults.extend(super::environment_faults(object));
     faults

@@ -9,6 +9,7 @@ use super::supervise::mark;
 use super::supervise::protocol::Spec;
 use super::supervise::state::Service;
 use super::words::{duration_fault, hex, keep, parse_duration, secrets, sha256, string_map, strings, with};
+use crate::diag::did_you_mean;
 use crate::ports::env;
 use crate::provider::{Act, Context, ProposedChange};
 use crate::value::{Type, Value};
@@ -88,7 +89,8 @@ pub(super) fn validate(object: &Value) -> Vec<(&'static str, String)> {
     }
     let protocol = object.get_str("protocol").unwrap_or("http");
     if !["http", "tcp"].contains(&protocol) {
-        faults.push(("protocol", format!("\"{protocol}\" is neither \"http\" nor \"tcp\".")));
+        let meant = did_you_mean(protocol, ["http", "tcp"]).map(|hint| format!(" {hint}")).unwrap_or_default();
+        faults.push(("protocol", format!("\"{protocol}\" is neither \"http\" nor \"tcp\".{meant}")));
     }
     faults.extend(duration_fault(object.get("drain_timeout")).map(|fault| ("drain_timeout", fault)));
     if let Some(readiness) = object.get("readiness") {

@@ -429,8 +429,8 @@ mod tests {
                     "end": { "line": 2, "column": 17, "byte": 48 },
                 },
                 "snippet": {
-                    "context": null, "code": "  input = nope.y", "start_line": 2, "highlight_start_offset": 10,
-                    "highlight_end_offset": 16, "values": [],
+                    "context": "resource \"terraform_data\" \"x\"", "code": "  input = nope.y", "start_line": 2,
+                    "highlight_start_offset": 10, "highlight_end_offset": 16, "values": [],
                 },
             })
         );

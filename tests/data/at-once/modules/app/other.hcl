@@ -1,0 +1,4 @@
+locals {
+  x = lenght(var.name)
+  y = upper(var.name, 2)
+}

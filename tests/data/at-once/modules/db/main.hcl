@@ -1,0 +1,4 @@
+variable "must" {}
+locals {
+  broken = [1, 2
+}

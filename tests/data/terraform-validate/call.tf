@@ -1,0 +1,6 @@
+output "x" {
+  value = element(
+    [],
+    0,
+  )
+}

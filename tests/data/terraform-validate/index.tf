@@ -1,0 +1,6 @@
+locals {
+  names = ["a", "b"]
+}
+output "x" {
+  value = local.names[5]
+}

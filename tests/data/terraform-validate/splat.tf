@@ -1,0 +1,7 @@
+locals {
+  list = [{ a = 1 }]
+  out = [for x in local.list : x.b]
+}
+output "x" {
+  value = local.out
+}
