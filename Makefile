@@ -45,3 +45,4 @@ docs:
 
 language-oracle:
 	tests/language/record.sh
+	tests/language/record-modules.py

@@ -11,6 +11,7 @@ mod changing;
 
 mod apply;
 mod completions;
+mod console;
 mod destroy;
 mod graph;
 mod history;

@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::shell::Shell;
 use super::{
-    apply, arguments, completions, destroy, error, exit_code, graph, history, init, output, plan, resume, rollback,
+    apply, arguments, completions, console, destroy, error, exit_code, graph, history, init, output, plan, resume, rollback,
     show, state, validate, verify, version,
 };
 use crate::ops::{Failure, Workspace, workspace};
@@ -54,6 +54,8 @@ enum Command {
     Show(show::Arguments),
     /// Show outputs
     Output(output::Arguments),
+    /// Evaluate expressions against an environment
+    Console(console::Arguments),
     /// Show what depends on what
     Graph(graph::Arguments),
     /// Look into the ledger
@@ -163,6 +165,7 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
             Command::History(a) => history::run(context, &a).await,
             Command::Show(a) => show::run(context, a).await,
             Command::Output(a) => output::run(context, &a).await,
+            Command::Console(a) => console::run(context, &a).await,
             Command::Graph(a) => graph::run(context, &a),
             Command::State(a) => state::run(context, a).await,
             Command::Completions(_) | Command::Version(_) => exit_code::SUCCESS,

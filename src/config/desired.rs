@@ -282,15 +282,46 @@ pub struct Removed {
     pub span: Span,
 }
 
+/// An address whose instance keys may be calculated: the `to` of an `import` block.
+#[derive(Debug, Clone)]
+pub struct TargetAddress {
+    /// The modules on the way, each with its key.
+    pub modules: Vec<(Arc<str>, Option<Arc<Term>>)>,
+    /// The resource's type.
+    pub ty: Arc<str>,
+    /// The resource's name.
+    pub name: Arc<str>,
+    /// The resource's key.
+    pub key: Option<Arc<Term>>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl TargetAddress {
+    /// All terms that keys are calculated from.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<Term>> {
+        self.modules.iter().filter_map(|(_, key)| key.as_ref()).chain(&self.key)
+    }
+
+    /// The address without any keys: how the block is named.
+    #[must_use]
+    pub fn block(&self) -> String {
+        let modules: String = self.modules.iter().map(|(name, _)| format!("module.{name}.")).collect();
+        format!("{modules}{}.{}", self.ty, self.name)
+    }
+}
+
 /// An `import` block.
 #[derive(Debug, Clone)]
 pub struct Import {
     /// The address that it becomes.
-    pub to: Reference,
+    pub to: TargetAddress,
     /// What the target calls it.
     pub id: Arc<Term>,
     /// For each of these.
     pub for_each: Option<Arc<Term>>,
+    /// `provider`, where given: its name and alias.
+    pub provider: Option<Reference>,
     /// Where its header stands.
     pub span: Span,
 }

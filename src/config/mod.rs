@@ -2,15 +2,18 @@
 //!
 //! [`source`] is the only part that sees files: it gathers what is read into a [`Bundle`], content and
 //! all, so that a plan, a saved plan and a later rollback work from the same bytes. `syntax` lowers hcl-edit's tree into
-//! terms, `load` turns a bundle into modules, `variables` finds the values that people give.
+//! terms, `load` turns a bundle into modules, `variables` finds the values that people give. `token` cuts text into tokens, of
+//! which `format` makes its canonical form.
 
 mod error;
 mod path;
 mod schema;
 mod token;
 mod syntax;
+mod format;
 mod load;
 mod init;
+mod typed;
 
 pub mod desired;
 pub mod source;
@@ -19,12 +22,14 @@ pub mod variables;
 pub use crate::eval::constraint::constant;
 pub use desired::Desired;
 pub use error::ConfigError;
+pub use format::format;
 pub use init::init_files;
 pub use load::load;
 pub use path::normalise;
 pub use source::{Bundle, Reader, open};
 pub use syntax::{parse_expression, parse_template};
-pub use variables::{Gathered, Given, VarArg, assign, gather};
+pub use typed::{Unfinished, name_at_end, unfinished};
+pub use variables::{Gathered, Given, VarArg, assign, gather, gather_leaving_open};
 
 #[cfg(test)]
 mod tests;

@@ -66,6 +66,19 @@ pub fn gather(
     gather_with(desired, environment_dir, project_dir, command_line, &|name| env::var(name))
 }
 
+/// [`gather`] for those who only look: a required variable that nobody gives a value is not known.
+///
+/// # Errors
+/// As [`gather`], but for values that are missing.
+pub fn gather_leaving_open(
+    desired: &Desired,
+    environment_dir: &Path,
+    project_dir: &Path,
+    command_line: &[VarArg],
+) -> Result<Gathered, ConfigError> {
+    gathered(desired, [environment_dir, project_dir], command_line, &|name| env::var(name), true)
+}
+
 /// [`gather`] with environment variables from anywhere.
 ///
 /// # Errors
@@ -77,6 +90,16 @@ pub fn gather_with(
     command_line: &[VarArg],
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Gathered, ConfigError> {
+    gathered(desired, [environment_dir, project_dir], command_line, environment, false)
+}
+
+fn gathered(
+    desired: &Desired,
+    [environment_dir, project_dir]: [&Path; 2],
+    command_line: &[VarArg],
+    environment: &dyn Fn(&str) -> Option<String>,
+    leaves_open: bool,
+) -> Result<Gathered, ConfigError> {
     let mut gathering = Gathering {
         declared: &desired.root.variables,
         sources: (*desired.sources).clone(),
@@ -84,6 +107,7 @@ pub fn gather_with(
         errors: Diagnostics::default(),
         unread: false,
         warnings: Diagnostics::default(),
+        leaves_open,
     };
     gathering.shared(project_dir);
     gathering.environment(environment);
@@ -99,14 +123,19 @@ pub fn gather_with(
 pub fn assign(variable: &Variable, given: Option<&Value>) -> Result<Value, String> {
     let given = given.filter(|value| variable.nullable || !value.is_null());
     let value = given.or(variable.default.as_ref()).ok_or("it is required, and it has no default")?;
-    let mut value = convert(value, &variable.ty).map_err(|e| e.to_string())?;
+    let value = convert(value, &variable.ty).map_err(|e| e.to_string())?;
+    Ok(marked(value, variable))
+}
+
+/// A value with the marks of its variable.
+fn marked(mut value: Value, variable: &Variable) -> Value {
     if variable.sensitive {
         value = value.sensitive();
     }
     if variable.ephemeral {
         value = value.mark(Marks::EPHEMERAL);
     }
-    Ok(value)
+    value
 }
 
 /// A value before its variable has seen it.
@@ -132,6 +161,8 @@ struct Gathering<'a> {
     /// Whether something that may give values could not be read: what is missing then is not told.
     unread: bool,
     warnings: Diagnostics,
+    /// Whether a required variable without a value is not known instead of missing.
+    leaves_open: bool,
 }
 
 impl Gathering<'_> {
@@ -336,6 +367,11 @@ impl Gathering<'_> {
         for (name, variable) in self.declared {
             let raw = self.found.remove(name);
             if raw.is_none() && variable.default.is_none() && self.unread {
+                continue;
+            }
+            if raw.is_none() && variable.default.is_none() && self.leaves_open {
+                let value = marked(Value::opaque(variable.ty.clone()), variable);
+                values.insert(name.clone(), Given { value, origin: "nobody".into() });
                 continue;
             }
             match assign(variable, raw.as_ref().map(|raw| &raw.value)) {

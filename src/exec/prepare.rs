@@ -2,6 +2,7 @@
 //! gets its identity. Pure.
 
 use super::check;
+use super::condition;
 use super::job::{ActJob, CheckJob, Failure, Job, MigrateJob, Name, PinJob, Prepared, Witness};
 use super::request::{self, Asked, fill_in, finish_all};
 use super::results::{RunResults, With};
@@ -10,7 +11,7 @@ use crate::ledger::State;
 use crate::ledger::event::{Event, StepIntended, StepResult, StepSucceeded};
 use crate::ledger::record::Record;
 use crate::plan::Plan;
-use crate::plan::step::{ActStep, CheckStep, Step, Work};
+use crate::plan::step::{ActStep, CheckStep, ImportStep, Step, Work};
 use crate::provider::{Act, Action, Lowering, Prior, ReadRequest, ResourceSchema};
 use crate::value::{Type, Unfinished, Value, encode};
 
@@ -56,10 +57,20 @@ impl<'a> Scene<'a> {
         state: &State,
     ) -> Result<Prepared, Failure> {
         let step = self.step(at);
+        if !self.unwinding && !matches!(step.work, Work::Barrier) {
+            let broken = match step.work {
+                Work::Commit => condition::broken(&self.plan.conditions, results, false),
+                _ => condition::broken_before(&self.plan.conditions, &step.address, results),
+            };
+            if let Some(why) = broken {
+                return Err(Failure::not_sent(why));
+            }
+        }
         let (job, request) = match &step.work {
             Work::Barrier | Work::Commit => return Ok(self.nothing(step)),
             Work::Forget => return Ok(self.forget(step, state)),
             Work::Move { from } => return Ok(self.moved(step, from, state)),
+            Work::Import(import) => return Ok(self.imported(step, import, state)),
             Work::Act(act) => match self.act(step, act, results, state)? {
                 Ok(job) => {
                     let identity = job.act.prior.as_ref().map(|p| &p.identity);
@@ -139,7 +150,11 @@ impl<'a> Scene<'a> {
     /// A batch may have been cut between the two entries, so a record that is gone already is fine.
     fn forget(&self, step: &Step, state: &State) -> Prepared {
         let mut events = Vec::new();
-        if state.records.contains_key(&step.address) {
+        // A move of this run may stand in the same batch, so that the state does not have it yet.
+        let change = self.plan.changes.binary_search_by(|c| c.address.cmp(&step.address)).ok();
+        let moved_from = change.and_then(|n| self.plan.changes[n].moved_from.as_ref());
+        let moving = moved_from.is_some_and(|from| state.records.contains_key(from));
+        if moving || state.records.contains_key(&step.address) {
             events.push(Event::Removed { address: step.address.clone(), reason: None });
         }
         events.push(self.succeeded(step, StepResult::Nothing));
@@ -150,6 +165,30 @@ impl<'a> Scene<'a> {
         let mut events = Vec::new();
         if state.records.contains_key(from) && !state.records.contains_key(&step.address) {
             events.push(Event::Moved { from: from.clone(), to: step.address.clone(), reason: None });
+        }
+        events.push(self.succeeded(step, StepResult::Nothing));
+        Prepared::Done(events)
+    }
+
+    /// The entry alone is the act: nothing outside is touched, so a crash leaves it done or not done. Where a batch was cut
+    /// between the entries, the record is there already.
+    fn imported(&self, step: &Step, import: &ImportStep, state: &State) -> Prepared {
+        let mut events = Vec::new();
+        if !state.records.contains_key(&step.address) {
+            let record = Box::new(Record {
+                ty: step.address.ty.to_string(),
+                provider: import.provider.clone(),
+                identity: import.object.identity.clone(),
+                inputs: encode(&import.inputs, &*self.runner.seal),
+                attributes: encode(&import.object.attributes, &*self.runner.seal),
+                dependencies: import.dependencies.clone(),
+                schema: import.schema,
+                generation: self.generation,
+                create_before_destroy: import.create_before_destroy,
+                imported: Some(import.id.clone()),
+            });
+            let (address, id) = (step.address.clone(), import.id.clone());
+            events.push(Event::Imported { step: step.name.clone(), address, id, record });
         }
         events.push(self.succeeded(step, StepResult::Nothing));
         Prepared::Done(events)
@@ -243,6 +282,7 @@ impl<'a> Scene<'a> {
             schema: act.schema,
             generation: self.generation,
             create_before_destroy: act.create_before_destroy,
+            imported: act.imported.clone(),
         })
     }
 
@@ -366,6 +406,7 @@ pub(crate) fn action(work: &Work) -> String {
         Work::Check(check) => check.phase.word().into(),
         Work::Forget => "forget".into(),
         Work::Move { .. } => "move".into(),
+        Work::Import(_) => "import".into(),
         Work::Commit => "commit".into(),
     }
 }

@@ -171,7 +171,11 @@ impl Run<'_> {
         self.failures.append(&mut driver.failures);
         self.interrupted |= driver.interrupted();
         match end? {
-            End::Finished => match outputs(self.plan, driver.results()) {
+            End::Finished => match finished(self.plan, driver.results()) {
+                Err(why) if policy == Policy::Rollback && !driver.committed() => {
+                    drop(driver);
+                    self.back(&why, false).await
+                }
                 Ok(outputs) => Ok(Verdict { outputs, ..Verdict::ended(RunOutcome::Verified, self.verified()) }),
                 Err(why) => Ok(Verdict::ended(RunOutcome::Held, why)),
             },
@@ -284,6 +288,14 @@ fn word(outcome: RunOutcome) -> &'static str {
     }
 }
 
+/// The outputs, where every condition that was left open holds.
+fn finished(plan: &Plan, results: &RunResults) -> Result<BTreeMap<Arc<str>, Value>, String> {
+    match super::condition::broken(&plan.conditions, results, true) {
+        Some(why) => Err(why),
+        None => outputs(plan, results),
+    }
+}
+
 /// The outputs with everything known; sensitive ones marked.
 fn outputs(plan: &Plan, results: &RunResults) -> Result<BTreeMap<Arc<str>, Value>, String> {
     let mut all = BTreeMap::new();
@@ -304,7 +316,7 @@ fn draws_time(plan: &Plan) -> bool {
         Work::Pin(pin) => value_draws_time(&pin.source),
         Work::Migrate { url, .. } | Work::Revert { url, .. } => value_draws_time(url),
         Work::Check(check) => value_draws_time(&check.configuration),
-        Work::Barrier | Work::Forget | Work::Move { .. } | Work::Commit => false,
+        Work::Barrier | Work::Forget | Work::Move { .. } | Work::Import(_) | Work::Commit => false,
     };
     plan.steps.iter().any(of_step) || plan.outputs.values().filter_map(|o| o.after.as_ref()).any(value_draws_time)
 }

@@ -313,6 +313,17 @@ pub enum Event {
         /// Why, where a person did it.
         reason: Option<String>,
     },
+    /// An object that stood in its target already was taken on.
+    Imported {
+        /// The step's name in the plan.
+        step: String,
+        /// Its address.
+        address: Address,
+        /// What its target calls it.
+        id: String,
+        /// Its record.
+        record: Box<Record>,
+    },
     /// A record was dropped; the object stays.
     Removed {
         /// Its address.

@@ -29,6 +29,10 @@ pub struct Record {
     pub generation: u64,
     /// Whether a replacement is made before this one goes.
     pub create_before_destroy: bool,
+    /// What its target called it when it was imported; `None` for an object that Gantry made. A way back to before the import
+    /// forgets it and leaves it where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
 }
 
 /// What an artifact is fixed to.

@@ -78,6 +78,17 @@ pub struct Version {
     pub attributes: Json,
 }
 
+/// A record that moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// The generation in which it did.
+    pub generation: u64,
+    /// The old address.
+    pub from: Address,
+    /// The new one.
+    pub to: Address,
+}
+
 /// The state of an environment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct State {
@@ -87,6 +98,8 @@ pub struct State {
     pub records: BTreeMap<Address, Arc<Record>>,
     /// Versions without traffic beside them, by workload: staged, or left over from a switch.
     pub versions: BTreeMap<Address, Vec<Version>>,
+    /// All moves, in their order: a way back to before one is a move back.
+    pub moves: Vec<Move>,
     /// What artifacts are fixed to.
     pub pins: BTreeMap<Address, Pin>,
     /// Migrations that stand applied, by node, in their order.
@@ -170,6 +183,14 @@ impl State {
         }
         let record = self.records.remove(from).ok_or("a record is moved that is not there")?;
         self.records.insert(to.clone(), record);
+        for other in self.records.values_mut().filter(|r| r.dependencies.contains(from)) {
+            let named = Arc::make_mut(other).dependencies.iter_mut().filter(|d| *d == from);
+            named.for_each(|dependency| dependency.clone_from(to));
+        }
+        self.moves.push(Move { generation: self.generation(), from: from.clone(), to: to.clone() });
+        if let Some(open) = &mut self.open {
+            open.touched.extend([from.clone(), to.clone()]);
+        }
         if let Some(versions) = self.versions.remove(from) {
             self.versions.insert(to.clone(), versions);
         }
@@ -229,6 +250,14 @@ impl State {
                 if found == "not done" {
                     steps.insert(step.clone(), StepStatus::NotDone);
                 }
+            }
+            Event::Imported { step, address, record, .. } => {
+                if self.records.contains_key(address) {
+                    return Err("an object is imported to an address that has one");
+                }
+                open.touched.insert(address.clone());
+                open.finish(step);
+                self.records.insert(address.clone(), Arc::new((**record).clone()));
             }
             Event::RunFinished { outcome, sentence, outputs } => self.run_finished(meta, *outcome, sentence, outputs),
             Event::RunStarted(_) | Event::Moved { .. } | Event::Removed { .. } | Event::Unknown => {}

@@ -9,6 +9,7 @@ mod journal;
 mod way_back;
 pub mod run;
 pub mod apply;
+pub mod console;
 pub mod graph;
 pub mod init;
 pub mod show;

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::error::{Failure, FailureKind, Result, sentence};
 use super::targets::Targets;
 use super::workspace::Workspace;
-use crate::config::{Bundle, Desired, Reader};
+use crate::config::{Bundle, Desired, Gathered, Reader};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::{Key, State};
 use crate::migrate;
@@ -21,7 +21,7 @@ use crate::value::{Value, decode, encode};
 
 /// How often planning may come back with questions. Each round answers all that it asked; a configuration whose files name
 /// files that name files needs one round for each.
-const ROUNDS_MAX: usize = 100;
+pub(super) const ROUNDS_MAX: usize = 100;
 
 /// The largest file that an artifact may be.
 const ARTIFACT_MAX: u64 = 4 << 30;
@@ -102,10 +102,16 @@ impl Planning<'_> {
     }
 
     fn round(&self, draft: &Draft, recorded: &State) -> Result<Planned> {
+        let planned = self.with_inputs(draft, recorded, plan);
+        planned.map_err(|diagnostics| Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()))
+    }
+
+    /// Hands over what planning, or looking, is a function of.
+    pub(super) fn with_inputs<T>(&self, draft: &Draft, recorded: &State, work: impl FnOnce(Inputs<'_>) -> T) -> T {
         let seal = |bytes: &[u8]| self.key.hmac(bytes);
         let directory = self.workspace.environment.to_string_lossy();
         let blobs = self.workspace.blobs(&draft.bundle.project);
-        let inputs = Inputs {
+        work(Inputs {
             environment: &self.workspace.name,
             desired: &draft.desired,
             project: &draft.bundle.project,
@@ -120,11 +126,11 @@ impl Planning<'_> {
             migrations: parse_migrations,
             blobs: &blobs,
             seed: draft.seed,
-        };
-        plan(inputs).map_err(|diagnostics| Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()))
+        })
     }
 
-    async fn answer(&self, draft: &mut Draft, questions: Vec<Question>) -> Result<()> {
+    /// Answers questions.
+    pub(super) async fn answer(&self, draft: &mut Draft, questions: Vec<Question>) -> Result<()> {
         let reader = Reader::new(&self.workspace.environment);
         let seal = |bytes: &[u8]| self.key.hmac(bytes);
         if let Some((facts, key)) = self.earlier {
@@ -179,6 +185,7 @@ impl Planning<'_> {
                 Question::Variable(name) => Fact::Text(env::var(&name)),
                 Question::PlanTime => Fact::Text(Some(crate::ledger::format::time_text(targets.now()))),
                 Question::Read(request) => Fact::Read(targets.read(&request).await),
+                Question::Import(request) => Fact::Imported(targets.import(&request).await),
                 Question::FileDigest { path, .. } => Fact::Digest(file_digest(&reader.resolve(&path), &path)),
                 Question::Image { reference, .. } => Fact::Digest(targets.image(&reference).await.map(|d| (d, None))),
                 Question::Journal { url, .. } => Fact::Journal(self.journal(&url).await),
@@ -407,8 +414,28 @@ pub fn open(
     variables: &[crate::config::VarArg],
     options: Options,
 ) -> Result<(Draft, Diagnostics)> {
+    draft(workspace, options, |desired| {
+        crate::config::gather(desired, &workspace.environment, &workspace.project, variables)
+    })
+}
+
+/// [`open`] for those who only look: variables that nobody gives a value are not known.
+///
+/// # Errors
+/// When it cannot be loaded, or a value does not fit.
+pub(super) fn open_to_look(workspace: &Workspace, variables: &[crate::config::VarArg]) -> Result<(Draft, Diagnostics)> {
+    draft(workspace, Options::default(), |desired| {
+        crate::config::gather_leaving_open(desired, &workspace.environment, &workspace.project, variables)
+    })
+}
+
+fn draft(
+    workspace: &Workspace,
+    options: Options,
+    gather: impl FnOnce(&Desired) -> std::result::Result<Gathered, crate::config::ConfigError>,
+) -> Result<(Draft, Diagnostics)> {
     let (bundle, desired) = crate::config::open(&workspace.environment)?;
-    let gathered = crate::config::gather(&desired, &workspace.environment, &workspace.project, variables)?;
+    let gathered = gather(&desired)?;
     let values = gathered.values.into_iter().map(|(n, g)| (n, g.value)).collect();
     let desired = Arc::new(Desired { sources: gathered.sources, ..desired });
     let seed = u64::from_le_bytes(crate::ports::id::random::<8>());

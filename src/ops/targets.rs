@@ -13,7 +13,8 @@ use crate::ports::env;
 use crate::provider::catalog::Catalog;
 use crate::provider::local::Local;
 use crate::provider::oci;
-use crate::provider::{Context, Observation, ObserveRequest, Provider, ReadRequest, Role};
+use crate::plan::Imported;
+use crate::provider::{Context, ImportRequest, Observation, ObserveRequest, Prior, Provider, ReadRequest, Role};
 use crate::value::Value;
 
 /// The providers of an environment, and the clock.
@@ -105,6 +106,21 @@ impl Targets {
     pub async fn read(&self, request: &ReadRequest) -> std::result::Result<Value, String> {
         let provider = self.provider(Role::Data, &request.ty).ok_or("No provider knows this data source.")?;
         provider.read(request).await.map_err(|p| p.sentence)
+    }
+
+    /// Looks for an object that is to be imported.
+    pub async fn import(&self, request: &ImportRequest) -> Imported {
+        if self.unasked {
+            return Imported::NotAsked;
+        }
+        let Some(provider) = self.provider(Role::Managed, &request.ty) else {
+            return Imported::Failed(format!("No provider knows the type {}.", request.ty));
+        };
+        match provider.import(request).await {
+            Ok(Some(Prior { attributes, identity })) => Imported::Present { attributes, identity },
+            Ok(None) => Imported::Absent,
+            Err(problem) => Imported::Failed(problem.sentence),
+        }
     }
 
     /// The digest behind an image's tag.

@@ -32,6 +32,12 @@ pub fn project_of(start: &Path) -> Option<PathBuf> {
     start.ancestors().find(|d| fs::kind(&d.join("environments")) == Some(fs::Kind::Directory)).map(Path::to_path_buf)
 }
 
+/// Whether a directory may be an environment outside of a project.
+fn holds_configuration(directory: &Path) -> bool {
+    let own = fs::list(directory).unwrap_or_default();
+    own.iter().any(|(name, _)| name.ends_with(".hcl") || name.ends_with(".tf"))
+}
+
 impl Workspace {
     /// Finds an environment: by its name under `environments/`, by a path, or, where neither is given, the one that the
     /// working directory is in, or the only one that there is.
@@ -43,6 +49,26 @@ impl Workspace {
             Some(name) => Self::named(directory, name),
             None => Self::implied(directory),
         }
+    }
+
+    /// [`Self::locate`] for what can do without: `None` where no environment is named and none can be meant.
+    ///
+    /// # Errors
+    /// As [`Self::locate`], but for where there is no project.
+    pub fn locate_if_any(directory: &Path, named: Option<&str>) -> Result<Option<Self>> {
+        if named.is_none() && project_of(directory).is_none() && !holds_configuration(directory) {
+            return Ok(None);
+        }
+        Self::locate(directory, named).map(Some)
+    }
+
+    /// A place without an environment.
+    #[must_use]
+    pub fn nowhere(directory: &Path) -> Self {
+        let directory = directory.to_path_buf();
+        let state = directory.join("state");
+        // As Terraform calls the workspace that nobody chose.
+        Self { name: "default".into(), environment: directory.clone(), project: directory, state }
     }
 
     fn named(directory: &Path, name: &str) -> Result<Self> {
@@ -89,8 +115,7 @@ impl Workspace {
 
     fn implied(directory: &Path) -> Result<Self> {
         let Some(project) = project_of(directory) else {
-            let own = fs::list(directory).unwrap_or_default();
-            if own.iter().any(|(name, _)| name.ends_with(".hcl") || name.ends_with(".tf")) {
+            if holds_configuration(directory) {
                 return Self::at(directory);
             }
             return Err(Failure::error(

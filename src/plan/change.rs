@@ -105,6 +105,8 @@ pub enum Reason {
     ToForget,
     /// It depends on something that changes.
     DependsOnChange,
+    /// It was imported after the generation that is gone back to.
+    ImportedLater,
 }
 
 /// A change of one node.
@@ -114,6 +116,8 @@ pub struct Change {
     pub address: Address,
     /// The address that its record had before, if it moved.
     pub moved_from: Option<Address>,
+    /// What its target calls it, if it is taken on in this run.
+    pub importing: Option<String>,
     /// What is done.
     pub kind: ChangeKind,
     /// Why.
@@ -165,6 +169,8 @@ pub struct ResourceDetail {
     pub leftovers: Vec<Json>,
     /// `lifecycle { create_before_destroy }`
     pub create_before_destroy: bool,
+    /// What its target called it when it was imported, if the object of before was, or is now.
+    pub imported: Option<String>,
     /// Its postconditions: condition, message, place.
     pub postconditions: Vec<(Value, Value, Span)>,
 }
@@ -226,6 +232,7 @@ impl Change {
     #[must_use]
     pub fn is_cause(&self) -> bool {
         self.moved_from.is_some()
+            || self.importing.is_some()
             || (!matches!(self.kind, ChangeKind::NoOp | ChangeKind::Read) && !self.address.kind.is_probe())
     }
 

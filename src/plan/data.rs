@@ -228,6 +228,7 @@ pub(super) fn bare(one: &BlockInstance<'_>, kind: ChangeKind, reason: Reason) ->
     Change {
         address: one.address.clone(),
         moved_from: None,
+        importing: None,
         kind,
         reason,
         before: None,

@@ -41,6 +41,13 @@ fn work(out: &mut String, work: &Work, seal: Seal<'_>) {
         Work::Barrier => write!(out, ": barrier"),
         Work::Commit => write!(out, ": commit"),
         Work::Forget => write!(out, ": forget"),
+        Work::Import(import) => write!(
+            out,
+            ": import {:?} as {} with {}",
+            import.id,
+            import.object.identity,
+            json(&import.object.attributes)
+        ),
         Work::Move { from } => write!(out, ": move from {from}"),
         Work::Read { arguments, .. } => write!(out, ": read {}", json(arguments)),
         Work::Pin(pin) => write!(

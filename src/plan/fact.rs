@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::addr::Address;
-use crate::provider::{Observation, ObserveRequest, ReadRequest};
+use crate::provider::{ImportRequest, Observation, ObserveRequest, ReadRequest};
 use crate::value::Value;
 
 /// A question that planning has for the outside.
@@ -25,6 +25,8 @@ pub enum Question {
     Observe(Box<ObserveRequest>),
     /// A data source.
     Read(Box<ReadRequest>),
+    /// An object that no record knows, by the name that its target has for it.
+    Import(Box<ImportRequest>),
     /// The digest and size of a file that an artifact names.
     FileDigest {
         /// The artifact.
@@ -65,6 +67,24 @@ pub struct JournalEntry {
     pub partial: bool,
 }
 
+/// What a target answered when it was asked for an object that is to be imported.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Imported {
+    /// It is there.
+    Present {
+        /// All attributes as they are.
+        attributes: Value,
+        /// What the provider needs to find it again.
+        identity: Json,
+    },
+    /// It is not there.
+    Absent,
+    /// It cannot be imported, or the target did not say; a sentence.
+    Failed(String),
+    /// Nobody was asked, because the plan is made only to see whether the configuration is valid.
+    NotAsked,
+}
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fact {
@@ -76,6 +96,8 @@ pub enum Fact {
     Observed(Observation),
     /// A data source's object, or why there is none.
     Read(Result<Value, String>),
+    /// An object that is to be imported.
+    Imported(Imported),
     /// A digest (`sha256:…`) and, for a file, a size; or why there is none.
     Digest(Result<(String, Option<u64>), String>),
     /// A journal, or why it cannot be read.
@@ -100,6 +122,12 @@ impl Question {
             Self::Read(request) => {
                 format!("read {} {}", request.address, crate::value::encode(&request.arguments, seal))
             }
+            Self::Import(request) => format!(
+                "import {} {:?} {}",
+                request.address,
+                request.id,
+                crate::value::encode(&request.wanted, seal)
+            ),
             Self::FileDigest { address, path } => format!("digest {address} {path}"),
             Self::Image { address, reference } => format!("image {address} {reference}"),
             Self::Journal { address, url } => {

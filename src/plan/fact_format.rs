@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::fact::{Fact, Facts, JournalEntry};
+use super::fact::{Fact, Facts, Imported, JournalEntry};
 use crate::provider::{Observation, Readiness};
 use crate::value::{Value, encode as encode_value, encode_type, parse_type};
 
@@ -19,6 +19,12 @@ pub(super) fn encode(facts: &Facts, seal: &dyn Fn(&[u8]) -> String) -> Json {
         }
         Fact::Read(Ok(value)) => json!({ "read": typed(value, seal) }),
         Fact::Read(Err(why)) => json!({ "not_read": why }),
+        Fact::Imported(Imported::Present { attributes, identity }) => {
+            json!({ "imported": typed(attributes, seal), "identity": identity })
+        }
+        Fact::Imported(Imported::Absent) => json!({ "not_there": true }),
+        Fact::Imported(Imported::Failed(why)) => json!({ "not_imported": why }),
+        Fact::Imported(Imported::NotAsked) => json!({ "not_asked": true }),
         Fact::Digest(Ok((digest, size))) => json!({ "digest": digest, "size": size }),
         Fact::Digest(Err(why)) => json!({ "no_digest": why }),
         Fact::Journal(Ok(entries)) => json!({ "journal": entries }),
@@ -70,6 +76,19 @@ fn decode_one(json: &Json) -> Result<Fact, String> {
     }
     if let Some(why) = text("not_read") {
         return Ok(Fact::Read(Err(why)));
+    }
+    if let Some(imported) = json.get("imported") {
+        let identity = json.get("identity").cloned().unwrap_or(Json::Null);
+        return Ok(Fact::Imported(Imported::Present { attributes: untyped(imported)?, identity }));
+    }
+    if json.get("not_there").is_some() {
+        return Ok(Fact::Imported(Imported::Absent));
+    }
+    if let Some(why) = text("not_imported") {
+        return Ok(Fact::Imported(Imported::Failed(why)));
+    }
+    if json.get("not_asked").is_some() {
+        return Ok(Fact::Imported(Imported::NotAsked));
     }
     if let Some(digest) = text("digest") {
         return Ok(Fact::Digest(Ok((digest, json.get("size").and_then(Json::as_u64)))));

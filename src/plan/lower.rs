@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::outline::{BlockId, Outline};
-use super::step::{ActStep, CheckStep, PinStep, Step, Work};
+use super::step::{ActStep, CheckStep, ImportStep, PinStep, Step, Work};
 use crate::addr::Address;
 use crate::ledger::State;
 use crate::ledger::event::Phase;
@@ -86,6 +86,7 @@ pub(super) fn lower(changes: &[Change], context: Context<'_>) -> Vec<Step> {
         late: BTreeSet::new(),
     };
     lowerer.moves();
+    lowerer.imports();
     for position in 0..changes.len() {
         lowerer.forward(position);
     }
@@ -212,6 +213,7 @@ impl Lowerer<'_> {
             dependencies: self.dependencies(position),
             schema: schema.version,
             create_before_destroy: detail.create_before_destroy,
+            imported: detail.imported.clone().filter(|_| !gone && action != Action::Create),
             deadline: (schema.deadline)(&for_deadline),
             settle: schema.settle,
             in_process: schema.lowering == Lowering::InProcess,
@@ -223,7 +225,7 @@ impl Lowerer<'_> {
     /// The addresses of the blocks that a node depends on, for its record.
     fn dependencies(&self, position: usize) -> Vec<Address> {
         let Some(id) = self.block_of.get(&position) else {
-            let recorded = self.context.recorded.records.get(&self.changes[position].address);
+            let recorded = self.context.recorded.records.get(recorded_at(&self.changes[position]));
             return recorded.map_or_else(Vec::new, |r| r.dependencies.clone());
         };
         let mut found = BTreeSet::new();
@@ -308,14 +310,36 @@ impl Lowerer<'_> {
         }
     }
 
-    /// What is done to a node that moved is recorded under its new address, which by then has to have the record.
+    /// Objects that are taken on are so before anything is done to them.
+    fn imports(&mut self) {
+        for (position, change) in self.changes.iter().enumerate() {
+            let (Some(id), Detail::Resource(detail)) = (&change.importing, &change.detail) else { continue };
+            let Some(object) = detail.prior.clone() else { continue };
+            let Some(schema) = self.context.catalog.get(Role::Managed, &change.address.ty) else { continue };
+            // Where something is done to it next, that act records what was asked for.
+            let as_asked = change.kind == ChangeKind::NoOp && detail.inputs.is_wholly_known();
+            let inputs = if as_asked { detail.inputs.clone() } else { settable(schema, &object.attributes) };
+            let work = Work::Import(Box::new(ImportStep {
+                provider: detail.provider.clone(),
+                id: id.clone(),
+                object,
+                inputs,
+                dependencies: self.dependencies(position),
+                schema: schema.version,
+                create_before_destroy: detail.create_before_destroy,
+            }));
+            self.add(&change.address, "import", work, Vec::new());
+        }
+    }
+
+    /// What is done to a node that moved or is imported is recorded under its address, which by then has to have the record.
     fn moves_first(&mut self) {
         let moves: BTreeMap<Address, usize> = (0..self.steps.len())
-            .filter(|n| matches!(self.steps[*n].work, Work::Move { .. }))
+            .filter(|n| matches!(self.steps[*n].work, Work::Move { .. } | Work::Import(_)))
             .map(|n| (self.steps[n].address.clone(), n))
             .collect();
         for step in &mut self.steps {
-            let aside = matches!(step.work, Work::Move { .. } | Work::Barrier | Work::Commit);
+            let aside = matches!(step.work, Work::Move { .. } | Work::Import(_) | Work::Barrier | Work::Commit);
             if let Some(moved) = moves.get(&step.address).filter(|_| !aside) {
                 step.after.push(*moved);
             }
@@ -370,8 +394,11 @@ impl Lowerer<'_> {
                         }
                     }
                 }
+                // What is forgotten is not known any more to whoever would go back, so it is kept until the commit as well.
                 ChangeKind::Forget => {
-                    self.add(&change.address, "forget", Work::Forget, Vec::new());
+                    let step = self.add(&change.address, "forget", Work::Forget, Vec::new());
+                    self.deletes.insert(position, step);
+                    self.late.insert(step);
                 }
                 _ => {}
             }
@@ -394,7 +421,7 @@ impl Lowerer<'_> {
         for (n, (version, follows)) in going.into_iter().enumerate() {
             let attributes = version
                 .as_ref()
-                .and_then(|v| self.context.recorded.versions.get(&change.address)?.iter().find(|x| x.identity == *v))
+                .and_then(|v| self.context.recorded.versions.get(recorded_at(change))?.iter().find(|x| x.identity == *v))
                 .and_then(|v| decode(&v.attributes, &schema.object_type()).ok())
                 .or_else(|| change.before.clone())
                 .unwrap_or_else(|| Value::null(schema.object_type()));
@@ -444,18 +471,18 @@ impl Lowerer<'_> {
             .get(&of)
             .zip(self.block_of.get(&on))
             .is_some_and(|(a, b)| self.context.outline.needs.get(a).is_some_and(|n| n.contains(b)));
-        let on = &self.changes[on].address;
-        let record = self.context.recorded.records.get(&self.changes[of].address);
+        let on = recorded_at(&self.changes[on]);
+        let record = self.context.recorded.records.get(recorded_at(&self.changes[of]));
         by_configuration || record.is_some_and(|r| r.dependencies.iter().any(|d| d.covers(on) || d == on))
     }
 
     /// What depended on something goes, or lets go of it, before that does.
     fn order_deletes(&mut self) {
         let by_address: BTreeMap<Address, usize> =
-            self.changes.iter().enumerate().map(|(n, c)| (c.address.clone(), n)).collect();
+            self.changes.iter().enumerate().map(|(n, c)| (recorded_at(c).clone(), n)).collect();
         let mut wants: Vec<(usize, usize)> = Vec::new();
         for (position, change) in self.changes.iter().enumerate() {
-            let Some(record) = self.context.recorded.records.get(&change.address) else { continue };
+            let Some(record) = self.context.recorded.records.get(recorded_at(change)) else { continue };
             for dependency in &record.dependencies {
                 let Some(delete) = by_address.get(dependency).and_then(|d| self.deletes.get(d)) else { continue };
                 if let Some(own) = self.deletes.get(&position) {
@@ -516,6 +543,20 @@ impl Lowerer<'_> {
             self.steps[step].after.push(commit);
         }
     }
+}
+
+/// The address under which the ledger has a change's node now.
+fn recorded_at(change: &Change) -> &Address {
+    change.moved_from.as_ref().unwrap_or(&change.address)
+}
+
+/// The attributes and blocks of an object that a configuration may set.
+fn settable(schema: &ResourceSchema, object: &Value) -> Value {
+    let is_settable = |name: &str| {
+        schema.attributes.get(name).is_some_and(crate::provider::AttributeSchema::settable) || schema.blocks.contains_key(name)
+    };
+    let all = object.as_map().into_iter().flatten().filter(|(name, _)| is_settable(name));
+    Value::object(all.map(|(n, v)| (n.clone(), v.clone())).collect())
 }
 
 fn pin_step(change: &Change, pins: &BTreeMap<Address, crate::ledger::record::Pin>) -> PinStep {

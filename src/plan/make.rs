@@ -38,21 +38,15 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     let root = if inputs.options.destroy { Arc::default() } else { inputs.desired.root.clone() };
     let outline = Outline::draw(&root, &inputs.desired.sources).map_err(|e| Diagnostics::from(*e))?;
     let world = World::new(inputs, &outline);
-    let mut planner = Planner {
-        world,
-        changes: Vec::new(),
-        of_block: BTreeMap::new(),
-        claimed: BTreeSet::new(),
-        targeted: None,
-        unreadable: Vec::new(),
-        moved: BTreeMap::new(),
-        made_first: super::implied::made_first(&outline),
-    };
+    let mut planner = Planner::new(world);
+    planner.wished = root.imports.iter().filter_map(|import| outline.import_target(&import.to)).collect();
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
-    planner.implied_moves();
     planner.walk();
+    planner.wishes_without_blocks();
+    planner.moves_hold();
+    planner.removals_hold();
     planner.orphans();
     planner.finish(&settings)
 }
@@ -76,6 +70,8 @@ impl Planner<'_> {
             // `verify` asks what is, whatever an apply would make of it.
             for change in changes.iter_mut().filter(|c| !c.address.kind.is_probe()) {
                 change.kind = ChangeKind::NoOp;
+                change.moved_from = None;
+                change.importing = None;
             }
         }
         if !cause {
@@ -118,6 +114,7 @@ impl Planner<'_> {
             partial: !inputs.options.targets.is_empty() || !inputs.options.replace.is_empty(),
             protected: settings.protected,
             schemas,
+            conditions: self.world.conditions.take(),
             unreadable: self.unreadable,
         };
         Ok(Planned::Ready(Box::new(plan)))
@@ -279,14 +276,7 @@ fn targeted(outline: &Outline, options: &Options, world: &World<'_>) -> Option<B
 }
 
 fn same_module(outline: &Outline, index: usize, path: &ModulePath) -> bool {
-    let mut names = Vec::new();
-    let mut at = index;
-    while let Some((parent, name)) = &outline.modules[at].parent {
-        names.push(name.clone());
-        at = *parent;
-    }
-    names.reverse();
-    names.iter().eq(path.0.iter().map(|s| &s.name))
+    outline.names(index).iter().eq(path.0.iter().map(|s| &s.name))
 }
 
 fn all_addresses(outline: &Outline) -> Vec<String> {

@@ -16,6 +16,7 @@ mod builtin;
 pub mod change;
 mod check;
 mod compare;
+pub mod condition;
 mod data;
 pub mod duration;
 pub mod effect;
@@ -23,14 +24,18 @@ pub mod fact;
 mod fact_format;
 pub mod file;
 mod implied;
+mod imports;
 pub mod input;
+mod look;
 mod lower;
 mod make;
 mod migration;
 mod orphans;
+mod moves;
 mod outline;
 #[expect(clippy::module_inception, reason = "the module's main noun")]
 pub mod plan;
+mod removals;
 mod resource;
 mod result;
 mod scope;
@@ -42,13 +47,14 @@ mod world;
 
 pub use change::{Change, ChangeKind, Detail, Reason};
 pub use data::pinned;
-pub use fact::{Fact, Facts, JournalEntry, Question};
+pub use fact::{Fact, Facts, Imported, JournalEntry, Question};
 pub use file::{PlanFile, PlanFileError, SavedInputs};
 pub use input::{Files, Inputs, Options};
+pub use look::{Draw, Look, Looked, Names, Sight, look};
 pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
 pub use settings::Settings;
-pub use step::{ActStep, CheckStep, PinStep, Step, Work};
+pub use step::{ActStep, CheckStep, ImportStep, PinStep, Step, Work};
 
 // What a plan's steps and schemas are made of, for those who read plans and have no business with providers.
 pub use crate::provider::{Action, AttributeSchema, BlockSchema, Lowering, ResourceSchema};

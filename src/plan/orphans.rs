@@ -1,80 +1,36 @@
-//! What the ledger has and the configuration does not ask for: moves, removals, deletions.
+//! What the ledger has and the configuration does not ask for: it is deleted or forgotten.
+
+use std::collections::BTreeMap;
 
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::resource::known;
 use super::walk::Planner;
+use crate::addr::{Address, Key};
 use crate::config::desired::Repetition;
-use crate::addr::{Address, Key, ModulePath, NodeKind};
 use crate::diag::Diagnostic;
-use crate::eval::{Reference, Step};
 use crate::ledger::record::Record;
 use crate::provider::Role;
 use crate::value::{Map, Value};
 
 impl Planner<'_> {
-    /// Which records `moved` blocks give another address.
-    pub(super) fn moves(&mut self) {
-        self.not_yet();
-        let prefix = ModulePath::root();
-        for moved in self.world.outline.modules[0].module.moved.clone() {
-            let (Some(from), Some(to)) = (address(&prefix, &moved.from), address(&prefix, &moved.to)) else {
-                let detail = "\"from\" and \"to\" of a moved block must be addresses of resources.";
-                self.world.report(Diagnostic::error("Invalid moved block", detail).at(moved.span));
-                continue;
-            };
-            let records = &self.world.inputs.recorded.records;
-            let mut pairs = Vec::new();
-            for recorded in records.keys() {
-                let target = if *recorded == from {
-                    Some(to.clone())
-                } else if from.key.is_none() && to.key.is_none() && recorded.block() == from {
-                    Some(to.with_key(recorded.key.clone()))
-                } else {
-                    None
-                };
-                if let Some(target) = target.filter(|t| !records.contains_key(t)) {
-                    pairs.push((target, recorded.clone()));
-                }
-            }
-            self.moved.extend(pairs);
-        }
-    }
-
-    /// What the configuration says and this version does not carry out. Going on without it would do something else than asked.
-    fn not_yet(&self) {
-        let refuse = |what: &str, span| {
-            let detail = format!("This version of Gantry does not carry out {what}, so nothing is planned.");
-            self.world.report(Diagnostic::error("Not available yet", detail).at(span).hint("Take the block out."));
-        };
-        for (index, module) in self.world.outline.modules.iter().enumerate() {
-            module.module.imports.iter().for_each(|import| refuse("import blocks", import.span));
-            if index > 0 {
-                module.module.moved.iter().for_each(|moved| refuse("moved blocks inside of modules", moved.span));
-                module
-                    .module
-                    .removed
-                    .iter()
-                    .for_each(|removed| refuse("removed blocks inside of modules", removed.span));
-            }
-        }
-    }
-
     /// Decides about every record that nothing in the configuration claims.
     pub(super) fn orphans(&mut self) {
         let recorded = self.world.inputs.recorded;
-        let moved: Vec<Address> = self.moved.values().cloned().collect();
-        for (address, record) in &recorded.records {
-            let limited = self.world.inputs.options.limit.as_ref().is_some_and(|l| !l.contains(address));
+        let moved: BTreeMap<Address, Address> = self.moved.iter().map(|(to, from)| (from.clone(), to.clone())).collect();
+        for (recorded_at, record) in &recorded.records {
+            let address = moved.get(recorded_at).unwrap_or(recorded_at);
+            let limit = self.world.inputs.options.limit.as_ref();
+            let limited = limit.is_some_and(|l| !l.contains(address) && !l.contains(recorded_at));
             let targets = &self.world.inputs.options.targets;
             let untargeted = !targets.is_empty() && !targets.iter().any(|t| t.covers(address));
-            if self.claimed.contains(address) || moved.contains(address) || limited || untargeted {
+            if self.claimed.contains(address) || limited || untargeted {
                 continue;
             }
-            self.orphan(address, record);
+            self.orphan(address, recorded_at, record);
         }
     }
 
-    fn orphan(&mut self, address: &Address, record: &Record) {
+    fn orphan(&mut self, address: &Address, recorded_at: &Address, record: &Record) {
         let Some(schema) = self.world.inputs.catalog.get(Role::Managed, &record.ty).cloned() else {
             let detail = format!(
                 "The ledger has a resource of type \"{}\" that this Gantry does not know, so it can neither be looked at nor deleted.",
@@ -84,7 +40,9 @@ impl Planner<'_> {
             return;
         };
         let Some(known) = known(self, address, record, &schema) else { return };
-        let forget = self.removed(address).is_some_and(|destroy| !destroy) || known.vanished;
+        // It was there before Gantry knew of it, so a way back to that time leaves it there.
+        let imported = self.world.inputs.options.going_back && record.imported.is_some();
+        let forget = imported || self.removed(address).is_some_and(|destroy| !destroy) || known.vanished;
         let kind = match (known.readable, forget || self.world.inputs.options.refresh_only) {
             (false, _) => ChangeKind::NoOp,
             (true, true) if self.world.inputs.options.refresh_only && !known.vanished => ChangeKind::NoOp,
@@ -93,14 +51,16 @@ impl Planner<'_> {
         };
         let reason = match () {
             () if known.vanished => Reason::Vanished,
+            () if imported => Reason::ImportedLater,
             () if kind == ChangeKind::Forget => Reason::ToForget,
             () if self.world.inputs.options.destroy => Reason::Destroyed,
             () => self.why_gone(address),
         };
-        let versions = self.world.inputs.recorded.versions.get(address);
+        let versions = self.world.inputs.recorded.versions.get(recorded_at);
         self.changes.push(Change {
             address: address.clone(),
-            moved_from: None,
+            moved_from: (address != recorded_at).then(|| recorded_at.clone()),
+            importing: None,
             kind,
             reason,
             before: known.prior.as_ref().map(|p| p.attributes.clone()),
@@ -115,25 +75,26 @@ impl Planner<'_> {
                 inputs: Value::object(Map::new()),
                 leftovers: versions.into_iter().flatten().map(|v| v.identity.clone()).collect(),
                 create_before_destroy: record.create_before_destroy,
+                imported: record.imported.clone(),
                 postconditions: Vec::new(),
             }),
             span: None,
         });
     }
 
-    /// Whether a `removed` block names it, and if so whether the object goes too.
-    fn removed(&self, at: &Address) -> Option<bool> {
-        let root = &self.world.outline.modules[0].module;
-        let covers = |r: &Reference| address(&ModulePath::root(), r).is_some_and(|a| a.covers(at));
-        root.removed.iter().find(|r| covers(&r.from)).map(|r| r.destroy)
-    }
-
     fn why_gone(&self, address: &Address) -> Reason {
-        let instances = self.world.instances.iter();
-        let Some(module) = instances.clone().find(|i| i.path == address.module).map(|i| i.index) else {
+        let outline = self.world.outline;
+        let mut at = 0;
+        for step in address.module.0.iter() {
+            match outline.modules[at].children.get(&step.name) {
+                Some(child) => at = *child,
+                None => return Reason::NotInConfiguration,
+            }
+        }
+        if !self.world.instances.iter().any(|i| i.path == address.module) {
             return Reason::NoModule;
-        };
-        let module = &self.world.outline.modules[module];
+        }
+        let module = &outline.modules[at];
         let block = module.blocks.get(&(address.kind, address.ty.clone(), address.name.clone()));
         let Some(block) = block.map(|position| &module.module.nodes[*position]) else { return Reason::NotInConfiguration };
         match (&block.repetition, &address.key) {
@@ -142,29 +103,4 @@ impl Planner<'_> {
             _ => Reason::OtherRepetition,
         }
     }
-}
-
-/// The address that a reference in a `moved` or `removed` block means.
-fn address(prefix: &ModulePath, reference: &Reference) -> Option<Address> {
-    let mut module = prefix.clone();
-    let mut root = reference.root.clone();
-    let mut steps = reference.steps.as_slice();
-    while &*root == "module" {
-        let [Step::Attribute(name), rest @ ..] = steps else { return None };
-        let (key, rest) = match rest {
-            [Step::Index(key), rest @ ..] => (Some(key.clone()), rest),
-            rest => (None, rest),
-        };
-        module = module.child(name.clone(), key);
-        let [Step::Attribute(next), rest @ ..] = rest else { return None };
-        root = next.clone();
-        steps = rest;
-    }
-    let [Step::Attribute(name), rest @ ..] = steps else { return None };
-    let key = match rest {
-        [] => None,
-        [Step::Index(key)] => Some(key.clone()),
-        _ => return None,
-    };
-    Some(Address::new(module, NodeKind::Resource, root, name.clone()).with_key(key))
 }

@@ -94,6 +94,18 @@ impl Outline {
         &self.modules[module].module.nodes[position]
     }
 
+    /// The names of the calls that lead to a module.
+    pub(super) fn names(&self, module: ModuleIndex) -> Vec<Arc<str>> {
+        let mut names = Vec::new();
+        let mut at = module;
+        while let Some((parent, name)) = &self.modules[at].parent {
+            names.push(name.clone());
+            at = *parent;
+        }
+        names.reverse();
+        names
+    }
+
     /// The things that a reference in a module means, and everything in them for a whole module.
     pub(super) fn targets(&self, module: ModuleIndex, reference: &Reference) -> Vec<ItemId> {
         let here = &self.modules[module];
@@ -182,6 +194,17 @@ impl Outline {
             }
             terms.extend(block.lifecycle.replace_triggered_by.iter().filter_map(|t| t.key.as_deref()));
             refer(self, id.clone(), index, &terms);
+        }
+        if index == 0 {
+            for import in &module.imports {
+                let Some((of, position)) = self.import_target(&import.to) else { continue };
+                let terms: Vec<&Term> = std::iter::once(&import.id)
+                    .chain(&import.for_each)
+                    .chain(import.to.keys())
+                    .map(|term| &**term)
+                    .collect();
+                refer(self, (of, Item::Node(position)), 0, &terms);
+            }
         }
         // A variable's validation names the variable itself; that is no need.
         wants.retain(|(from, to)| from != to || !matches!(from.1, Item::Variable(_)));

@@ -8,9 +8,11 @@ use super::body::{self, Shape};
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::compare::{align, differences, marks_differ};
 use super::fact::{Fact, Question};
+use super::imports::Taken;
 use super::result;
 use super::scope::ModuleScope;
-use super::walk::{BlockInstance, Planner};
+use super::condition::Before;
+use super::walk::{BlockInstance, Planner, broken, broken_now};
 use crate::addr::Address;
 use crate::config::desired::Step;
 use crate::diag::{Diagnostic, did_you_mean};
@@ -30,6 +32,13 @@ pub(super) struct Known {
     pub(super) drift: Option<Value>,
     /// Whether it could be looked at, or need not be.
     pub(super) readable: bool,
+}
+
+impl Known {
+    /// Of what is not there.
+    fn nothing() -> Self {
+        Self { prior: None, readiness: Readiness::Ready, vanished: false, drift: None, readable: true }
+    }
 }
 
 /// Looks a recorded object up among the facts; `None` while the answer is awaited.
@@ -121,14 +130,19 @@ impl Planner<'_> {
                 self.world.report(Diagnostic::error("Invalid argument value", sentence).at(span).on(&one.address));
             }
         }
-        let known = known.unwrap_or(Known {
-            prior: None,
-            readiness: Readiness::Ready,
-            vanished: false,
-            drift: None,
-            readable: true,
-        });
-        let change = self.compare(one, schema, &desired, known, record.as_deref());
+        let (known, importing) = match known {
+            Some(known) => (known, None),
+            None => match self.taken(one, schema, &desired) {
+                Taken::Yes(known, id) => (*known, Some(id)),
+                Taken::Not => (Known::nothing(), None),
+                Taken::Awaited => return Value::opaque(schema.object_type()),
+            },
+        };
+        let mut change = self.compare(one, schema, &desired, known, record.as_deref());
+        if let Detail::Resource(detail) = &mut change.detail {
+            detail.imported = importing.clone().or_else(|| record.as_ref().and_then(|r| r.imported.clone()));
+        }
+        change.importing = importing;
         let value = change.after.clone().unwrap_or_else(|| Value::opaque(schema.object_type()));
         self.decide(one.id, change);
         value
@@ -170,6 +184,7 @@ impl Planner<'_> {
         Change {
             address: one.address.clone(),
             moved_from: self.moved.get(&one.address).cloned(),
+            importing: None,
             kind,
             reason,
             before: prior.map(|p| p.attributes.clone()),
@@ -183,6 +198,7 @@ impl Planner<'_> {
                 inputs: Value::object(Map::new()),
                 leftovers,
                 create_before_destroy: self.made_first.contains(&one.id),
+                imported: None,
                 postconditions: Vec::new(),
             }),
             span: Some(one.block.span),
@@ -242,7 +258,7 @@ impl Planner<'_> {
         if let Detail::Resource(detail) = &mut change.detail {
             detail.inputs = inputs(schema, desired);
             detail.postconditions = self.postconditions(one, &after);
-            self.postconditions_now(one, &after);
+            self.postconditions_now(one, &after, kind != ChangeKind::NoOp);
             if change.kind == ChangeKind::NoOp && !detail.leftovers.is_empty() {
                 change.kind = ChangeKind::Update;
                 change.reason = Reason::LeftOver;
@@ -410,10 +426,15 @@ impl Planner<'_> {
     }
 
     /// A postcondition that is known not to hold is told before anything is done.
-    fn postconditions_now(&self, one: &BlockInstance<'_>, after: &Value) {
+    fn postconditions_now(&self, one: &BlockInstance<'_>, after: &Value, changes: bool) {
         let scope = ModuleScope { own: Some(after), ..ModuleScope::new(&self.world, one.instance, &one.repeated) };
         for condition in &one.block.lifecycle.postconditions {
-            if let Some(message) = super::walk::broken(&scope, condition, "postcondition") {
+            // Of what changes it is judged when the step has its result.
+            let message = match changes {
+                true => broken(&scope, condition, "Resource postcondition failed"),
+                false => broken_now(&scope, condition, "Resource postcondition failed", Before::End),
+            };
+            if let Some(message) = message {
                 let diagnostic = Diagnostic::error("Resource postcondition failed", message);
                 self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
             }

@@ -63,6 +63,8 @@ pub enum Work {
         /// The old address.
         from: Address,
     },
+    /// An object that stands in its target already gets a record.
+    Import(Box<ImportStep>),
     /// From here on the run only goes forward: the entry *committed*.
     Commit,
 }
@@ -90,6 +92,8 @@ pub struct ActStep {
     pub schema: u32,
     /// For the record.
     pub create_before_destroy: bool,
+    /// For the record: what the object that stays was imported as.
+    pub imported: Option<String>,
     /// How long it may take; `None` while what is asked for is not known.
     pub deadline: Duration,
     /// How long after an unknown outcome a negative answer does not count.
@@ -98,6 +102,25 @@ pub struct ActStep {
     pub in_process: bool,
     /// What must hold of the result: condition, message, place. Evaluated when the step has its result.
     pub postconditions: Vec<(Value, Value, Span)>,
+}
+
+/// An object that is taken on as it stands.
+#[derive(Debug, Clone)]
+pub struct ImportStep {
+    /// The provider.
+    pub provider: String,
+    /// What its target calls it.
+    pub id: String,
+    /// The object as it is.
+    pub object: Prior,
+    /// The configured attributes only, for the record.
+    pub inputs: Value,
+    /// The nodes that it depends on, for the record.
+    pub dependencies: Vec<Address>,
+    /// The version of the type's schema, for the record.
+    pub schema: u32,
+    /// For the record.
+    pub create_before_destroy: bool,
 }
 
 /// A pin.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::body::pairs;
 use super::change::Change;
+use super::condition::{Before, OpenCondition};
+use super::look::Recorded;
 use super::outline::{BlockId, Item, ModuleIndex};
 use super::scope::ModuleScope;
 use super::world::{Called, Instance, ModuleInstance, Repeated, World};
@@ -35,6 +37,14 @@ pub(super) struct Planner<'a> {
     pub(super) moved: BTreeMap<Address, Address>,
     /// The blocks whose replacements are made before what they replace goes.
     pub(super) made_first: BTreeSet<BlockId>,
+    /// Set where the ledger is looked at and nothing is decided about resources.
+    pub(super) seen: Option<Recorded>,
+    /// The `moved` blocks.
+    pub(super) statements: Vec<super::moves::Statement>,
+    /// What `import` blocks name, as far as the walk has come.
+    pub(super) wishes: BTreeMap<Address, super::imports::Wish>,
+    /// The blocks that `import` blocks name.
+    pub(super) wished: BTreeSet<BlockId>,
 }
 
 /// One instance of a block.
@@ -49,6 +59,26 @@ pub(super) struct BlockInstance<'b> {
     pub(super) address: Address,
     /// `each` and `count`.
     pub(super) repeated: Repeated,
+}
+
+impl<'a> Planner<'a> {
+    /// A plan in which nothing is decided yet.
+    pub(super) fn new(world: World<'a>) -> Self {
+        Self {
+            changes: Vec::new(),
+            of_block: BTreeMap::new(),
+            claimed: BTreeSet::new(),
+            targeted: None,
+            unreadable: Vec::new(),
+            moved: BTreeMap::new(),
+            made_first: super::implied::made_first(world.outline),
+            world,
+            seen: None,
+            statements: Vec::new(),
+            wishes: BTreeMap::new(),
+            wished: BTreeSet::new(),
+        }
+    }
 }
 
 impl Planner<'_> {
@@ -117,7 +147,7 @@ impl Planner<'_> {
         let here = Repeated::default();
         let scope = ModuleScope::new(&self.world, instance, &here);
         for validation in &declared.validations {
-            if let Some(message) = broken(&scope, validation, "validation") {
+            if let Some(message) = broken_now(&scope, validation, "Invalid value for variable", Before::Module(&self.world.instances[instance].path)) {
                 let value = &self.world.instances[instance].variables[name];
                 let shown =
                     (!value.marks_deep().is_sensitive()).then(|| format!("The value of var.{name} is {value:?}."));
@@ -158,7 +188,7 @@ impl Planner<'_> {
         let here = Repeated::default();
         let scope = ModuleScope::new(&self.world, instance, &here);
         for precondition in &output.preconditions {
-            if let Some(message) = broken(&scope, precondition, "precondition") {
+            if let Some(message) = broken_now(&scope, precondition, "Module output value precondition failed", Before::End) {
                 self.world.report(
                     Diagnostic::error("Module output value precondition failed", message)
                         .at(precondition.condition.span),
@@ -180,13 +210,22 @@ impl Planner<'_> {
 
     fn block(&mut self, id: BlockId, instance: Instance) {
         let block = self.world.outline.block(id).clone();
-        let here = Repeated::default();
-        let keys = keys(&ModuleScope::new(&self.world, instance, &here), &block.repetition, block.span);
         let path = self.world.instances[instance].path.clone();
         let whole = Address::new(path, block.kind, block.ty.clone(), block.name.clone());
+        let key = (block.kind, block.ty.clone(), block.name.clone());
+        if let Some(recorded) = self.seen.as_ref().filter(|_| block.kind == NodeKind::Resource) {
+            let value = self.recorded_resource(recorded, &block, &whole);
+            self.world.instances[instance].blocks.insert(key, value);
+            return;
+        }
+        let here = Repeated::default();
+        let keys = keys(&ModuleScope::new(&self.world, instance, &here), &block.repetition, block.span);
         let value = match keys {
             None => Value::opaque(Type::Any),
             Some(keys) => {
+                if self.wished.remove(&id) {
+                    self.wishes(id);
+                }
                 let mut values: Vec<(Option<Key>, Value)> = Vec::with_capacity(keys.len());
                 for (key, value) in keys {
                     let one = BlockInstance {
@@ -202,11 +241,13 @@ impl Planner<'_> {
                 collect(&block.repetition, values)
             }
         };
-        let key = (block.kind, block.ty.clone(), block.name.clone());
         self.world.instances[instance].blocks.insert(key, value);
     }
 
     fn node(&mut self, one: &BlockInstance<'_>) -> Value {
+        if self.seen.is_some() {
+            return self.recorded_node(one);
+        }
         match one.block.kind {
             NodeKind::Resource => self.resource(one),
             NodeKind::Data => self.data(one),
@@ -239,14 +280,17 @@ impl Planner<'_> {
     pub(super) fn left_alone(&self, one: &BlockInstance<'_>) -> bool {
         let options = self.world.inputs.options;
         self.targeted.as_ref().is_some_and(|t| !t.contains(&one.id))
-            || options.limit.as_ref().is_some_and(|l| !l.contains(&one.address))
+            || options
+                .limit
+                .as_ref()
+                .is_some_and(|l| !l.contains(&one.address) && !l.contains(self.recorded_address(&one.address)))
     }
 
     /// The conditions of a lifecycle that do not hold are noted; what of them is not known yet is given back.
     pub(super) fn preconditions(&self, one: &BlockInstance<'_>) {
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         for condition in &one.block.lifecycle.preconditions {
-            if let Some(message) = broken(&scope, condition, "precondition") {
+            if let Some(message) = broken_now(&scope, condition, "Resource precondition failed", Before::Node(&one.address)) {
                 let diagnostic = Diagnostic::error("Resource precondition failed", message);
                 self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
             }
@@ -302,24 +346,58 @@ pub(super) fn marked(value: Value, declared: &Variable) -> Value {
 
 /// The message of a condition that does not hold; `None` if it does or is not known yet.
 pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str) -> Option<String> {
-    let value = scope.evaluate(&condition.condition, site);
-    let value = convert(&value, &Type::Bool).unwrap_or_else(|_| {
-        let detail = "A condition must be true or false.";
-        scope.world.report(Diagnostic::error("Invalid condition", detail).at(condition.condition.span));
-        Value::opaque(Type::Bool)
-    });
-    if value.is_null() {
-        let detail = "A condition must be true or false, but this one is null.";
-        scope.world.report(Diagnostic::error("Invalid condition", detail).at(condition.condition.span));
+    let value = judged(scope, condition, site);
+    (value.as_bool() == Some(false)).then(|| match scope.evaluate(&condition.message, site) {
+        message if message.marks_deep().is_sensitive() => UNSHOWN.to_owned(),
+        message => message.as_str().unwrap_or(UNSHOWN).to_owned(),
+    })
+}
+
+/// [`broken`], where a condition that is not known yet is left to the run.
+pub(super) fn broken_now(
+    scope: &ModuleScope<'_>,
+    condition: &Condition,
+    summary: &'static str,
+    before: Before<'_>,
+) -> Option<String> {
+    let value = judged(scope, condition, summary);
+    let options = scope.world.inputs.options;
+    if !value.is_unknown() {
+        return broken(scope, condition, summary);
     }
-    if value.as_bool() != Some(false) {
+    if options.going_back || options.limit.is_some() {
         return None;
     }
-    let message = scope.evaluate(&condition.message, site);
-    Some(match (message.as_str(), message.marks.is_sensitive()) {
-        (Some(text), false) => text.to_owned(),
-        _ => "The condition does not hold, and its message is sensitive or not known.".to_owned(),
-    })
+    let place = scope.world.inputs.desired.sources.place(condition.condition.span);
+    let open = OpenCondition {
+        summary,
+        condition: value,
+        message: scope.evaluate(&condition.message, summary),
+        place: place.map(|p| format!("{}:{}", p.name, p.line)).unwrap_or_default(),
+    };
+    let mut conditions = scope.world.conditions.borrow_mut();
+    match before {
+        Before::Node(address) => conditions.nodes.entry(address.clone()).or_default().push(open),
+        Before::Module(path) => conditions.modules.entry(path.clone()).or_default().push(open),
+        Before::End => conditions.last.push(open),
+    }
+    None
+}
+
+const UNSHOWN: &str = "The condition does not hold, and its message is sensitive or not known.";
+
+/// The value of a condition: true, false or not known; anything else is noted, and not known.
+fn judged(scope: &ModuleScope<'_>, condition: &Condition, site: &str) -> Value {
+    let value = scope.evaluate(&condition.condition, site);
+    let wrong = |detail: &str| {
+        scope.world.report(Diagnostic::error("Invalid condition", detail).at(condition.condition.span));
+        Value::opaque(Type::Bool)
+    };
+    match convert(&value, &Type::Bool) {
+        Ok(value) if value.is_null() => wrong("A condition must be true or false, but this one is null."),
+        Ok(value) => value,
+        Err(_) => wrong("A condition must be true or false."),
+    }
 }
 
 /// The keys of a repetition with their values, in order; `None` after noting that they are not known or invalid.

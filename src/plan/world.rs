@@ -4,8 +4,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::condition::Conditions;
 use super::fact::{Fact, Question};
 use super::input::Inputs;
+use super::look::Draw;
 use super::outline::{ModuleIndex, Outline};
 use crate::addr::{Key, ModulePath, NodeKind};
 use crate::diag::Diagnostics;
@@ -73,8 +75,12 @@ pub(super) struct World<'a> {
     pub(super) needs: RefCell<BTreeMap<String, Question>>,
     /// What is wrong.
     pub(super) diagnostics: RefCell<Diagnostics>,
+    /// What could not be judged yet.
+    pub(super) conditions: RefCell<Conditions>,
     /// What evaluation may spend.
     pub(super) budget: Budget,
+    /// Set where what is drawn at apply is drawn now: in a console, which applies nothing.
+    pub(super) draw: Option<Draw<'a>>,
 }
 
 impl<'a> World<'a> {
@@ -90,7 +96,9 @@ impl<'a> World<'a> {
             },
             needs: RefCell::default(),
             diagnostics: RefCell::default(),
+            conditions: RefCell::default(),
             budget: Budget::new(Budget::PLAN),
+            draw: None,
         }
     }
 
@@ -207,8 +215,8 @@ impl Host for World<'_> {
         }
     }
 
-    fn draw(&self, _: &str) -> Option<Value> {
-        None
+    fn draw(&self, what: &str) -> Option<Value> {
+        self.draw.and_then(|draw| draw(what))
     }
 
     fn directory(&self) -> String {

@@ -224,6 +224,20 @@ pub struct ReadRequest {
     pub arguments: Value,
 }
 
+/// A question about an object that no record knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportRequest {
+    /// The node that takes it on.
+    pub address: Address,
+    /// The type.
+    pub ty: String,
+    /// What the target calls it.
+    pub id: String,
+    /// What the configuration asks for: where one thing can be said by several attributes, the answer uses those that are set
+    /// here, so that equal things compare as equal and what is sensitive stays so.
+    pub wanted: Value,
+}
+
 /// Where a long act tells how it is getting on.
 pub trait Progress: Send + Sync {
     /// One sentence; may be dropped.
@@ -255,6 +269,12 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// When there is no answer.
     async fn read(&self, request: &ReadRequest) -> Result<Value, Problem>;
+
+    /// Looks for an object that no record knows, to take it on. Changes nothing; `None` if there is none.
+    ///
+    /// # Errors
+    /// When its type cannot be imported, or the target does not say.
+    async fn import(&self, request: &ImportRequest) -> Result<Option<Prior>, Problem>;
 
     /// Says what became of an act whose intent is recorded and whose outcome is not. Changes nothing, except that it may wait
     /// for something that is still under way.

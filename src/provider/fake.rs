@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Act, Action, AttributeSchema, Evidence, Found, Lowering, Observation, ObserveRequest, Outcome, Problem,
-    ProblemClass, Progress, Provider, ReadRequest, Readiness, ResourceSchema, Role, Undo,
+    Act, Action, AttributeSchema, Evidence, Found, ImportRequest, Lowering, Observation, ObserveRequest, Outcome, Prior,
+    Problem, ProblemClass, Progress, Provider, ReadRequest, Readiness, ResourceSchema, Role, Undo,
 };
 use crate::value::{Map, Type, Value};
 
@@ -381,6 +381,20 @@ impl Provider for Fake {
             Some(Fault::Refused) => Err(problem(ProblemClass::Invalid, "the target does not know it")),
             Some(_) => Err(problem(ProblemClass::Transient, "the target is busy")),
         }
+    }
+
+    async fn import(&self, request: &ImportRequest) -> Result<Option<Prior>, Problem> {
+        let call = format!("import {}", request.id);
+        self.world().calls.push(call.clone());
+        if self.fault(&call).is_some() {
+            return Err(problem(ProblemClass::Transient, "the target is busy"));
+        }
+        let world = self.world();
+        let made = world.objects.get(&request.id).filter(|object| object.ty == request.ty);
+        Ok(made.map(|object| {
+            let attributes = object.attributes.clone();
+            Prior { attributes, identity: identity(&request.id, &object.serving, &object.ty) }
+        }))
     }
 
     async fn find(&self, act: &Act) -> Found {

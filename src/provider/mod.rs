@@ -21,7 +21,7 @@ pub mod oci;
 pub(crate) mod fake;
 
 pub use act::{
-    Act, Action, Context, Evidence, Found, Observation, ObserveRequest, Outcome, Prior, Problem, ProblemClass,
+    Act, Action, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome, Prior, Problem, ProblemClass,
     Progress, Provider, ReadRequest, Readiness, Silent,
 };
 pub use schema::{

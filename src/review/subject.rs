@@ -40,14 +40,14 @@ pub(super) fn works(step: &Step) -> bool {
 
 /// Whether a step takes away what cannot be had back.
 pub(super) fn destroys(step: &Step) -> bool {
-    matches!(step.work, Work::Revert { .. }) || matches!(action(step), Some(Action::Delete | Action::Retire))
+    matches!(step.work, Work::Revert { .. } | Work::Forget) || matches!(action(step), Some(Action::Delete | Action::Retire))
 }
 
 /// Whether a step belongs to how its node gets its new value: not what takes the old one away, proves, or only moves records.
 pub(super) fn makes(step: &Step) -> bool {
     let aside = match &step.work {
         Work::Check(check) => check.phase == Phase::Prove,
-        Work::Forget | Work::Move { .. } => true,
+        Work::Forget | Work::Move { .. } | Work::Import(_) => true,
         _ => false,
     };
     works(step) && !destroys(step) && !aside

@@ -58,11 +58,13 @@ pub(super) fn resource(
         inputs: Value::null(Type::Any),
         leftovers: Vec::new(),
         create_before_destroy: false,
+        imported: None,
         postconditions: Vec::new(),
     };
     Change {
         address: address(at),
         moved_from: None,
+        importing: None,
         kind,
         reason,
         before,
@@ -93,6 +95,7 @@ pub(super) fn plan(changes: Vec<Change>) -> Plan {
         partial: false,
         protected: false,
         schemas: BTreeMap::new(),
+        conditions: Default::default(),
         unreadable: Vec::new(),
     }
 }
@@ -113,6 +116,7 @@ fn act(action: Action) -> Work {
         dependencies: Vec::new(),
         schema: 0,
         create_before_destroy: false,
+        imported: None,
         deadline: Duration::from_secs(60),
         settle: Duration::ZERO,
         in_process: false,
@@ -302,6 +306,7 @@ pub(super) fn state() -> State {
         schema: 1,
         generation: 1,
         create_before_destroy: false,
+        imported: None,
     };
     let pin = Pin {
         kind: "file".into(),
@@ -332,6 +337,7 @@ pub(super) fn state() -> State {
         )]),
         generations: vec![generation(1, RunOutcome::Verified), generation(2, RunOutcome::RolledBack)],
         outputs: generation(1, RunOutcome::Verified).outputs,
+        moves: Vec::new(),
         open: None,
     }
 }

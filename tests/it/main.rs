@@ -4,6 +4,7 @@
 mod support;
 
 mod bad_days;
+mod blocks;
 mod docs;
 mod errors;
 mod functions;

@@ -37,7 +37,7 @@ const CONCRETE: [(&str, &[&str], &[&str]); 3] = [
 ];
 
 /// Crates that only some modules may know.
-const CRATES: [(&str, &[&str]); 13] = [
+const CRATES: [(&str, &[&str]); 14] = [
     ("tokio", &["ports", "ledger", "provider", "migrate", "probe", "exec", "ops", "view", "cli", "main"]),
     ("sqlx", &["ledger", "migrate"]),
     ("reqwest", &["provider", "probe", "ops"]),
@@ -50,6 +50,7 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli", "main"]),
     ("indicatif", &["view"]),
+    ("rustyline", &["cli"]),
     ("getrandom", &["ports"]),
 ];
 

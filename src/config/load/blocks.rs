@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{check, read};
+use super::{check, read, target};
 use crate::config::desired::{
     AttributeTerm, BlockBody, Body, Import, Local, Moved, Output, ProviderBlock, Removed, Variable,
 };
@@ -30,7 +30,14 @@ pub(super) fn variable(block: &BlockBody, errors: &mut Diagnostics) -> Variable 
             format!("\"{name}\" has a meaning of its own in a module block, so no variable can have this name.");
         errors.push(Diagnostic::error("Invalid variable name", detail).at(block.span));
     }
-    let ty = body.attributes.get("type").map(|attribute| constraint(&attribute.term));
+    let ty = body.attributes.get("type").map(|attribute| {
+        // Old modules name these two without their elements' type.
+        match &attribute.term.kind {
+            TermKind::Reference(word) if word.steps.is_empty() && &*word.root == "list" => Ok(Type::list(Type::Any)),
+            TermKind::Reference(word) if word.steps.is_empty() && &*word.root == "map" => Ok(Type::map(Type::Any)),
+            _ => constraint(&attribute.term),
+        }
+    });
     let ty = ty.transpose().unwrap_or_else(|e| {
         errors.push(*e);
         None
@@ -124,10 +131,12 @@ pub(super) fn removed(block: &BlockBody, errors: &mut Diagnostics) -> Option<Rem
 /// An `import` block.
 pub(super) fn import(block: &BlockBody, errors: &mut Diagnostics) -> Option<Import> {
     let attributes = &block.body.attributes;
+    let provider = attributes.get("provider").and_then(|a| read::reference(&a.term, errors));
     Some(Import {
-        to: read::reference(&attributes.get("to")?.term, errors)?,
+        to: target::target(&attributes.get("to")?.term, errors)?,
         id: Arc::clone(&attributes.get("id")?.term),
         for_each: attributes.get("for_each").map(|a| Arc::clone(&a.term)),
+        provider,
         span: block.span,
     })
 }

@@ -180,6 +180,15 @@ impl Loader<'_> {
                     self.environment = Some(block);
                 }
             }
+            "import" if caller.is_some() => {
+                let shown = self.shown(&building.module.directory);
+                let detail = format!(
+                    "The module in \"{shown}\" has an import block. What is imported is said once for the environment, so only \
+                     the environment itself may have import blocks."
+                );
+                let diagnostic = Diagnostic::error("Invalid import configuration", detail).at(block.span);
+                self.errors.push(diagnostic.hint("Move it to the environment; its \"to\" may start with module.NAME."));
+            }
             _ => self.plain(&block, known, building),
         }
     }

@@ -12,6 +12,7 @@ mod blocks;
 mod call;
 mod node;
 mod lifecycle;
+mod target;
 mod names;
 
 pub use loader::load;

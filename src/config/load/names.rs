@@ -93,6 +93,9 @@ impl<'a> Names<'a> {
         for import in &module.imports {
             let around = Around { each: import.for_each.is_some(), ..Around::default() };
             self.term(&import.id, &around);
+            for key in import.to.keys() {
+                self.term(key, &around);
+            }
             if let Some(term) = &import.for_each {
                 self.term(term, &plain);
             }

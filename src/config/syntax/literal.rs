@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What is wrong with a literal, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BadLiteral {
+pub(in crate::config) struct BadLiteral {
     /// Short, for the summary.
     pub(super) summary: &'static str,
     /// A sentence.
@@ -29,7 +29,7 @@ pub(super) fn unmark(source: &str) -> String {
 }
 
 /// The text of a literal of a quoted template: escapes resolved, no line break, no bare quote.
-pub(super) fn unquote(source: &str) -> Result<String, BadLiteral> {
+pub(in crate::config) fn unquote(source: &str) -> Result<String, BadLiteral> {
     if let Some(at) = source.find(['\n', '\r']) {
         return Err(BadLiteral {
             summary: "Invalid multi-line string",

@@ -17,4 +17,5 @@ mod term;
 
 pub(super) use body::parse;
 pub(super) use deep::deep;
+pub(super) use literal::unquote;
 pub use term::{parse_expression, parse_template};

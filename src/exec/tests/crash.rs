@@ -1,6 +1,8 @@
 //! A process that dies at any write, call or answer, once and twice: the next one brings the run to the same end.
 
 use super::*;
+use crate::plan::step::ImportStep;
+use crate::provider::ImportRequest;
 
 /// The environment before the run under test: a service, a thing that stays, one that goes.
 async fn prepared() -> Case {
@@ -172,5 +174,70 @@ async fn two_deaths_anywhere_change_nothing_about_the_end() {
             }
         }
         assert!(schedules > 150, "only {schedules} schedules were tried");
+    }
+}
+
+/// An object that no record knows: somebody made it, and Gantry let go of it.
+async fn with_a_stray() -> Case {
+    let mut case = prepared().await;
+    let mut build = Build::new(&case.state());
+    build.step("fake_thing.old", "forget", Work::Forget, &[]);
+    assert_eq!(outcome(&case.run(&build.plan).await), RunOutcome::Verified);
+    case
+}
+
+/// It is taken on, changed, and something is made beside it.
+fn importing(state: &State, stray: &Prior) -> Plan {
+    let mut build = Build::new(state);
+    let import = ImportStep {
+        provider: "fake".into(),
+        id: "old".into(),
+        object: stray.clone(),
+        inputs: thing("old", "1"),
+        dependencies: Vec::new(),
+        schema: 1,
+        create_before_destroy: false,
+    };
+    let taken = build.step("fake_thing.taken", "import", Work::Import(Box::new(import)), &[]);
+    let changed = build.act("fake_thing.taken", Action::Update, &thing("old", "2"), &[taken]);
+    build.edit(changed, |act| {
+        act.prior = Some(stray.clone());
+        act.imported = Some("old".into());
+    });
+    build.act("fake_thing.new", Action::Create, &thing("new", "1"), &[changed]);
+    build.plan
+}
+
+#[tokio::test]
+async fn a_death_around_an_import_changes_nothing_about_the_end() {
+    let stray = |case: &Case| {
+        let address: Address = "fake_thing.taken".parse().unwrap();
+        let request = ImportRequest { address, ty: THING.into(), id: "old".into(), wanted: thing("old", "2") };
+        let fake = case.fake.clone();
+        async move { fake.import(&request).await.unwrap().expect("it is there") }
+    };
+    let mut case = with_a_stray().await;
+    let object = stray(&case).await;
+    let (finished, _) = through(&mut case, |s| importing(s, &object), &[]).await;
+    assert_eq!(outcome(&finished), RunOutcome::Verified, "{}", finished.sentence);
+    case.check("without a death");
+    let record = &finished.state.records[&"fake_thing.taken".parse().unwrap()];
+    assert_eq!((record.imported.as_deref(), &record.attributes["value"]), (Some("old"), &serde_json::json!("2")));
+    let wanted = essence(&finished.state);
+    for variant in 0..VARIANTS {
+        for point in 1.. {
+            let death = Death { point, variant };
+            let mut case = with_a_stray().await;
+            let object = stray(&case).await;
+            let (finished, died) = through(&mut case, |s| importing(s, &object), &[death]).await;
+            let what = format!("{death:?}: {}", finished.sentence);
+            assert_eq!(finished.ending, Ending::Ended(RunOutcome::Verified), "{what}");
+            case.check(&what);
+            assert_eq!(essence(&finished.state), wanted, "{what}");
+            if died == 0 {
+                assert!(point > 4, "the run passes {point} points");
+                break;
+            }
+        }
     }
 }

@@ -398,7 +398,8 @@ impl Build {
             partial: false,
             protected: false,
             schemas,
-            unreadable: Vec::new(),
+            conditions: Default::default(),
+        unreadable: Vec::new(),
         };
         Self { state: state.clone(), plan }
     }
@@ -430,6 +431,7 @@ impl Build {
             dependencies: Vec::new(),
             schema: 1,
             create_before_destroy: false,
+            imported: None,
             deadline: (schema.deadline)(planned),
             settle: schema.settle,
             in_process: &*node.ty == INNER,

@@ -1,7 +1,7 @@
 //! `terraform_data`: a value kept in the ledger. There is nothing in the world that it stands for.
 
 use super::words::{sha256, with};
-use crate::provider::{Act, Action, Found, Outcome, Prior, Problem, ProblemClass, ProposedChange};
+use crate::provider::{Act, Action, Found, ImportRequest, Outcome, Prior, Problem, ProblemClass, ProposedChange};
 use crate::value::{Type, Value};
 
 pub(super) const TYPE: &str = "terraform_data";
@@ -24,6 +24,18 @@ pub(super) fn act(act: &Act) -> Outcome {
         Action::Delete => Outcome::Applied { attributes: Value::null(Type::Any), identity: serde_json::Value::Null },
         other => super::unsupported(TYPE, other),
     }
+}
+
+/// Any text is an id, as in Terraform: the object is a name for nothing, with no value yet.
+pub(super) fn import(request: &ImportRequest) -> Prior {
+    let none = || Value::null(Type::Any);
+    let attributes = Value::object_of([
+        ("id", Value::string(request.id.as_str())),
+        ("input", none()),
+        ("output", none()),
+        ("triggers_replace", none()),
+    ]);
+    Prior { attributes, identity: serde_json::json!({ "id": request.id }) }
 }
 
 /// An act has no effect outside the ledger, so one whose outcome was not recorded was not done.

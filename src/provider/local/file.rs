@@ -19,7 +19,7 @@ use serde_json::json;
 use super::words::{hex, sha256, with};
 use crate::ports::{crash, fs, id};
 use crate::provider::{
-    Act, Action, Context, Found, Observation, Outcome, Prior, Problem, ProblemClass, ProposedChange, Readiness,
+    Act, Action, Context, Found, ImportRequest, Observation, Outcome, Prior, Problem, ProblemClass, ProposedChange, Readiness,
 };
 use crate::value::{Type, Value};
 
@@ -303,6 +303,38 @@ pub(super) fn observe(context: &Context, prior: &Prior) -> Observation {
         attributes = with(&attributes, [("file_permission", Value::string(format!("{bits:04o}")))]);
     }
     Observation::Present { attributes, readiness: Readiness::Ready }
+}
+
+/// The file of a name, as it stands. A name that means the configured file takes its spelling from there.
+pub(super) fn import(context: &Context, request: &ImportRequest) -> Result<Option<Prior>, Problem> {
+    let files = Files { context };
+    let path = files.path(&request.id);
+    let Some(now) = standing(&path)? else { return Ok(None) };
+    let bits = fs::mode(&path).map_err(|e| problem(&e))?;
+    let configured = request.wanted.get_str("filename").filter(|name| files.path(name) == path);
+    let name = configured.unwrap_or(&request.id);
+    let none = || Value::null(Type::String);
+    let bare = Value::object_of([
+        ("filename", Value::string(name)),
+        ("content", none()),
+        ("sensitive_content", none()),
+        ("content_base64", none()),
+        ("file_permission", Value::string(format!("{bits:04o}"))),
+        ("directory_permission", Value::string("0755")),
+        ("id", Value::string(name)),
+        ("content_sha256", none()),
+    ]);
+    let given = |attribute: &&str| request.wanted.get(attribute).is_some_and(|v| !v.is_null());
+    let by = CONTENTS.into_iter().find(given);
+    let by = by.unwrap_or(if std::str::from_utf8(&now).is_ok() { "content" } else { "content_base64" });
+    let secret = by == "sensitive_content" || request.wanted.get(by).is_some_and(|v| v.marks.is_sensitive());
+    // A digest of secret content needs a key, and whoever plans makes none: the content itself tells whose the file is.
+    let identity = match secret {
+        true => json!({ "filename": name }),
+        false => json!({ "filename": name, "digest": files.digest(&now, false).map_err(|e| problem(&e))? }),
+    };
+    let text = if secret { Value::string("").sensitive() } else { Value::string("") };
+    Ok(Some(Prior { attributes: drifted(&with(&bare, [(by, text)]), now), identity }))
 }
 
 /// The object with the content that is really there, in the attribute that gave it.

@@ -4,8 +4,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::{command, data, file, service};
 use crate::provider::{
-    Act, Action, Context, Evidence, Found, Observation, ObserveRequest, Outcome, Problem, ProblemClass, Progress,
-    Provider, ReadRequest, Readiness, ResourceSchema,
+    Act, Action, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome, Prior, Problem,
+    ProblemClass, Progress, Provider, ReadRequest, Readiness, ResourceSchema,
 };
 use crate::value::Value;
 
@@ -97,6 +97,27 @@ impl Provider for Local {
     async fn read(&self, request: &ReadRequest) -> Result<Value, Problem> {
         let sentence = format!("The local target has no data source \"{}\".", request.ty);
         Err(Problem::new(ProblemClass::Invalid, sentence))
+    }
+
+    async fn import(&self, request: &ImportRequest) -> Result<Option<Prior>, Problem> {
+        match request.ty.as_str() {
+            data::TYPE => Ok(Some(data::import(request))),
+            file::TYPE => file::import(&self.context, request),
+            command::TYPE => Err(Problem::new(
+                ProblemClass::Invalid,
+                "A local_command cannot be imported: it is what its commands do, and there is nothing to be found that they did. \
+                 Take the import block out; where its \"create\" must not run, let that command look first.",
+            )),
+            service::TYPE => Err(Problem::new(
+                ProblemClass::Invalid,
+                "A local_service cannot be imported: its processes are children of a supervisor of Gantry's own. Take the import \
+                 block out, stop what runs on its port, and let Gantry start it.",
+            )),
+            other => {
+                let sentence = format!("The local target has no type \"{other}\".");
+                Err(Problem::new(ProblemClass::Invalid, sentence))
+            }
+        }
     }
 
     async fn find(&self, act: &Act) -> Found {

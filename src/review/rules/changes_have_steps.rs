@@ -61,12 +61,14 @@ fn deed(step: &Step) -> Deed {
         },
         Work::Forget => "forget".into(),
         Work::Move { from } => format!("move from {from}"),
+        Work::Import(import) => format!("import {}", import.id),
     }
 }
 
 /// What has to be done for a change, each as often as it stands here.
 fn wanted(subject: &Subject<'_>, change: &Change) -> Vec<Deed> {
     let mut all: Vec<Deed> = change.moved_from.iter().map(|from| format!("move from {from}")).collect();
+    all.extend(change.importing.iter().map(|id| format!("import {id}")));
     if change.is_no_op() {
         return all;
     }

@@ -38,7 +38,7 @@ fn before(subject: &Subject<'_>, first: usize, then: usize, found: &mut Findings
 
 fn moves_first(subject: &Subject<'_>, change: &Change, found: &mut Findings<'_>) {
     let all = subject.steps_of(&change.address);
-    let is_move = |n: &&usize| matches!(subject.step(**n).work, Work::Move { .. });
+    let is_move = |n: &&usize| matches!(subject.step(**n).work, Work::Move { .. } | Work::Import(_));
     for moved in all.iter().filter(is_move) {
         for other in all.iter().filter(|n| !is_move(n)) {
             before(subject, *moved, *other, found);

@@ -70,6 +70,7 @@ fn values(step: &Step, see: &mut dyn FnMut(&Value)) {
         Work::Pin(pin) => see(&pin.source),
         Work::Migrate { url, .. } | Work::Revert { url, .. } => see(url),
         Work::Check(check) => see(&check.configuration),
+        Work::Import(import) => see(&import.inputs),
         Work::Barrier | Work::Forget | Work::Move { .. } | Work::Commit => {}
     }
 }

@@ -80,6 +80,7 @@ fn change(node: &str, kind: ChangeKind, after: Option<Value>, detail: Detail) ->
     Change {
         address: at(node),
         moved_from: None,
+        importing: None,
         kind,
         reason: Reason::ConfigurationChanged,
         before: None,
@@ -99,6 +100,7 @@ fn resource(prior: Option<Prior>) -> Detail {
         inputs: Value::object_of([("filename", Value::string("c"))]),
         leftovers: Vec::new(),
         create_before_destroy: false,
+        imported: None,
         postconditions: Vec::new(),
     })
 }
@@ -158,6 +160,7 @@ fn act(node: &str, action: Action, follows: Option<usize>, after: &[usize]) -> S
         dependencies: Vec::new(),
         schema: 0,
         create_before_destroy: false,
+        imported: None,
         deadline: Duration::from_secs(1),
         settle: Duration::ZERO,
         in_process: false,
@@ -215,6 +218,7 @@ fn plan(changes: Vec<Change>, steps: Vec<Step>) -> Plan {
         partial: false,
         protected: false,
         schemas,
+        conditions: Default::default(),
         unreadable: Vec::new(),
     }
 }
@@ -230,6 +234,7 @@ fn record(node: &str, dependencies: &[&str]) -> Arc<Record> {
         schema: 0,
         generation: 1,
         create_before_destroy: false,
+        imported: None,
     })
 }
 

@@ -244,6 +244,7 @@ impl World {
                     let record = self.state.records.remove(from).unwrap();
                     self.state.records.insert(step.address.clone(), record);
                 }
+                Work::Import(_) => panic!("these worlds import nothing"),
                 Work::Barrier | Work::Read { .. } | Work::Check(_) | Work::Commit => {}
             }
         }
@@ -288,6 +289,7 @@ impl World {
                     schema: act.schema,
                     generation: plan.generation,
                     create_before_destroy: act.create_before_destroy,
+                    imported: act.imported.clone(),
                 };
                 self.state.records.insert(address.clone(), Arc::new(record));
             }

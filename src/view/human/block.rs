@@ -75,6 +75,10 @@ fn attributes(page: &mut Page, plan: &Plan, change: &Change) {
     let (before, after) = (side(&change.before), side(&change.after));
     let ways = Ways { differs: &change.differs, replaces: &change.replaces };
     match (before.as_ref().and_then(Value::as_map), after.as_ref().and_then(Value::as_map)) {
+        // Nobody has seen it before, so all of it is shown.
+        (Some(_), Some(new)) if change.importing.is_some() && change.is_no_op() => {
+            diff::whole_attributes(page, 1, Mark::Keep, new, "");
+        }
         (Some(old), Some(new)) => {
             let (old, new) = normalised(plan, change, old, new);
             diff::entries(page, 1, &Path::default(), (&old, &new), false, ways);

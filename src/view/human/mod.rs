@@ -18,10 +18,12 @@ pub mod summary;
 pub mod checks;
 pub mod diagnostics;
 pub mod graph;
+pub mod help;
 pub mod history;
 pub mod outputs;
 pub mod show;
 pub mod state;
+pub mod value;
 
 pub use checks::verdicts;
 pub use diagnostics::{diagnostic, diagnostics};
@@ -32,6 +34,7 @@ pub use plan::plan;
 pub use run::HumanRun;
 pub use show::{show, show_generation};
 pub use state::{state_list, state_show};
+pub use value::{type_of, value};
 pub use summary::{Failure, Tally, summary};
 
 pub(in crate::view) use history::outcome as outcome_word;

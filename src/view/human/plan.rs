@@ -16,6 +16,8 @@ use crate::view::{Ink, Style};
 /// How many of the plan's objects there are of each fate, as the summary counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
+    /// Objects that are taken on.
+    pub import: usize,
     /// Resources that are made; also those that replace one.
     pub add: usize,
     /// Resources that are changed.
@@ -40,6 +42,7 @@ impl Counts {
     pub fn of(plan: &Plan) -> Self {
         let mut n = Self::default();
         for change in &plan.changes {
+            n.import += usize::from(change.importing.is_some());
             match (&change.detail, change.kind) {
                 (Detail::Migration(d), _) => n.migrations += d.pending.len() + d.reverting.len(),
                 (_, ChangeKind::NoOp) => {}
@@ -63,7 +66,9 @@ impl Counts {
     /// `Plan: 2 to add, 1 to change, 0 to destroy; 1 migration, 3 checks.`
     #[must_use]
     pub fn sentence(&self) -> String {
-        let mut out = format!("Plan: {} to add, {} to change, {} to destroy", self.add, self.change, self.destroy);
+        let import = if self.import > 0 { format!("{} to import, ", self.import) } else { String::new() };
+        let mut out =
+            format!("Plan: {import}{} to add, {} to change, {} to destroy", self.add, self.change, self.destroy);
         let others: Vec<String> = [
             (self.forget, "object to forget", "objects to forget"),
             (self.read, "read", "reads"),
@@ -142,7 +147,7 @@ fn nothing(plan: &Plan) -> String {
 
 fn shown_as_block(change: &Change) -> bool {
     matches!(change.address.kind, NodeKind::Resource | NodeKind::Data)
-        && (!change.is_no_op() || change.moved_from.is_some())
+        && (!change.is_no_op() || change.moved_from.is_some() || change.importing.is_some())
 }
 
 fn header(page: &mut Page, plan: &Plan) {

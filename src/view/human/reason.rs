@@ -7,9 +7,25 @@ use crate::view::words::{clean, count, sentence};
 pub(super) fn headlines(change: &Change) -> Vec<String> {
     let address = clean(&change.address.to_string());
     let mut lines = vec![format!("{address} {}", fate(change))];
+    if let Some(from) = &change.moved_from
+        && change.is_no_op()
+    {
+        lines[0] = format!("{} has moved to {address}", clean(&from.to_string()));
+    }
     lines.extend(because(change).map(|why| format!("({why})")));
-    if let Some(from) = &change.moved_from {
+    if let Some(from) = &change.moved_from
+        && !change.is_no_op()
+    {
         lines.push(format!("(moved from {})", clean(&from.to_string())));
+    }
+    if let Some(id) = &change.importing {
+        let id = clean(&crate::value::show(&crate::value::Value::string(id.as_str())));
+        if !change.is_no_op() {
+            lines.push(format!("(imported from {id})"));
+        }
+        if change.kind.is_replace() {
+            lines.push("Warning: this will destroy the imported resource".to_owned());
+        }
     }
     if let Some(resource) = change.resource()
         && !resource.leftovers.is_empty()
@@ -22,7 +38,7 @@ pub(super) fn headlines(change: &Change) -> Vec<String> {
 
 fn fate(change: &Change) -> &'static str {
     match (change.kind, &change.reason) {
-        (ChangeKind::NoOp, _) if change.moved_from.is_some() => "has moved",
+        (ChangeKind::NoOp, _) if change.importing.is_some() => "will be imported",
         (ChangeKind::NoOp, _) => "stays as it is",
         (ChangeKind::Read, _) => "will be read during apply",
         (ChangeKind::Create, Reason::Vanished) => "will be created again",
@@ -83,6 +99,7 @@ fn because(change: &Change) -> Option<String> {
         Reason::LeftOver => "because a version without traffic was left over".into(),
         Reason::TakenBack => "because the configuration does not have it any more".into(),
         Reason::ToForget => "because destroy = false is set in a removed block".into(),
+        Reason::ImportedLater => "because it was there before it was imported".into(),
         Reason::DependsOnChange => "because it depends on something that changes".into(),
     })
 }
@@ -113,6 +130,7 @@ pub(in crate::view) fn word(reason: &Reason) -> &'static str {
         Reason::TakenBack => "taken_back",
         Reason::ToForget => "to_forget",
         Reason::DependsOnChange => "depends_on_change",
+        Reason::ImportedLater => "imported_later",
     }
 }
 
@@ -219,7 +237,7 @@ mod tests {
         }
         assert_eq!(
             headlines(&change),
-            ["local_file.b has moved", "(moved from local_file.a)", "(1 version without traffic will be retired)"]
+            ["local_file.a has moved to local_file.b", "(1 version without traffic will be retired)"]
         );
     }
 }

@@ -179,6 +179,7 @@ pub(in crate::view) fn doing(action: &str) -> String {
         "verify" => "Verifying".into(),
         "forget" => "Forgetting".into(),
         "move" => "Moving".into(),
+        "import" => "Importing".into(),
         _ => clean(action),
     }
 }
@@ -202,6 +203,7 @@ pub(in crate::view) fn done(action: &str) -> String {
         "verify" => "Verified".into(),
         "forget" => "Forgotten".into(),
         "move" => "Moved".into(),
+        "import" => "Import complete".into(),
         _ => format!("{} complete", clean(action)),
     }
 }

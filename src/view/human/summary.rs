@@ -31,6 +31,8 @@ pub struct Failure {
 /// What a run did, counted from its events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
+    /// Objects taken on.
+    pub imported: usize,
     /// Resources made.
     pub added: usize,
     /// Resources changed.
@@ -97,6 +99,7 @@ impl Tally {
         match (address.kind, action.split(' ').next().unwrap_or_default()) {
             (NodeKind::HealthCheck | NodeKind::SmokeTest, _) => self.passed += 1,
             (NodeKind::Migration, "migrate") => self.migrated += 1,
+            (NodeKind::Resource, "import") => self.imported += 1,
             (NodeKind::Resource, "create") => self.added += 1,
             (NodeKind::Resource, "update" | "switch") => self.changed += 1,
             (NodeKind::Resource, "delete") => self.destroyed += 1,
@@ -107,7 +110,8 @@ impl Tally {
     /// `Resources: 2 added, 1 changed, 0 destroyed.`
     #[must_use]
     pub fn resources(&self) -> String {
-        format!("Resources: {} added, {} changed, {} destroyed.", self.added, self.changed, self.destroyed)
+        let imported = if self.imported > 0 { format!("{} imported, ", self.imported) } else { String::new() };
+        format!("Resources: {imported}{} added, {} changed, {} destroyed.", self.added, self.changed, self.destroyed)
     }
 }
 

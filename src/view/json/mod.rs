@@ -5,6 +5,7 @@
 //! that the policy and review tools that people have work on them; what only Gantry has stands under the key `gantry`. One
 //! thing differs on purpose: Terraform's documents hold sensitive values in clear, these never do.
 
+mod console;
 mod line;
 mod values;
 
@@ -12,6 +13,7 @@ pub mod plan;
 pub mod records;
 pub mod stream;
 
+pub use console::{console_text, console_type, console_value};
 pub use line::diagnostic;
 pub use plan::plan;
 pub use records::{history, output, outputs, show, show_generation, state_list, state_show};

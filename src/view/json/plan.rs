@@ -83,6 +83,9 @@ fn resource_change(plan: &Plan, change: &Change) -> Json {
     if !change.replaces.is_empty() && change.kind.is_replace() {
         inner.insert("replace_paths".into(), change.replaces.iter().map(path).collect());
     }
+    if let Some(id) = &change.importing {
+        inner.insert("importing".into(), json!({ "id": id }));
+    }
     out.insert("change".into(), Json::Object(inner));
     if let Some(reason) = action_reason(change) {
         out.insert("action_reason".into(), json!(reason));
@@ -143,6 +146,7 @@ fn action_reason(change: &Change) -> Option<&'static str> {
         Reason::Requested if replace => Some("replace_by_request"),
         Reason::Triggered(_) if replace => Some("replace_by_triggers"),
         Reason::NotInConfiguration if delete => Some("delete_because_no_resource_config"),
+        Reason::ToForget if delete => Some("delete_because_no_resource_config"),
         Reason::NoModule if delete => Some("delete_because_no_module"),
         Reason::OtherRepetition if delete => Some("delete_because_wrong_repetition"),
         Reason::CountIndex(_) if delete => Some("delete_because_count_index"),
@@ -281,7 +285,7 @@ fn gantry(plan: &Plan) -> Json {
 /// Counts as programs read them.
 pub(super) fn counts_json(n: &Counts) -> Json {
     json!({
-        "add": n.add, "change": n.change, "remove": n.destroy, "forget": n.forget, "read": n.read,
+        "import": n.import, "add": n.add, "change": n.change, "remove": n.destroy, "forget": n.forget, "read": n.read,
         "artifacts": n.artifacts, "migrations": n.migrations, "checks": n.checks,
     })
 }
@@ -412,7 +416,7 @@ mod tests {
         let gantry = &document["gantry"];
         assert_eq!(
             gantry["counts"],
-            json!({ "add": 1, "change": 1, "remove": 0, "forget": 0, "read": 0, "artifacts": 1, "migrations": 1, "checks": 2 })
+            json!({ "import": 0, "add": 1, "change": 1, "remove": 0, "forget": 0, "read": 0, "artifacts": 1, "migrations": 1, "checks": 2 })
         );
         assert_eq!(gantry["migrations"][0]["up"], "ALTER TABLE orders\n  DROP COLUMN notes;\n");
         assert_eq!(gantry["checks"][0]["prove"], json!(["local_service.shop"]));

@@ -83,7 +83,7 @@ impl Stream {
                 vec![("change", json!({ "resource": resource(&change.address), "action": action }))],
             );
         }
-        for change in plan.changes.iter().filter(|c| !c.is_no_op() || c.moved_from.is_some()) {
+        for change in plan.changes.iter().filter(|c| !c.is_no_op() || c.moved_from.is_some() || c.importing.is_some()) {
             self.planned_change(change);
         }
         for (address, why) in &plan.unreadable {
@@ -92,7 +92,6 @@ impl Stream {
         }
         let counts = Counts::of(plan);
         let mut changes = counts_json(&counts);
-        changes["import"] = json!(0);
         changes["operation"] = json!("plan");
         self.say("info", &counts.sentence(), "change_summary", vec![("changes", changes)]);
         self.planned_outputs(plan);
@@ -101,6 +100,7 @@ impl Stream {
     fn planned_change(&self, change: &Change) {
         let action = match change.kind {
             ChangeKind::NoOp if change.moved_from.is_some() => "move",
+            ChangeKind::NoOp if change.importing.is_some() => "import",
             ChangeKind::NoOp => "noop",
             ChangeKind::Read => "read",
             ChangeKind::Create => "create",
@@ -114,6 +114,9 @@ impl Stream {
         body.insert("resource".into(), resource(&change.address));
         if let Some(from) = &change.moved_from {
             body.insert("previous_resource".into(), resource(from));
+        }
+        if let Some(id) = &change.importing {
+            body.insert("importing".into(), json!({ "id": id }));
         }
         body.insert("action".into(), json!(action));
         body.insert("reason".into(), json!(reason_word(&change.reason)));
@@ -173,7 +176,7 @@ impl Stream {
             None => format!("{verb} has not ended. {}", tally.resources()),
         };
         let changes = json!({
-            "add": tally.added, "change": tally.changed, "import": 0, "remove": tally.destroyed, "operation": run_kind(kind),
+            "add": tally.added, "change": tally.changed, "import": tally.imported, "remove": tally.destroyed, "operation": run_kind(kind),
             "migrations": tally.migrated, "checks": tally.passed, "undone": tally.undone, "failed": tally.failed,
         });
         self.say("info", &message, "change_summary", vec![("changes", changes)]);

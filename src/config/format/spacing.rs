@@ -1,0 +1,57 @@
+//! Which tokens of a line are set apart.
+
+use super::piece::{Piece, bracket};
+use crate::config::token::Kind;
+
+/// Whether a space stands between `this` and `next`. `before` is what stands before `this` in the same cell of the line.
+pub(super) fn apart(before: Option<Kind>, this: &Piece<'_>, next: &Piece<'_>) -> bool {
+    use Kind::{
+        CloseBrace, CloseTemplate, Comma, Dot, DoubleColon, Ellipsis, Identifier, Newline, OpenBrace, OpenBracket,
+        OpenDirective, OpenInterpolation, OpenParen,
+    };
+    match (this.kind, next.kind) {
+        // A call's name, a namespace, a step of a path, and what ends a line or an element hold fast to what is before them.
+        (_, Newline)
+        | (Identifier, OpenParen | DoubleColon)
+        | (DoubleColon, Identifier)
+        | (Dot, _)
+        | (_, Dot | Comma | Ellipsis) => false,
+        (Comma, _) => true,
+        // The text of a template is not ours to change.
+        (this, next) if is_template(this, next) => false,
+        // `in` is an operator of `for`, unless nothing stands before it that could be its variable: `for x in [1]`.
+        (Identifier, _) if this.text == "in" && before == Some(Identifier) => true,
+        (Identifier | Kind::Number, OpenBracket) => false,
+        (this, OpenBracket) if bracket(this) < 0 => false,
+        (Kind::Not, _) => false,
+        (Kind::Minus, _) => !is_negation(before),
+        (OpenBrace, CloseBrace) => false,
+        (OpenBrace, _) | (_, CloseBrace) => true,
+        // An object alone in a sequence keeps its braces off the sequence's own.
+        (OpenInterpolation | OpenDirective, OpenBrace) | (CloseBrace, CloseTemplate) => true,
+        (CloseTemplate, OpenInterpolation | OpenDirective) => false,
+        (this, next) => bracket(this) <= 0 && bracket(next) >= 0,
+    }
+}
+
+/// Whether one of the two is a delimiter or the text of a template, seen from its inside.
+fn is_template(this: Kind, next: Kind) -> bool {
+    matches!(this, Kind::QuotedText | Kind::Text | Kind::OpenQuote | Kind::OpenHeredoc)
+        || matches!(next, Kind::QuotedText | Kind::Text | Kind::CloseQuote | Kind::CloseHeredoc)
+}
+
+/// Whether a minus behind this one is the sign of a number: behind what cannot end an expression.
+fn is_negation(before: Option<Kind>) -> bool {
+    use Kind::{
+        And, Assign, Colon, Comma, Equal, Greater, GreaterOrEqual, Less, LessOrEqual, Minus, Not, NotEqual, OpenBrace,
+        OpenBracket, OpenParen, Or, Percent, Plus, Question, Slash, Star,
+    };
+    let Some(before) = before else { return true };
+    matches!(
+        before,
+        OpenParen | OpenBrace | OpenBracket | Assign | Colon | Comma | Question // behind an opening or a separator
+            | Plus | Minus | Star | Slash | Percent
+            | Equal | NotEqual | Greater | GreaterOrEqual | Less | LessOrEqual
+            | And | Or | Not
+    )
+}

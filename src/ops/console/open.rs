@@ -1,0 +1,107 @@
+//! From a directory to a session.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::host::draw;
+use super::session::Session;
+use crate::config::desired::Module;
+use crate::config::{Bundle, Desired, VarArg};
+use crate::diag::Diagnostics;
+use crate::ledger::{Key, State};
+use crate::ops::error::{Failure, Result};
+use crate::ops::planning::{self, Draft, Planning, ROUNDS_MAX};
+use crate::ops::records::Records;
+use crate::ops::targets::Targets;
+use crate::ops::workspace::Workspace;
+use crate::plan::{Facts, Looked, Options, Sight, look};
+use crate::provider::catalog::Catalog;
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Whether names have the values of a plan that is made now, instead of those that the ledger has.
+    pub plan: bool,
+    /// The module instance that expressions stand in: `module.shop["a"]`; the root where none is named.
+    pub scope: Option<String>,
+    /// `--var` and `--var-file`
+    pub variables: Vec<VarArg>,
+}
+
+/// Reads the environment that is meant, or none where there is no project, and lets `work` evaluate in it. Nothing is changed: no
+/// lease is taken, and nothing is written.
+///
+/// # Errors
+/// When the environment, its configuration, its variables or its ledger cannot be read. What is wrong with the configuration's
+/// values is no error here: the session tells it.
+pub async fn with<T>(
+    directory: &Path,
+    named: Option<&str>,
+    asked: &Asked,
+    work: impl FnOnce(&Session<'_>) -> T,
+) -> Result<T> {
+    let Some(workspace) = Workspace::locate_if_any(directory, named)? else {
+        let workspace = Workspace::nowhere(directory);
+        let draft = nothing();
+        return walk(&workspace, draft, &State::default(), &Key::random(), "", asked, Diagnostics::default(), work)
+            .await;
+    };
+    let (draft, warnings) = planning::open_to_look(&workspace, &asked.variables)?;
+    let records = Records::read(&workspace.state).await?;
+    let lineage = records.lineage.as_deref().unwrap_or("");
+    walk(&workspace, draft, &records.state, &records.key, lineage, asked, warnings, work).await
+}
+
+/// A configuration in which nothing is declared.
+fn nothing() -> Draft {
+    let root = Module { directory: ".".into(), ..Module::default() };
+    let bundle = Bundle { directory: ".".into(), name: "default".into(), project: ".".into(), ..Bundle::default() };
+    Draft {
+        bundle,
+        desired: Arc::new(Desired { root: Arc::new(root), environment: None, sources: Arc::default() }),
+        variables: Default::default(),
+        options: Options::default(),
+        facts: Facts::default(),
+        seed: 0,
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "what was read, named at the two calls")]
+async fn walk<T>(
+    workspace: &Workspace,
+    mut draft: Draft,
+    recorded: &State,
+    key: &Key,
+    lineage: &str,
+    asked: &Asked,
+    warnings: Diagnostics,
+    work: impl FnOnce(&Session<'_>) -> T,
+) -> Result<T> {
+    let catalog = Catalog::built_in();
+    let targets = Targets::open(workspace, lineage, None)?;
+    let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), key, earlier: None };
+    let sight = if asked.plan { Sight::Planned } else { Sight::Recorded };
+    let draw = draw(targets.now());
+    let mut work = Some(work);
+    for _ in 0..ROUNDS_MAX {
+        let sources = draft.desired.sources.clone();
+        let fail = |diagnostics| Failure::from_diagnostics(diagnostics, sources.clone());
+        let looked = planning.with_inputs(&draft, recorded, |inputs| {
+            look(inputs, sight, &draw, |look| {
+                let look = match &asked.scope {
+                    Some(module) => look.within(module).map_err(|e| fail(e.into()))?,
+                    None => *look,
+                };
+                let work = work.take().expect("invariant: a look that is ready is the last");
+                let session = Session::new(look, workspace, sources.clone(), &warnings, (asked.plan, targets.now()));
+                Ok(work(&session))
+            })
+        });
+        match looked.map_err(fail)? {
+            Looked::Ready(done) => return done,
+            Looked::Need(questions) => planning.answer(&mut draft, questions).await?,
+        }
+    }
+    let detail = format!("The configuration still had questions after {ROUNDS_MAX} rounds.");
+    Err(Failure::error("Planning limit reached", detail))
+}
