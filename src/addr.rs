@@ -3,6 +3,7 @@
 //! `module.shop["eu"].local_service.api[0]`, `data.aws_region.here`, `migration.schema`. An address is immutable, has
 //! one string form, and orders by module, kind, type, name and key, so that what is listed by address is stable.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -152,7 +153,7 @@ impl NodeKind {
 }
 
 /// The address of a node, of one instance or, where [`Address::key`] is missing, of a block as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The module instance it stands in.
     pub module: ModulePath,
@@ -189,6 +190,26 @@ impl Address {
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self == other || (self.key.is_none() && *self == other.block())
+    }
+}
+
+/// As a derived order, but texts that are shared are not looked at: most addresses of a plan share module and type.
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let text = |a: &Arc<str>, b: &Arc<str>| if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) };
+        let shared = Arc::ptr_eq(&self.module.0, &other.module.0);
+        let module = if shared { Ordering::Equal } else { self.module.cmp(&other.module) };
+        module
+            .then_with(|| self.kind.cmp(&other.kind))
+            .then_with(|| text(&self.ty, &other.ty))
+            .then_with(|| text(&self.name, &other.name))
+            .then_with(|| self.key.cmp(&other.key))
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

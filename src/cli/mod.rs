@@ -13,6 +13,7 @@ mod apply;
 mod completions;
 mod console;
 mod destroy;
+mod fmt;
 mod graph;
 mod history;
 mod init;

@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::shell::Shell;
 use super::{
-    apply, arguments, completions, console, destroy, error, exit_code, graph, history, init, output, plan, resume, rollback,
-    show, state, validate, verify, version,
+    apply, arguments, completions, console, destroy, error, exit_code, fmt, graph, history, init, output, plan, resume,
+    rollback, show, state, validate, verify, version,
 };
 use crate::ops::{Failure, Workspace, workspace};
 use crate::ports::env;
@@ -36,6 +36,8 @@ enum Command {
     Init(init::Arguments),
     /// Check the configuration
     Validate(validate::Arguments),
+    /// Bring files into the canonical format
+    Fmt(fmt::Arguments),
     /// Show what an apply would do
     Plan(plan::Arguments),
     /// Carry out a plan
@@ -143,6 +145,7 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
     match command {
         Command::Version(_) => return version::run(context),
         Command::Completions(a) => return completions::run(context, &a, &mut Root::command()),
+        Command::Fmt(a) => return fmt::run(context, &a),
         _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -168,7 +171,7 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
             Command::Console(a) => console::run(context, &a).await,
             Command::Graph(a) => graph::run(context, &a),
             Command::State(a) => state::run(context, a).await,
-            Command::Completions(_) | Command::Version(_) => exit_code::SUCCESS,
+            Command::Completions(_) | Command::Fmt(_) | Command::Version(_) => exit_code::SUCCESS,
         }
     });
     // Nothing that still waits (a probe that was given up) holds the command back.

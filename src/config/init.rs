@@ -3,6 +3,8 @@
 use hcl::expr::{Expression, Traversal, TraversalOperator, Variable};
 use hcl::{Block, Body, Identifier};
 
+use crate::diag::FileId;
+
 const HEADER: &str = "\
 # An environment: one thing that is planned and applied. Try
 #
@@ -23,27 +25,10 @@ pub fn init_files(name: &str) -> Vec<(String, String)> {
     ]
 }
 
-/// The body as text, its equals signs in line. Writing to memory cannot fail, and what is written here is valid.
+/// The body as text, in the canonical format. Writing to memory cannot fail, and what is written here is valid.
 fn text(body: &Body) -> String {
     let plain = hcl::format::to_string(body).expect("invariant: a body made of valid parts can be written");
-    let lines: Vec<&str> = plain.lines().collect();
-    let groups = lines.chunk_by(|a, b| name_of(a).is_some() && name_of(b).is_some());
-    let mut out = String::new();
-    for group in groups {
-        let width = group.iter().filter_map(|line| name_of(line)).map(str::len).max().unwrap_or(0);
-        for line in group {
-            match line.split_once(" = ").filter(|_| name_of(line).is_some()) {
-                Some((name, value)) => out.push_str(&format!("{name:width$} = {value}\n")),
-                None => out.push_str(&format!("{line}\n")),
-            }
-        }
-    }
-    out
-}
-
-/// What stands before the equals sign of an argument's line.
-fn name_of(line: &str) -> Option<&str> {
-    line.split_once(" = ").map(|(name, _)| name)
+    super::format(&plain, FileId(0)).expect("invariant: what was just written parses")
 }
 
 fn environment(name: &str) -> Body {

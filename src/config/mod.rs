@@ -26,10 +26,10 @@ pub use format::format;
 pub use init::init_files;
 pub use load::load;
 pub use path::normalise;
-pub use source::{Bundle, Reader, open};
+pub use source::{Bundle, Reader, open, open_for_validation};
 pub use syntax::{parse_expression, parse_template};
 pub use typed::{Unfinished, name_at_end, unfinished};
-pub use variables::{Gathered, Given, VarArg, assign, gather, gather_leaving_open};
+pub use variables::{Gathered, Given, VarArg, assign, gather, gather_for_validation};
 
 #[cfg(test)]
 mod tests;

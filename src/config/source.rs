@@ -16,7 +16,7 @@ use super::Desired;
 use super::error::ConfigError;
 use super::load::{self, Sources};
 use super::path::{is_configuration, join, normalise};
-use crate::diag::{Diagnostic, did_you_mean};
+use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::ports::fs;
 
 /// The largest file that is read: a configuration or template beyond it is a mistake, and every byte goes to the ledger.
@@ -310,6 +310,21 @@ pub fn open(environment_dir: &Path) -> Result<(Bundle, Desired), ConfigError> {
     let mut opening = Opening { bundle: Bundle { name, directory, project, ..Bundle::default() }, reader: &reader };
     let desired = load::run(&mut opening)?;
     Ok((opening.bundle, desired))
+}
+
+/// Reads and loads as much of the environment in a directory as can be, for looking at it: with what is wrong.
+///
+/// # Errors
+/// When so much is wrong that nothing of it can be looked at further.
+pub fn open_for_validation(environment_dir: &Path) -> Result<(Bundle, Desired, Diagnostics), ConfigError> {
+    let (name, directory, project) = locate(environment_dir)?;
+    let reader = Reader::new(environment_dir);
+    let mut opening = Opening { bundle: Bundle { name, directory, project, ..Bundle::default() }, reader: &reader };
+    let load::Attempt { desired, errors, sources } = load::attempt(&mut opening);
+    match desired {
+        Some(desired) => Ok((opening.bundle, Desired { sources, ..desired }, errors)),
+        None => Err(ConfigError { diagnostics: errors, sources }),
+    }
 }
 
 /// The environment's name, its path from the project, and the project's path from it.

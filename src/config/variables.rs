@@ -66,17 +66,20 @@ pub fn gather(
     gather_with(desired, environment_dir, project_dir, command_line, &|name| env::var(name))
 }
 
-/// [`gather`] for those who only look: a required variable that nobody gives a value is not known.
+/// Gathers the values of all variables for looking at a configuration: a required variable that nobody gives a value, or one that
+/// does not fit, has one that is not known, for a configuration is right or wrong whoever uses it. What is wrong stands among
+/// the warnings.
 ///
 /// # Errors
-/// As [`gather`], but for values that are missing.
-pub fn gather_leaving_open(
+/// None; the type is that of [`gather`].
+pub fn gather_for_validation(
     desired: &Desired,
     environment_dir: &Path,
     project_dir: &Path,
     command_line: &[VarArg],
 ) -> Result<Gathered, ConfigError> {
-    gathered(desired, [environment_dir, project_dir], command_line, &|name| env::var(name), true)
+    let gathering = Gathering { lacking: true, ..Gathering::of(desired) };
+    gathering.gather(environment_dir, project_dir, command_line, &|name| env::var(name))
 }
 
 /// [`gather`] with environment variables from anywhere.
@@ -90,30 +93,7 @@ pub fn gather_with(
     command_line: &[VarArg],
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Gathered, ConfigError> {
-    gathered(desired, [environment_dir, project_dir], command_line, environment, false)
-}
-
-fn gathered(
-    desired: &Desired,
-    [environment_dir, project_dir]: [&Path; 2],
-    command_line: &[VarArg],
-    environment: &dyn Fn(&str) -> Option<String>,
-    leaves_open: bool,
-) -> Result<Gathered, ConfigError> {
-    let mut gathering = Gathering {
-        declared: &desired.root.variables,
-        sources: (*desired.sources).clone(),
-        found: BTreeMap::new(),
-        errors: Diagnostics::default(),
-        unread: false,
-        warnings: Diagnostics::default(),
-        leaves_open,
-    };
-    gathering.shared(project_dir);
-    gathering.environment(environment);
-    gathering.files(environment_dir);
-    gathering.command_line(command_line);
-    gathering.finish()
+    Gathering::of(desired).gather(environment_dir, project_dir, command_line, environment)
 }
 
 /// The value that a variable has when it is given this one, or none: the default where that applies, converted and marked.
@@ -127,15 +107,9 @@ pub fn assign(variable: &Variable, given: Option<&Value>) -> Result<Value, Strin
     Ok(marked(value, variable))
 }
 
-/// A value with the marks of its variable.
-fn marked(mut value: Value, variable: &Variable) -> Value {
-    if variable.sensitive {
-        value = value.sensitive();
-    }
-    if variable.ephemeral {
-        value = value.mark(Marks::EPHEMERAL);
-    }
-    value
+fn marked(value: Value, variable: &Variable) -> Value {
+    let value = if variable.sensitive { value.sensitive() } else { value };
+    if variable.ephemeral { value.mark(Marks::EPHEMERAL) } else { value }
 }
 
 /// A value before its variable has seen it.
@@ -154,6 +128,8 @@ enum Undeclared {
 }
 
 struct Gathering<'a> {
+    /// Whether a required variable may be without a value, which is then not known.
+    lacking: bool,
     declared: &'a BTreeMap<Arc<str>, Variable>,
     sources: SourceMap,
     found: BTreeMap<Arc<str>, Raw>,
@@ -161,11 +137,35 @@ struct Gathering<'a> {
     /// Whether something that may give values could not be read: what is missing then is not told.
     unread: bool,
     warnings: Diagnostics,
-    /// Whether a required variable without a value is not known instead of missing.
-    leaves_open: bool,
 }
 
-impl Gathering<'_> {
+impl<'a> Gathering<'a> {
+    fn of(desired: &'a Desired) -> Self {
+        Self {
+            lacking: false,
+            declared: &desired.root.variables,
+            sources: (*desired.sources).clone(),
+            found: BTreeMap::new(),
+            errors: Diagnostics::default(),
+            unread: false,
+            warnings: Diagnostics::default(),
+        }
+    }
+
+    fn gather(
+        mut self,
+        environment_dir: &Path,
+        project_dir: &Path,
+        command_line: &[VarArg],
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Gathered, ConfigError> {
+        self.shared(project_dir);
+        self.environment(environment);
+        self.files(environment_dir);
+        self.command_line(command_line);
+        self.finish()
+    }
+
     fn put(&mut self, name: &str, raw: Raw, undeclared: Undeclared) {
         if self.declared.contains_key(name) {
             self.found.insert(name.into(), raw);
@@ -366,12 +366,12 @@ impl Gathering<'_> {
         let mut values = BTreeMap::new();
         for (name, variable) in self.declared {
             let raw = self.found.remove(name);
-            if raw.is_none() && variable.default.is_none() && self.unread {
+            if raw.is_none() && variable.default.is_none() && self.lacking {
+                let value = marked(Value::opaque(variable.ty.clone()), variable);
+                values.insert(name.clone(), Given { value, origin: "not given".into() });
                 continue;
             }
-            if raw.is_none() && variable.default.is_none() && self.leaves_open {
-                let value = marked(Value::opaque(variable.ty.clone()), variable);
-                values.insert(name.clone(), Given { value, origin: "nobody".into() });
+            if raw.is_none() && variable.default.is_none() && self.unread {
                 continue;
             }
             match assign(variable, raw.as_ref().map(|raw| &raw.value)) {
@@ -379,10 +379,19 @@ impl Gathering<'_> {
                     let origin = raw.filter(|raw| variable.nullable || !raw.value.is_null()).map(|raw| raw.origin);
                     values.insert(name.clone(), Given { value, origin: origin.unwrap_or_else(|| "default".into()) });
                 }
-                Err(why) => self.errors.push(unfit(name, variable, raw, &why)),
+                Err(why) => {
+                    self.errors.push(unfit(name, variable, raw, &why));
+                    if self.lacking {
+                        let value = marked(Value::opaque(variable.ty.clone()), variable);
+                        values.insert(name.clone(), Given { value, origin: "not given".into() });
+                    }
+                }
             }
         }
         let sources = Arc::new(self.sources);
+        if self.lacking {
+            self.warnings.extend(std::mem::take(&mut self.errors));
+        }
         if self.errors.has_errors() {
             let mut diagnostics = self.errors;
             diagnostics.extend(self.warnings);

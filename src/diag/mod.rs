@@ -10,7 +10,7 @@ mod render;
 mod span;
 mod suggest;
 
-pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use diagnostic::{Caller, Circumstances, Diagnostic, Diagnostics, Severity, ValueNote};
 pub use render::{escape_controls, render};
-pub use span::{FileId, SourceMap, Span};
+pub use span::{Extent, FileId, Position, SourceMap, Span};
 pub use suggest::{did_you_mean, nearest};

@@ -2,11 +2,16 @@
 
 use std::fmt::Write as _;
 
+use unicode_segmentation::UnicodeSegmentation as _;
+
 use super::span::Place;
-use super::{Diagnostic, Severity, SourceMap};
+use super::{Caller, Diagnostic, Severity, SourceMap, ValueNote};
 
 /// How wide details are wrapped, in characters: a terminal's usual width less the frame.
 const WIDTH: usize = 100;
+
+/// How many further calls of a module are named, in which the same is wrong.
+const ALSO_MAX: usize = 3;
 
 /// Renders a diagnostic as a block of lines ending in a newline.
 #[must_use]
@@ -25,10 +30,18 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
         let _ = writeln!(out, "  {pad} |");
         let _ = writeln!(out, "  {number} | {text}");
         let _ = writeln!(out, "  {pad} | {lead}{}", "^".repeat(carets));
+        for note in diagnostic.values() {
+            let _ = writeln!(out, "  {pad} | {}", value_line(note));
+        }
+    } else {
+        for note in diagnostic.values() {
+            let _ = writeln!(out, "  {}", value_line(note));
+        }
     }
     if let Some(address) = &diagnostic.address {
         let _ = writeln!(out, "  on {}", escape_controls(address));
     }
+    calls(&mut out, diagnostic, sources);
     if !diagnostic.detail.is_empty() {
         out.push('\n');
         for line in diagnostic.detail.lines() {
@@ -42,6 +55,33 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap) -> String {
     out
 }
 
+fn value_line(note: &ValueNote) -> String {
+    escape_controls(&format!("{} {}", note.traversal, note.statement)).into_owned()
+}
+
+/// The calls that lead to the module that a diagnostic is in, innermost first, and how many more there are.
+fn calls(out: &mut String, diagnostic: &Diagnostic, sources: &SourceMap) {
+    let place = |caller: &Caller| {
+        let place = caller.at.and_then(|span| sources.place(span));
+        place.map(|p| format!(", called at {}:{}:{}", p.name, p.line, p.column)).unwrap_or_default()
+    };
+    for caller in diagnostic.chain() {
+        let _ = writeln!(out, "  in {}", escape_controls(&format!("{}{}", caller.module, place(caller))));
+    }
+    let also = diagnostic.also();
+    let word = if diagnostic.address.is_some() { "on" } else { "in" };
+    // One that is left over takes no more room than the line that counts it.
+    let shown = if also.len() <= ALSO_MAX + 1 { also.len() } else { ALSO_MAX };
+    let known = diagnostic.chain().first().and_then(|c| c.at);
+    for caller in &also[..shown] {
+        let place = if caller.at == known { String::new() } else { place(caller) };
+        let _ = writeln!(out, "  also {word} {}", escape_controls(&format!("{}{place}", caller.module)));
+    }
+    if shown < also.len() {
+        let _ = writeln!(out, "  also {word} {} more", also.len() - shown);
+    }
+}
+
 /// The line, what stands in front of the carets, and how many there are. Of a long line only the part around the place is
 /// shown.
 fn excerpt(place: &Place<'_>) -> (String, String, usize) {
@@ -53,15 +93,19 @@ fn excerpt(place: &Place<'_>) -> (String, String, usize) {
     let short: String = before.chars().skip(cut).collect();
     let before = format!("{}{}", if cut > 0 { "…" } else { "" }, escape_controls(&short));
     let marked: String = marked.chars().take(2 * WIDTH).collect();
-    let carets = escape_controls(&marked).chars().count().max(1);
+    let carets = escape_controls(&marked).graphemes(true).count().max(1);
     let left: String = after.chars().take(2 * WIDTH).collect();
     let dots = if left.len() < after.len() { "…" } else { "" };
-    let lead = before.chars().map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let lead = before.graphemes(true).map(|c| if c == "\t" { '\t' } else { ' ' }).collect();
     (format!("{before}{}{}{dots}", escape_controls(&marked), escape_controls(&left)), lead, carets)
 }
 
 /// Appends `line` wrapped at words; a line that starts with a space (a command, an excerpt) is left as it is.
 fn wrap(out: &mut String, line: &str, indent: &str) {
+    if line.is_empty() {
+        out.push('\n');
+        return;
+    }
     if line.starts_with(' ') {
         let _ = writeln!(out, "{indent}{line}");
         return;

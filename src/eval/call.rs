@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Term;
+use super::{Term, TermKind};
 use super::evaluate::{Evaluated, Evaluator, Locals, over_budget, shown};
 use super::functions::{self, CallContext, FunctionError};
 use crate::diag::{Diagnostic, Span};
@@ -23,20 +23,13 @@ impl Evaluator<'_> {
     ) -> Evaluated {
         let plain = name.strip_prefix("core::").unwrap_or(name);
         match plain {
-            "try" => return self.call_try(arguments, span, locals),
-            "can" => return self.call_can(arguments, span, locals),
+            "try" => return self.budget.attempt(|| self.call_try(arguments, span, locals)),
+            "can" => return self.budget.attempt(|| self.call_can(arguments, span, locals)),
             _ => {}
         }
-        let Some(function) = functions::find(plain) else {
-            let known = functions::names().chain(["try", "can"]);
-            let detail = format!("There is no function named \"{name}\".");
-            let hint = crate::diag::did_you_mean(name, known);
-            return Err(Box::new(Diagnostic::error("Call to unknown function", detail).at(name_span).hint_opt(hint)));
-        };
-        let mut values = Vec::with_capacity(arguments.len());
-        for argument in arguments {
-            values.push((self.eval(argument, locals)?, argument.span));
-        }
+        let function = known(name, name_span)?;
+        let values = self.eval_all(arguments, locals)?.into_iter();
+        let mut values: Vec<(Value, Span)> = values.zip(arguments.iter().map(|a| a.span)).collect();
         if expand && let Some((last, at)) = values.pop() {
             let Some(items) = expanded(&last, at)? else {
                 return Ok(Value::opaque(Type::Any).mark(last.marks));
@@ -60,8 +53,7 @@ impl Evaluator<'_> {
             };
             Box::new(Diagnostic::error(summary, detail).at(at))
         };
-        let wanted = function.parameters.len();
-        if values.len() < wanted || (values.len() > wanted && function.variadic.is_none()) {
+        if !takes(function, values.len()) {
             return Err(wrong_number(function, values.len(), span));
         }
         let mut marks = Marks::NONE;
@@ -84,13 +76,17 @@ impl Evaluator<'_> {
                 value = plain;
             }
             unknown |= !parameter.unknown && !value.is_wholly_known();
-            prepared.push(value);
+            prepared.push(super::refine::argument(function.name, value));
+        }
+        if let Some(decided) = super::refine::decided(function.name, &prepared) {
+            return Ok(decided.mark(marks));
         }
         if unknown {
             // Parameters that keep their marks keep them for the function, which is not called here.
             let marks = prepared.iter().fold(marks, |marks, v| marks.union(v.marks_deep()));
             let types: Vec<Type> = prepared.iter().map(Value::ty).collect();
-            return Ok(Value::opaque((function.result)(&types)).mark(marks));
+            let result = Value::opaque((function.result)(&types));
+            return Ok(result.refined(&super::refine::of_call(function.name, &prepared)).mark(marks));
         }
         let spend = |units: u64| {
             let used_up = || FunctionError { argument: None, message: over_budget().detail };
@@ -110,6 +106,10 @@ impl Evaluator<'_> {
                 if sensitive { "the reason is not shown, for an argument is sensitive" } else { &e.message },
             )
         })?;
+        let value = match value.is_unknown() && value.lacks_residual() {
+            true => value.refined(&super::refine::of_call(function.name, &prepared)),
+            false => value,
+        };
         Ok(value.mark(marks))
     }
 
@@ -143,6 +143,38 @@ impl Evaluator<'_> {
     }
 }
 
+fn known(name: &str, span: Span) -> Result<&'static functions::Function, Box<Diagnostic>> {
+    functions::find(name.strip_prefix("core::").unwrap_or(name)).ok_or_else(|| {
+        let known = functions::names().chain(["try", "can"]);
+        let detail = format!("There is no function named \"{name}\".");
+        let hint = crate::diag::did_you_mean(name, known);
+        Box::new(Diagnostic::error("Call to unknown function", detail).at(span).hint_opt(hint))
+    })
+}
+
+/// Whether a function takes so many arguments.
+fn takes(function: &functions::Function, given: usize) -> bool {
+    let wanted = function.parameters.len();
+    given == wanted || (given > wanted && function.variadic.is_some())
+}
+
+/// What can be told of a call before anything has a value: whether there is such a function, and whether it takes so many
+/// arguments.
+///
+/// # Errors
+/// When not.
+pub fn check_call(term: &Term) -> Result<(), Box<Diagnostic>> {
+    let TermKind::Call { name, name_span, arguments, expand } = &term.kind else { return Ok(()) };
+    if matches!(name.strip_prefix("core::").unwrap_or(name), "try" | "can") {
+        return Ok(());
+    }
+    let function = known(name, *name_span)?;
+    if *expand || takes(function, arguments.len()) {
+        return Ok(());
+    }
+    Err(wrong_number(function, arguments.len(), term.span))
+}
+
 fn wrong_number(function: &functions::Function, given: usize, span: Span) -> Box<Diagnostic> {
     let wanted = function.parameters.len();
     let needs = function.variadic.as_ref().map_or("", |_| "at least ");
@@ -158,8 +190,13 @@ fn wrong_number(function: &functions::Function, given: usize, span: Span) -> Box
 
 fn expanded(value: &Value, span: Span) -> Result<Option<Vec<Value>>, Box<Diagnostic>> {
     match &value.kind {
+        Kind::Set(_, items) if !items.iter().all(Value::is_wholly_known) => Ok(None),
         Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => Ok(Some(items.to_vec())),
-        Kind::Unknown(_) => Ok(None),
+        Kind::Unknown(unknown)
+            if !unknown.ty.is_primitive() && !matches!(unknown.ty, Type::Map(_) | Type::Object(_)) =>
+        {
+            Ok(None)
+        }
         _ => {
             let detail = "The value in front of \"...\" must be a list, set or tuple.";
             Err(Box::new(Diagnostic::error("Invalid expanding argument value", detail).at(span)))

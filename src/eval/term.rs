@@ -194,6 +194,36 @@ impl Binary {
 }
 
 impl Term {
+    /// The terms that it is made of; those that are evaluated for each element of a collection only where `repeated` says so.
+    #[must_use]
+    pub fn children(&self, repeated: bool) -> Vec<&Self> {
+        match &self.kind {
+            TermKind::Literal(_) | TermKind::SplatItem | TermKind::Reference(_) => Vec::new(),
+            TermKind::Template(parts) => {
+                let mut terms = Vec::new();
+                parts_children(parts, repeated, &mut terms);
+                terms
+            }
+            TermKind::Attribute(of, _) | TermKind::Unary(_, of) => vec![of],
+            TermKind::Splat { source, each, .. } => {
+                let mut terms = vec![&**source];
+                terms.extend(repeated.then_some(&**each));
+                terms
+            }
+            TermKind::Index(a, b) | TermKind::Binary(_, a, b) => vec![a, b],
+            TermKind::Conditional(a, b, c) => vec![a, b, c],
+            TermKind::Call { arguments: terms, .. } | TermKind::Tuple(terms) => terms.iter().map(|t| &**t).collect(),
+            TermKind::Object(items) => items.iter().flat_map(|i| [&*i.key, &*i.value]).collect(),
+            TermKind::For(f) => {
+                let mut terms = vec![&*f.collection];
+                if repeated {
+                    terms.extend([f.key.as_ref(), Some(&f.value), f.condition.as_ref()].into_iter().flatten().map(|t| &**t));
+                }
+                terms
+            }
+        }
+    }
+
     /// A constant.
     #[must_use]
     pub fn literal(value: Value, span: Span) -> Self {
@@ -204,5 +234,25 @@ impl Term {
     #[must_use]
     pub fn as_literal_str(&self) -> Option<&str> {
         if let TermKind::Literal(value) = &self.kind { value.as_str() } else { None }
+    }
+}
+
+fn parts_children<'t>(parts: &'t [Part], repeated: bool, terms: &mut Vec<&'t Term>) {
+    for part in parts {
+        match part {
+            Part::Literal(_) => {}
+            Part::Interpolation(term) => terms.push(term),
+            Part::If { condition, then, otherwise } => {
+                terms.push(condition);
+                parts_children(then, repeated, terms);
+                parts_children(otherwise, repeated, terms);
+            }
+            Part::For { collection, body, .. } => {
+                terms.push(collection);
+                if repeated {
+                    parts_children(body, repeated, terms);
+                }
+            }
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::request::finish_all;
 use super::results::RunResults;
-use crate::plan::condition::{Conditions, OpenCondition};
 use crate::addr::Address;
+use crate::plan::condition::{Conditions, OpenCondition};
 use crate::value::Value;
 
 /// Why a step must not start: a condition of its node or of its module that is known by now and does not hold.

@@ -12,6 +12,7 @@ pub mod apply;
 pub mod console;
 pub mod graph;
 pub mod init;
+pub mod format;
 pub mod show;
 pub mod validate;
 pub mod verify_ledger;

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::error::{Failure, FailureKind, Result, sentence};
 use super::targets::Targets;
 use super::workspace::Workspace;
-use crate::config::{Bundle, Desired, Gathered, Reader};
+use crate::config::{Bundle, Desired, Reader};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::{Key, State};
 use crate::migrate;
@@ -414,32 +414,51 @@ pub fn open(
     variables: &[crate::config::VarArg],
     options: Options,
 ) -> Result<(Draft, Diagnostics)> {
-    draft(workspace, options, |desired| {
-        crate::config::gather(desired, &workspace.environment, &workspace.project, variables)
-    })
+    let (bundle, desired) = crate::config::open(&workspace.environment)?;
+    let gathered = crate::config::gather(&desired, &workspace.environment, &workspace.project, variables)?;
+    Ok(draft(bundle, desired, gathered, options))
 }
 
 /// [`open`] for those who only look: variables that nobody gives a value are not known.
 ///
 /// # Errors
-/// When it cannot be loaded, or a value does not fit.
+/// When it cannot be loaded.
 pub(super) fn open_to_look(workspace: &Workspace, variables: &[crate::config::VarArg]) -> Result<(Draft, Diagnostics)> {
-    draft(workspace, Options::default(), |desired| {
-        crate::config::gather_leaving_open(desired, &workspace.environment, &workspace.project, variables)
-    })
+    let (bundle, desired) = crate::config::open(&workspace.environment)?;
+    let gathered =
+        crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables)?;
+    Ok(draft(bundle, desired, gathered, Options::default()))
+}
+
+/// Opens as much of the configuration as can be, for looking at it: with everything that is wrong so far.
+///
+/// # Errors
+/// When nothing of it can be looked at.
+pub fn open_for_validation(
+    workspace: &Workspace,
+    variables: &[crate::config::VarArg],
+) -> Result<(Draft, Diagnostics)> {
+    let (bundle, desired, mut wrong) = crate::config::open_for_validation(&workspace.environment)?;
+    let gathered =
+        crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables)?;
+    let unknown = gathered.values.values().any(|given| !given.value.is_wholly_known());
+    let hollow = wrong.has_errors() || unknown;
+    let options = Options { refresh: false, hollow, ..Options::default() };
+    let (draft, more) = draft(bundle, desired, gathered, options);
+    wrong.extend(more);
+    Ok((draft, wrong))
 }
 
 fn draft(
-    workspace: &Workspace,
+    bundle: Bundle,
+    desired: Desired,
+    gathered: crate::config::Gathered,
     options: Options,
-    gather: impl FnOnce(&Desired) -> std::result::Result<Gathered, crate::config::ConfigError>,
-) -> Result<(Draft, Diagnostics)> {
-    let (bundle, desired) = crate::config::open(&workspace.environment)?;
-    let gathered = gather(&desired)?;
+) -> (Draft, Diagnostics) {
     let values = gathered.values.into_iter().map(|(n, g)| (n, g.value)).collect();
     let desired = Arc::new(Desired { sources: gathered.sources, ..desired });
     let seed = u64::from_le_bytes(crate::ports::id::random::<8>());
-    Ok((Draft { bundle, desired, variables: values, options, facts: Facts::default(), seed }, gathered.warnings))
+    (Draft { bundle, desired, variables: values, options, facts: Facts::default(), seed }, gathered.warnings)
 }
 
 /// Whether the files that a saved bundle was read from still say the same.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::error::Result;
+use super::error::{Failure, FailureKind, Result};
 use super::planning::{self, Planning};
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::VarArg;
-use crate::diag::{Diagnostics, SourceMap};
+use crate::diag::{Diagnostic, Diagnostics, Severity, SourceMap};
 use crate::ledger::{Key, State};
-use crate::plan::Options;
 use crate::provider::catalog::Catalog;
 
 /// A configuration that is valid.
@@ -21,19 +20,54 @@ pub struct Checked {
     pub sources: Arc<SourceMap>,
 }
 
-/// Validates: the configuration is planned as if nothing had ever been applied. Files are read; no target is asked, no database and
+/// Validates: the configuration is planned as if nothing had ever been applied. Variables that nobody gives a value are not known. Files are read; no target is asked, no database and
 /// no ledger.
 ///
 /// # Errors
 /// Everything that is wrong.
 pub async fn validate(workspace: &Workspace, variables: &[VarArg]) -> Result<Checked> {
-    let options = Options { refresh: false, ..Options::default() };
-    let (mut draft, mut warnings) = planning::open(workspace, variables, options)?;
+    let (mut draft, mut found) = planning::open_for_validation(workspace, variables)?;
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, "", None)?.unasked();
     let key = Key::random();
     let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), key: &key, earlier: None };
-    let plan = planning.plan(&mut draft, &State::default()).await?;
-    warnings.extend(plan.warnings);
-    Ok(Checked { warnings, sources: draft.desired.sources.clone() })
+    let sound = !draft.options.hollow;
+    // First every block is looked into, also those that have no instances now; then, where nothing is missing, the plan is made in
+    // which they have none.
+    for hollow in [true, false] {
+        if !hollow && !sound {
+            break;
+        }
+        draft.options.hollow = hollow;
+        match planning.plan(&mut draft, &State::default()).await {
+            Ok(plan) => found.extend(plan.warnings),
+            Err(failure) if failure.kind == FailureKind::Error => {
+                let news: Vec<Diagnostic> =
+                    failure.diagnostics.into_iter().filter(|one| sound || !follows(one, &found)).collect();
+                found.extend(news);
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    let sources = draft.desired.sources.clone();
+    if found.has_errors() {
+        return Err(Failure::from_diagnostics(found, sources));
+    }
+    Ok(Checked { warnings: found, sources })
+}
+
+/// Whether what evaluation finds was said of the same place already when the files were read, or follows from that: a name that
+/// nothing has is missing to the evaluator too.
+fn follows(one: &Diagnostic, said: &Diagnostics) -> bool {
+    let built_in = |address: &str| {
+        let kinds = ["artifact.", "migration.", "health_check.", "smoke_test.", "check."];
+        kinds.iter().any(|kind| address.starts_with(kind) || address.contains(&format!(".{kind}")))
+    };
+    let errors = || said.iter().filter(|d| d.severity == Severity::Error);
+    errors().next().is_some()
+        && (one.summary.starts_with("Reference to undeclared")
+            || errors().any(|d| d.span == one.span)
+            // Blocks of the language itself were checked against its table; the planner would say the same in its words.
+            || (one.address.as_deref().is_some_and(built_in)
+                && errors().any(|d| d.span.map(|s| s.file) == one.span.map(|s| s.file))))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::scope::ModuleScope;
 use crate::config::desired::{BlockBody, Body};
 use crate::diag::{Diagnostic, did_you_mean};
-use crate::eval::Term;
+use crate::eval::{Cause, Term, TermKind};
 use crate::provider::{AttributeSchema, BlockSchema, Mode, Nesting};
 use crate::value::{Kind, Map, Marks, Value, convert};
 
@@ -25,7 +25,7 @@ pub(super) fn evaluate(body: &Body, shape: Shape<'_>, scope: &ModuleScope<'_>, w
     let mut out = Map::new();
     for (name, attribute) in &body.attributes {
         if !shape.attributes.get(&**name).is_some_and(AttributeSchema::settable) {
-            scope.world.report(unexpected(name, shape, what).at(attribute.name_span));
+            scope.report(unexpected(name, shape, what).at(attribute.name_span));
         }
     }
     for (name, schema) in shape.attributes {
@@ -34,15 +34,15 @@ pub(super) fn evaluate(body: &Body, shape: Shape<'_>, scope: &ModuleScope<'_>, w
                 let value = attribute(&given.term, schema, scope, name, site);
                 if schema.mode == Mode::Required && value.is_null() {
                     let detail = format!("The argument \"{name}\" is required in {what}, but its value is null.");
-                    let diagnostic = Diagnostic::error("Missing required argument", detail);
-                    scope.world.report(diagnostic.at(given.term.span));
+                    let wrong = Diagnostic::error("Missing required argument", detail);
+                    scope.report_on(wrong, &given.term, Cause::default());
                 }
                 if value.is_null() { schema.default.clone().unwrap_or(value) } else { value }
             }
             _ => {
                 if schema.mode == Mode::Required {
                     let detail = format!("The argument \"{name}\" is required in {what}, but it is not there.");
-                    scope.world.report(Diagnostic::error("Missing required argument", detail).at(body.span));
+                    scope.report(Diagnostic::error("Missing required argument", detail).at(body.span));
                 }
                 schema.default.clone().unwrap_or_else(|| Value::null(schema.ty.clone()))
             }
@@ -54,7 +54,7 @@ pub(super) fn evaluate(body: &Body, shape: Shape<'_>, scope: &ModuleScope<'_>, w
         if !shape.blocks.contains_key(&*block.ty) {
             let hint = did_you_mean(&block.ty, shape.blocks.keys().copied());
             let detail = format!("Blocks of type \"{}\" are not expected in {what}.", block.ty);
-            scope.world.report(Diagnostic::error("Unsupported block type", detail).at(block.span).hint_opt(hint));
+            scope.report(Diagnostic::error("Unsupported block type", detail).at(block.span).hint_opt(hint));
         }
     }
     for (name, schema) in shape.blocks {
@@ -81,10 +81,13 @@ fn unexpected(name: &str, shape: Shape<'_>, what: &str) -> Diagnostic {
 fn attribute(term: &Arc<Term>, schema: &AttributeSchema, scope: &ModuleScope<'_>, name: &str, site: &str) -> Value {
     let value = scope.evaluate(term, site);
     convert(&value, &schema.ty).unwrap_or_else(|e| {
-        let shown = (!value.marks_deep().is_sensitive() && !value.is_unknown() && value.ty().is_primitive())
-            .then(|| format!("The value is {value:?}."));
         let detail = format!("Inappropriate value for argument \"{name}\": {e}.");
-        scope.world.report(Diagnostic::error("Incorrect argument value type", detail).at(term.span).hint_opt(shown));
+        let wrong = Diagnostic::error("Incorrect argument value type", detail);
+        match term.kind {
+            // It is wrong whatever else has a value.
+            TermKind::Literal(_) => scope.report(wrong.at(term.span)),
+            _ => scope.report_on(wrong, term, Cause::default()),
+        }
         Value::opaque(schema.ty.clone())
     })
 }
@@ -109,13 +112,12 @@ fn blocks(
             Some(dynamic) => {
                 let collection = scope.evaluate(&dynamic.for_each, site);
                 let Some(pairs) = pairs(&collection) else {
-                    if collection.is_unknown() {
+                    if !collection.is_wholly_known() {
                         return Value::opaque(schema.ty());
                     }
                     let detail = "\"for_each\" of a dynamic block must be a collection that is not null.";
-                    scope
-                        .world
-                        .report(Diagnostic::error("Invalid dynamic for_each value", detail).at(dynamic.for_each.span));
+                    let wrong = Diagnostic::error("Invalid dynamic for_each value", detail);
+                    scope.report_on(wrong, &dynamic.for_each, Cause::default());
                     return Value::opaque(schema.ty());
                 };
                 for (key, value) in pairs {
@@ -132,13 +134,13 @@ fn blocks(
     }
     if schema.required && made.is_empty() {
         let detail = format!("At least one \"{name}\" block is required here.");
-        scope.world.report(Diagnostic::error("Missing required block", detail).at(around.span));
+        scope.report(Diagnostic::error("Missing required block", detail).at(around.span));
     }
     match schema.nesting {
         Nesting::Single => {
             if let (true, Some(second)) = (made.len() > 1, given.get(1)) {
                 let detail = format!("Only one \"{name}\" block is allowed here.");
-                scope.world.report(Diagnostic::error("Duplicate block", detail).at(second.span));
+                scope.report(Diagnostic::error("Duplicate block", detail).at(second.span));
             }
             made.pop().map_or_else(|| Value::null(schema.object_type()), |(_, object)| object)
         }
@@ -156,6 +158,8 @@ pub(super) fn pairs(collection: &Value) -> Option<Vec<(Value, Value)>> {
         Kind::List(_, items) | Kind::Tuple(items) => {
             Some(items.iter().enumerate().map(|(i, v)| (Value::number(i), v.clone())).collect())
         }
+        // Of a set with elements that are not known it is not known how many there are.
+        Kind::Set(_, items) if !items.iter().all(Value::is_wholly_known) => None,
         Kind::Set(_, items) => Some(items.iter().map(|v| (v.clone(), v.clone())).collect()),
         Kind::Map(_, m) | Kind::Object(m) => {
             Some(m.iter().map(|(k, v)| (Value::string(k.clone()), v.clone())).collect())

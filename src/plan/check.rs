@@ -10,9 +10,10 @@ use super::data::bare;
 use super::outline::{BlockId, Item, ItemId};
 use super::result;
 use super::scope::{ModuleScope, Overlay};
+use super::world::At;
 use super::walk::{BlockInstance, Planner, argument, broken, marked};
 use crate::addr::{Address, NodeKind};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Severity};
 use crate::provider::{Lowering, Role};
 use crate::value::{Map, Value};
 
@@ -72,9 +73,8 @@ impl Planner<'_> {
                 message: message.term.clone(),
                 span: block.span,
             };
-            if let Some(message) = broken(&scope, &condition, "assert") {
-                let diagnostic = Diagnostic::warning("Check block assertion failed", message);
-                self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
+            if let Some(failed) = broken(&scope, &condition, "assert", "Check block assertion failed") {
+                self.world.report(Diagnostic { severity: Severity::Warning, ..failed }.on(&one.address));
             }
         }
         Value::object(Map::new())
@@ -148,6 +148,8 @@ impl Planner<'_> {
     /// The world in which a workload is its staged version: everything between the workload and the check, evaluated anew.
     fn overlay(&self, one: &BlockInstance<'_>, workload: BlockId, address: &Address) -> Overlay {
         let mut overlay = Overlay::default();
+        // What is wrong out there is wrong whether the check looks or not: it is said without the check's address, once.
+        let own = self.world.at.replace(At { instance: one.instance, ..At::default() });
         self.stage_block(&mut overlay, workload, address);
         let cone = self.cone(one.id, workload);
         let order: Vec<&ItemId> = self.world.outline.order.iter().filter(|id| cone.contains(*id)).collect();
@@ -183,6 +185,7 @@ impl Planner<'_> {
                 }
             }
         }
+        self.world.at.replace(own);
         overlay
     }
 

@@ -57,6 +57,10 @@ pub struct Options {
     /// For the way back of a first deployment: the configuration is that of the failed run, so that its migrations can be taken
     /// back, and every resource goes.
     pub to_nothing: bool,
+    /// Whether the configuration is only looked at though something is missing in it, the value of a variable or what could not be read: what that
+    /// decides cannot be told then, and there are no steps.
+    #[serde(skip)]
+    pub hollow: bool,
     /// The verified generation that is gone back to, for the plan's words.
     pub to_generation: Option<u64>,
 }
@@ -76,6 +80,7 @@ impl Default for Options {
             older: false,
             going_back: false,
             to_nothing: false,
+            hollow: false,
             to_generation: None,
         }
     }

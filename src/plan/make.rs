@@ -34,12 +34,16 @@ pub enum Planned {
 /// # Errors
 /// When the configuration cannot be planned; everything that is wrong.
 pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
-    let settings = Settings::read(&inputs).map_err(Diagnostics::from)?;
+    let settings = Settings::read(&inputs);
     let root = if inputs.options.destroy { Arc::default() } else { inputs.desired.root.clone() };
     let outline = Outline::draw(&root, &inputs.desired.sources).map_err(|e| Diagnostics::from(*e))?;
     let world = World::new(inputs, &outline);
     let mut planner = Planner::new(world);
     planner.wished = root.imports.iter().filter_map(|import| outline.import_target(&import.to)).collect();
+    let settings = settings.unwrap_or_else(|wrong| {
+        planner.world.report(wrong);
+        Settings::default()
+    });
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
@@ -62,10 +66,12 @@ impl Planner<'_> {
         }
         let warnings = self.world.diagnostics.take();
         let inputs = self.world.inputs;
-        let outputs = outputs(&self.world);
+        // Steps over values that nobody has given would say nothing.
+        let hollow = self.world.inputs.options.hollow;
+        let outputs = if hollow { BTreeMap::new() } else { outputs(&self.world) };
         let only_checks = inputs.options.kind == crate::ledger::event::RunKind::Verify;
         let cause = only_checks || self.changes.iter().any(Change::is_cause);
-        let mut changes = self.changes;
+        let mut changes = if hollow { Vec::new() } else { self.changes };
         if only_checks {
             // `verify` asks what is, whatever an apply would make of it.
             for change in changes.iter_mut().filter(|c| !c.address.kind.is_probe()) {
@@ -80,9 +86,10 @@ impl Planner<'_> {
                 change.kind = ChangeKind::NoOp;
             }
         }
+        let nothing = BTreeMap::new();
         let context = lower::Context {
             outline: self.world.outline,
-            of_block: &self.of_block,
+            of_block: if hollow { &nothing } else { &self.of_block },
             recorded: inputs.recorded,
             catalog: inputs.catalog,
             inside_run: inputs.options.limit.is_some(),
@@ -110,7 +117,7 @@ impl Planner<'_> {
             warnings,
             basis: basis(inputs.recorded),
             effect,
-            asked: asked(&inputs),
+            asked: if hollow { String::new() } else { asked(&inputs) },
             partial: !inputs.options.targets.is_empty() || !inputs.options.replace.is_empty(),
             protected: settings.protected,
             schemas,

@@ -79,7 +79,8 @@ impl Planner<'_> {
             self.world.report(Diagnostic::error(summary, detail).at(span).on(&one.address));
         };
         let Some(source) = object.get_str("source") else {
-            if object.get("source").is_some_and(|v| v.is_unknown() && v.marks.is_empty()) {
+            let unknown = object.get("source").is_some_and(|v| v.is_unknown() && v.marks.is_empty());
+            if unknown && !self.world.inputs.options.hollow {
                 fail("Invalid migration source", "The directory of a migration must be known when planning.".into());
             }
             return None;

@@ -16,7 +16,8 @@ impl Planner<'_> {
     /// Decides about every record that nothing in the configuration claims.
     pub(super) fn orphans(&mut self) {
         let recorded = self.world.inputs.recorded;
-        let moved: BTreeMap<Address, Address> = self.moved.iter().map(|(to, from)| (from.clone(), to.clone())).collect();
+        let moved: BTreeMap<Address, Address> =
+            self.moved.iter().map(|(to, from)| (from.clone(), to.clone())).collect();
         for (recorded_at, record) in &recorded.records {
             let address = moved.get(recorded_at).unwrap_or(recorded_at);
             let limit = self.world.inputs.options.limit.as_ref();
@@ -96,7 +97,9 @@ impl Planner<'_> {
         }
         let module = &outline.modules[at];
         let block = module.blocks.get(&(address.kind, address.ty.clone(), address.name.clone()));
-        let Some(block) = block.map(|position| &module.module.nodes[*position]) else { return Reason::NotInConfiguration };
+        let Some(block) = block.map(|position| &module.module.nodes[*position]) else {
+            return Reason::NotInConfiguration;
+        };
         match (&block.repetition, &address.key) {
             (Repetition::Count(_), Some(Key::Index(n))) => Reason::CountIndex(*n),
             (Repetition::ForEach(_), Some(key @ Key::Name(_))) => Reason::EachKey(key.clone()),

@@ -7,17 +7,19 @@ use serde_json::Value as Json;
 use super::body::{self, Shape};
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::compare::{align, differences, marks_differ};
+use super::condition::Before;
 use super::fact::{Fact, Question};
 use super::imports::Taken;
 use super::result;
 use super::scope::ModuleScope;
-use super::condition::Before;
 use super::walk::{BlockInstance, Planner, broken, broken_now};
 use crate::addr::Address;
 use crate::config::desired::Step;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::ledger::record::Record;
-use crate::provider::{Lowering, Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role};
+use crate::provider::{
+    Lowering, Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role,
+};
 use crate::value::{Map, Path, Value, decode};
 
 /// What is known of a recorded object.
@@ -359,7 +361,8 @@ impl Planner<'_> {
                 let changes = self.of_block.get(&(target, position)).into_iter().flatten().map(|n| &self.changes[*n]);
                 let changes = changes.filter(|c| c.address.module == one.address.module);
                 let changes = changes.filter(|c| key.is_none() || c.address.key == key);
-                let mut changes = changes.filter(|c| matches!(c.kind, ChangeKind::Update | ChangeKind::Run) || c.kind.is_replace());
+                let mut changes =
+                    changes.filter(|c| matches!(c.kind, ChangeKind::Update | ChangeKind::Run) || c.kind.is_replace());
                 if changes.any(|change| self.concerns(change, &trigger.path)) {
                     let key = key.map(|k| k.to_string()).unwrap_or_default();
                     let path: String = trigger.path.iter().map(step_text).collect();
@@ -376,7 +379,9 @@ impl Planner<'_> {
             let mut at = object.clone()?;
             for step in path {
                 at = match (step, at.as_items()) {
-                    (Step::Index(crate::addr::Key::Index(n)), Some(items)) => items.get(usize::try_from(*n).ok()?)?.clone(),
+                    (Step::Index(crate::addr::Key::Index(n)), Some(items)) => {
+                        items.get(usize::try_from(*n).ok()?)?.clone()
+                    }
                     (Step::Attribute(name) | Step::Index(crate::addr::Key::Name(name)), _) => at.get(name)?.clone(),
                     _ => return None,
                 };
@@ -429,14 +434,14 @@ impl Planner<'_> {
     fn postconditions_now(&self, one: &BlockInstance<'_>, after: &Value, changes: bool) {
         let scope = ModuleScope { own: Some(after), ..ModuleScope::new(&self.world, one.instance, &one.repeated) };
         for condition in &one.block.lifecycle.postconditions {
+            let summary = "Resource postcondition failed";
             // Of what changes it is judged when the step has its result.
-            let message = match changes {
-                true => broken(&scope, condition, "Resource postcondition failed"),
-                false => broken_now(&scope, condition, "Resource postcondition failed", Before::End),
+            let failed = match changes {
+                true => broken(&scope, condition, "postcondition", summary),
+                false => broken_now(&scope, condition, "postcondition", summary, Before::End),
             };
-            if let Some(message) = message {
-                let diagnostic = Diagnostic::error("Resource postcondition failed", message);
-                self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
+            if let Some(failed) = failed {
+                self.world.report(failed.on(&one.address));
             }
         }
     }

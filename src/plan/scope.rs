@@ -7,7 +7,7 @@ use super::world::{Called, Instance, Repeated, World};
 use crate::addr::{Key, NodeKind};
 use crate::config::desired::Repetition;
 use crate::diag::{Diagnostic, did_you_mean};
-use crate::eval::{Evaluator, Reference, Scope, Step, Term};
+use crate::eval::{Cause, Evaluator, Reference, Scope, Step, Term};
 use crate::value::{Type, Value};
 
 /// Values that stand in for others: the staged version's attributes in a prove step, and what follows from them.
@@ -48,9 +48,25 @@ impl<'a> ModuleScope<'a> {
     /// Evaluates a term here; what is wrong is noted, and the value is then not known.
     pub(super) fn evaluate(&self, term: &Arc<Term>, site: &str) -> Value {
         self.try_evaluate(term, site).unwrap_or_else(|e| {
-            self.world.report(*e);
+            self.report(*e);
             Value::opaque(Type::Any)
         })
+    }
+
+    /// Notes what is wrong here.
+    pub(super) fn report(&self, diagnostic: Diagnostic) {
+        self.world.report_in(self.instance, diagnostic);
+    }
+
+    /// Notes what is wrong with the value of a term here, with the values of its references.
+    pub(super) fn report_on(&self, diagnostic: Diagnostic, term: &Term, cause: Cause) {
+        self.report(self.explain(diagnostic.at(term.span), term, cause));
+    }
+
+    /// The diagnostic with the values of a term's references.
+    pub(super) fn explain(&self, diagnostic: Diagnostic, term: &Term, cause: Cause) -> Diagnostic {
+        let evaluator = Evaluator { scope: self, host: self.world, budget: &self.world.budget, site: "" };
+        evaluator.explain(diagnostic, term, cause)
     }
 
     /// Evaluates a term here.
@@ -225,8 +241,8 @@ impl Scope for ModuleScope<'_> {
             ("module", Some(name)) => self.module(name, r),
             ("path", Some(name)) => self.path(name, r),
             ("each", Some(name)) => self.each(name, r),
-            ("count", Some(name)) if &**name == "index" => match self.repeated.count {
-                Some(n) => Ok((Value::number(usize::try_from(n).unwrap_or(usize::MAX)), 1)),
+            ("count", Some(name)) if &**name == "index" => match &self.repeated.count {
+                Some(n) => Ok((n.clone(), 1)),
                 None => Err(Box::new(
                     Diagnostic::error(
                         "Reference to \"count\" in context without count",

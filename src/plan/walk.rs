@@ -9,11 +9,11 @@ use super::condition::{Before, OpenCondition};
 use super::look::Recorded;
 use super::outline::{BlockId, Item, ModuleIndex};
 use super::scope::ModuleScope;
-use super::world::{Called, Instance, ModuleInstance, Repeated, World};
+use super::world::{At, Called, Instance, ModuleInstance, Repeated, World};
 use crate::addr::{Address, Key, NodeKind};
 use crate::config::desired::{Condition, NodeBlock, Repetition, Variable};
 use crate::diag::{Diagnostic, Span};
-use crate::eval::Term;
+use crate::eval::{Cause, Term};
 use crate::value::{Kind, Map, Marks, Type, Value, convert};
 
 /// The most instances that one block may have.
@@ -35,8 +35,6 @@ pub(super) struct Planner<'a> {
     pub(super) unreadable: Vec<(Address, String)>,
     /// Records that moved: the new address and the old.
     pub(super) moved: BTreeMap<Address, Address>,
-    /// The blocks whose replacements are made before what they replace goes.
-    pub(super) made_first: BTreeSet<BlockId>,
     /// Set where the ledger is looked at and nothing is decided about resources.
     pub(super) seen: Option<Recorded>,
     /// The `moved` blocks.
@@ -45,6 +43,8 @@ pub(super) struct Planner<'a> {
     pub(super) wishes: BTreeMap<Address, super::imports::Wish>,
     /// The blocks that `import` blocks name.
     pub(super) wished: BTreeSet<BlockId>,
+    /// The blocks whose replacements are made before what they replace goes.
+    pub(super) made_first: BTreeSet<BlockId>,
 }
 
 /// One instance of a block.
@@ -87,6 +87,7 @@ impl Planner<'_> {
         let order = self.world.outline.order.clone();
         for (module, item) in &order {
             for instance in self.world.instances_of(*module) {
+                self.world.at.replace(At { instance, ..At::default() });
                 match item {
                     Item::Call(name) => self.call(instance, name),
                     Item::Variable(name) => self.variable(*module, instance, name),
@@ -96,6 +97,7 @@ impl Planner<'_> {
                 }
             }
         }
+        self.world.at.take();
     }
 
     fn module(&self, instance: Instance) -> Arc<crate::config::desired::Module> {
@@ -111,13 +113,26 @@ impl Planner<'_> {
             let scope = ModuleScope::new(&self.world, instance, &here);
             keys(&scope, &call.repetition, call.span)
         };
+        let hollow = self.world.inputs.options.hollow;
         let mut make = |key: Option<Key>, value: Option<Value>| {
             let path = self.world.instances[instance].path.child(name.clone(), key.clone());
             let repeated = Repeated::of(key.as_ref(), value);
             self.world.add(ModuleInstance::new(path, child, Some(instance), repeated))
         };
         let called = match (keys, &call.repetition) {
-            (None, _) => Called::NotKnown,
+            (None, _) => {
+                if self.looks_on() {
+                    self.suppose_call(instance, name, &call.repetition, child);
+                }
+                Called::NotKnown
+            }
+            (Some(keys), _) if keys.is_empty() && hollow => {
+                self.suppose_call(instance, name, &call.repetition, child);
+                match &call.repetition {
+                    Repetition::ForEach(_) => Called::Each(BTreeMap::new()),
+                    _ => Called::Count(Vec::new()),
+                }
+            }
             (Some(_), Repetition::Single) => Called::Single(make(None, None)),
             (Some(keys), Repetition::Count(_)) => {
                 Called::Count(keys.into_iter().map(|(key, value)| make(key, value)).collect())
@@ -147,22 +162,18 @@ impl Planner<'_> {
         let here = Repeated::default();
         let scope = ModuleScope::new(&self.world, instance, &here);
         for validation in &declared.validations {
-            if let Some(message) = broken_now(&scope, validation, "Invalid value for variable", Before::Module(&self.world.instances[instance].path)) {
-                let value = &self.world.instances[instance].variables[name];
-                let shown =
-                    (!value.marks_deep().is_sensitive()).then(|| format!("The value of var.{name} is {value:?}."));
+            let path = &self.world.instances[instance].path;
+            let summary = "Invalid value for variable";
+            if let Some(mut failed) = broken_now(&scope, validation, "validation", summary, Before::Module(path)) {
                 // In a module the value is to be mended where it is given, not where it is judged.
                 let given = self.given(instance, name);
                 let rule = self.world.inputs.desired.sources.place(validation.condition.span);
-                let detail = match rule.filter(|_| given.is_some()) {
-                    Some(rule) => format!("{message}\n\nThis was checked by the validation rule at {}:{}.", rule.name, rule.line),
-                    None => format!("{message}\n\nThis was checked by the validation rule at the place above."),
+                let place = match rule.filter(|_| given.is_some()) {
+                    Some(rule) => format!("at {}:{}", rule.name, rule.line),
+                    None => "at the place above".to_owned(),
                 };
-                self.world.report(
-                    Diagnostic::error("Invalid value for variable", detail)
-                        .at(given.unwrap_or(validation.condition.span))
-                        .hint_opt(shown),
-                );
+                failed.detail.push_str(&format!("\n\nThis was checked by the validation rule {place}."));
+                self.world.report(failed.at_opt(given));
             }
         }
     }
@@ -188,11 +199,9 @@ impl Planner<'_> {
         let here = Repeated::default();
         let scope = ModuleScope::new(&self.world, instance, &here);
         for precondition in &output.preconditions {
-            if let Some(message) = broken_now(&scope, precondition, "Module output value precondition failed", Before::End) {
-                self.world.report(
-                    Diagnostic::error("Module output value precondition failed", message)
-                        .at(precondition.condition.span),
-                );
+            let summary = "Module output value precondition failed";
+            if let Some(failed) = broken_now(&scope, precondition, "precondition", summary, Before::End) {
+                self.world.report(failed);
             }
         }
         let mut value = scope.evaluate(&output.term, name);
@@ -212,6 +221,7 @@ impl Planner<'_> {
         let block = self.world.outline.block(id).clone();
         let path = self.world.instances[instance].path.clone();
         let whole = Address::new(path, block.kind, block.ty.clone(), block.name.clone());
+        self.stand(instance, &whole, false);
         let key = (block.kind, block.ty.clone(), block.name.clone());
         if let Some(recorded) = self.seen.as_ref().filter(|_| block.kind == NodeKind::Resource) {
             let value = self.recorded_resource(recorded, &block, &whole);
@@ -221,7 +231,16 @@ impl Planner<'_> {
         let here = Repeated::default();
         let keys = keys(&ModuleScope::new(&self.world, instance, &here), &block.repetition, block.span);
         let value = match keys {
-            None => Value::opaque(Type::Any),
+            None => {
+                if self.looks_on() {
+                    self.suppose(&block, id, instance, whole);
+                }
+                Value::opaque(Type::Any)
+            }
+            Some(keys) if keys.is_empty() && self.world.inputs.options.hollow => {
+                self.suppose(&block, id, instance, whole);
+                collect(&block.repetition, Vec::new())
+            }
             Some(keys) => {
                 if self.wished.remove(&id) {
                     self.wishes(id);
@@ -236,12 +255,39 @@ impl Planner<'_> {
                         repeated: Repeated::of(key.as_ref(), value),
                     };
                     self.claimed.insert(one.address.clone());
+                    if key.is_some() {
+                        self.stand(instance, &one.address, false);
+                    }
                     values.push((key, self.node(&one)));
                 }
                 collect(&block.repetition, values)
             }
         };
         self.world.instances[instance].blocks.insert(key, value);
+    }
+
+    fn stand(&self, instance: Instance, address: &Address, supposed: bool) {
+        self.world.at.replace(At { instance, address: Some(address.clone()), supposed });
+    }
+
+    /// Looks into a block that has no instances, as if it had one.
+    fn suppose(&mut self, block: &Arc<NodeBlock>, id: BlockId, instance: Instance, address: Address) {
+        self.stand(instance, &address, true);
+        let repeated = Repeated::some(&block.repetition);
+        self.node(&BlockInstance { block, id, instance, address, repeated });
+    }
+
+    fn suppose_call(&mut self, instance: Instance, name: &Arc<str>, repetition: &Repetition, child: ModuleIndex) {
+        let path = self.world.instances[instance].path.child(name.clone(), None);
+        let some = ModuleInstance::new(path, child, Some(instance), Repeated::some(repetition));
+        self.world.add(ModuleInstance { supposed: true, ..some });
+    }
+
+    /// Whether a block whose instances are not known is looked into all the same, for what else is wrong in it. What it would ask
+    /// of the outside is asked by nobody: there will be no plan.
+    fn looks_on(&self) -> bool {
+        self.world.needs.borrow().is_empty()
+            && (self.world.inputs.options.hollow || self.world.diagnostics.borrow().has_errors())
     }
 
     fn node(&mut self, one: &BlockInstance<'_>) -> Value {
@@ -290,9 +336,9 @@ impl Planner<'_> {
     pub(super) fn preconditions(&self, one: &BlockInstance<'_>) {
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         for condition in &one.block.lifecycle.preconditions {
-            if let Some(message) = broken_now(&scope, condition, "Resource precondition failed", Before::Node(&one.address)) {
-                let diagnostic = Diagnostic::error("Resource precondition failed", message);
-                self.world.report(diagnostic.at(condition.condition.span).on(&one.address));
+            let (summary, before) = ("Resource precondition failed", Before::Node(&one.address));
+            if let Some(failed) = broken_now(&scope, condition, "precondition", summary, before) {
+                self.world.report(failed.on(&one.address));
             }
         }
     }
@@ -326,7 +372,11 @@ pub(super) fn argument(
         Err(e) => {
             let detail =
                 format!("The given value is not suitable for the variable \"{name}\" of module.{called}: {e}.");
-            world.report(Diagnostic::error("Invalid value for input variable", detail).at(given.term.span));
+            scope.report_on(
+                Diagnostic::error("Invalid value for input variable", detail),
+                &given.term,
+                Cause::default(),
+            );
             Some(Value::opaque(declared.ty.clone()))
         }
     }
@@ -344,29 +394,20 @@ pub(super) fn marked(value: Value, declared: &Variable) -> Value {
     value.mark(marks)
 }
 
-/// The message of a condition that does not hold; `None` if it does or is not known yet.
-pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str) -> Option<String> {
-    let value = judged(scope, condition, site);
-    (value.as_bool() == Some(false)).then(|| match scope.evaluate(&condition.message, site) {
-        message if message.marks_deep().is_sensitive() => UNSHOWN.to_owned(),
-        message => message.as_str().unwrap_or(UNSHOWN).to_owned(),
-    })
-}
-
 /// [`broken`], where a condition that is not known yet is left to the run.
 pub(super) fn broken_now(
     scope: &ModuleScope<'_>,
     condition: &Condition,
+    site: &str,
     summary: &'static str,
     before: Before<'_>,
-) -> Option<String> {
-    let value = judged(scope, condition, summary);
+) -> Option<Diagnostic> {
+    let Ok(value) = scope.try_evaluate(&condition.condition, site) else {
+        return broken(scope, condition, site, summary);
+    };
     let options = scope.world.inputs.options;
-    if !value.is_unknown() {
-        return broken(scope, condition, summary);
-    }
-    if options.going_back || options.limit.is_some() {
-        return None;
+    if !value.is_unknown() || options.going_back || options.limit.is_some() {
+        return broken(scope, condition, site, summary);
     }
     let place = scope.world.inputs.desired.sources.place(condition.condition.span);
     let open = OpenCondition {
@@ -384,20 +425,28 @@ pub(super) fn broken_now(
     None
 }
 
-const UNSHOWN: &str = "The condition does not hold, and its message is sensitive or not known.";
-
-/// The value of a condition: true, false or not known; anything else is noted, and not known.
-fn judged(scope: &ModuleScope<'_>, condition: &Condition, site: &str) -> Value {
-    let value = scope.evaluate(&condition.condition, site);
-    let wrong = |detail: &str| {
-        scope.world.report(Diagnostic::error("Invalid condition", detail).at(condition.condition.span));
-        Value::opaque(Type::Bool)
+/// What is to be said of a condition that does not hold: its message, with the values that made it fail. `None` if it does hold
+/// or is not known yet.
+pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str, summary: &str) -> Option<Diagnostic> {
+    let term = &condition.condition;
+    let value = scope.evaluate(term, site);
+    let truth = convert(&value, &Type::Bool).ok().filter(|truth| !truth.is_null());
+    let Some(truth) = truth else {
+        let what = if value.is_null() { "null".to_owned() } else { value.ty().friendly() };
+        let detail = format!("A condition must be true or false, but this is {what}.");
+        scope.report_on(Diagnostic::error("Invalid condition", detail), term, Cause::default());
+        return None;
     };
-    match convert(&value, &Type::Bool) {
-        Ok(value) if value.is_null() => wrong("A condition must be true or false, but this one is null."),
-        Ok(value) => value,
-        Err(_) => wrong("A condition must be true or false."),
+    if truth.as_bool() != Some(false) {
+        return None;
     }
+    let message = scope.evaluate(&condition.message, site);
+    let text = match (message.as_str(), message.marks.is_empty()) {
+        (Some(text), true) => text.to_owned(),
+        _ => "The condition does not hold, and its message is sensitive or not known.".to_owned(),
+    };
+    let cause = Cause { marked: !value.marks.is_empty(), unknown: false };
+    Some(scope.explain(Diagnostic::error(summary, text).at(term.span), term, cause))
 }
 
 /// The keys of a repetition with their values, in order; `None` after noting that they are not known or invalid.
@@ -411,7 +460,7 @@ fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<
             let Some(number) = number.filter(|n| *n <= INSTANCES_MAX as u64) else {
                 let detail =
                     format!("\"count\" must be a whole number from 0 to {INSTANCES_MAX}, but it is {value:?}.");
-                scope.world.report(Diagnostic::error("Invalid count argument", detail).at(term.span));
+                scope.report_on(Diagnostic::error("Invalid count argument", detail), term, Cause::default());
                 return None;
             };
             Some((0..number).map(|n| (Some(Key::Index(n)), None)).collect())
@@ -419,7 +468,7 @@ fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<
         Repetition::ForEach(term) => {
             let value = repeatable(scope, term, "for_each")?;
             let invalid = |detail: String| {
-                scope.world.report(Diagnostic::error("Invalid for_each argument", detail).at(term.span));
+                scope.report_on(Diagnostic::error("Invalid for_each argument", detail), term, Cause::default());
             };
             if !matches!(value.kind, Kind::Set(..) | Kind::Map(..) | Kind::Object(_)) {
                 invalid(format!(
@@ -443,13 +492,19 @@ fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<
 
 /// The value of `count` or `for_each`, if it may be one.
 fn repeatable(scope: &ModuleScope<'_>, term: &Arc<Term>, what: &str) -> Option<Value> {
-    let value = scope.try_evaluate(term, what).map_err(|e| scope.world.report(*e)).ok()?;
+    let value = scope.try_evaluate(term, what).map_err(|e| scope.report(*e)).ok()?;
     let summary = format!("Invalid {what} argument");
+    let mut cause = Cause::default();
     let detail = if value.marks.is_sensitive() && what == "for_each" {
-        "\"for_each\" is derived from a sensitive value, and the keys of instances are shown everywhere.".to_owned()
+        cause.marked = true;
+        format!("\"{what}\" is derived from a sensitive value, and the keys of instances are shown everywhere.")
     } else if value.is_unknown()
         || matches!(&value.kind, Kind::Set(_, items) if !items.iter().all(Value::is_wholly_known))
     {
+        if scope.world.inputs.options.hollow {
+            return None;
+        }
+        cause.unknown = true;
         format!(
             "\"{what}\" depends on values that are known after apply only, so it cannot be told now how many instances there \
              are. Let it depend on what the configuration says, or apply first what it depends on: --target=ADDRESS."
@@ -459,7 +514,7 @@ fn repeatable(scope: &ModuleScope<'_>, term: &Arc<Term>, what: &str) -> Option<V
     } else {
         return Some(value);
     };
-    scope.world.report(Diagnostic::error(summary, detail).at(term.span));
+    scope.report_on(Diagnostic::error(summary, detail), term, cause);
     None
 }
 

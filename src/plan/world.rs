@@ -9,8 +9,9 @@ use super::fact::{Fact, Question};
 use super::input::Inputs;
 use super::look::Draw;
 use super::outline::{ModuleIndex, Outline};
-use crate::addr::{Key, ModulePath, NodeKind};
-use crate::diag::Diagnostics;
+use crate::addr::{Address, Key, ModulePath, NodeKind};
+use crate::config::desired::Repetition;
+use crate::diag::{Caller, Diagnostic, Diagnostics};
 use crate::eval::{Answer, Budget, Host};
 use crate::value::{Map, Type, Value};
 
@@ -23,7 +24,7 @@ pub(super) struct Repeated {
     /// `each.key` and `each.value`.
     pub(super) each: Option<(Value, Value)>,
     /// `count.index`
-    pub(super) count: Option<u64>,
+    pub(super) count: Option<Value>,
 }
 
 /// How a module call is repeated, with its instances.
@@ -60,6 +61,8 @@ pub(super) struct ModuleInstance {
     pub(super) blocks: BTreeMap<(NodeKind, Arc<str>, Arc<str>), Value>,
     /// The modules that it calls.
     pub(super) calls: BTreeMap<Arc<str>, Called>,
+    /// Whether it stands for instances of which there are none, or of which the number is not known.
+    pub(super) supposed: bool,
 }
 
 /// The world.
@@ -81,7 +84,34 @@ pub(super) struct World<'a> {
     pub(super) budget: Budget,
     /// Set where what is drawn at apply is drawn now: in a console, which applies nothing.
     pub(super) draw: Option<Draw<'a>>,
+    /// What is being evaluated: the module instance, and the node in it if it is one.
+    pub(super) at: RefCell<At>,
 }
+
+/// What is being evaluated.
+#[derive(Debug, Clone, Default)]
+pub(super) struct At {
+    /// The module instance.
+    pub(super) instance: Instance,
+    /// The node in it, if it is one.
+    pub(super) address: Option<Address>,
+    /// Whether nobody asked for it: it stands for instances of which there are none, or of which the number is not known.
+    pub(super) supposed: bool,
+}
+
+/// What is wrong with a block whatever the values in it are. In an instance that is only supposed nothing else is told: its
+/// values may be such that it is never made.
+const STATIC: [&str; 9] = [
+    "Duplicate block",
+    "Incorrect argument value type",
+    "Missing required argument",
+    "Missing required block",
+    "Unknown data source",
+    "Unknown resource type",
+    "Unsupported argument",
+    "Unsupported block type",
+    "Value for computed attribute",
+];
 
 impl<'a> World<'a> {
     pub(super) fn new(inputs: Inputs<'a>, outline: &'a Outline) -> Self {
@@ -99,6 +129,7 @@ impl<'a> World<'a> {
             conditions: RefCell::default(),
             budget: Budget::new(Budget::PLAN),
             draw: None,
+            at: RefCell::default(),
         }
     }
 
@@ -112,9 +143,43 @@ impl<'a> World<'a> {
         fact
     }
 
-    /// Notes what is wrong.
-    pub(super) fn report(&self, diagnostic: impl Into<crate::diag::Diagnostic>) {
-        self.diagnostics.borrow_mut().push(diagnostic.into());
+    /// Notes what is wrong with what is being evaluated: with its address and the calls of its module.
+    pub(super) fn report(&self, diagnostic: Diagnostic) {
+        let instance = self.at.borrow().instance;
+        self.report_in(instance, diagnostic);
+    }
+
+    /// Notes what is wrong in a module instance.
+    pub(super) fn report_in(&self, instance: Instance, diagnostic: Diagnostic) {
+        let at = self.at.borrow();
+        let here = at.instance == instance;
+        let supposed = self.instances[instance].supposed || (here && at.supposed);
+        for mut one in diagnostic.apart() {
+            if supposed && (one.is_explained() || !STATIC.contains(&&*one.summary)) {
+                continue;
+            }
+            if one.address.is_none()
+                && here
+                && let Some(address) = &at.address
+            {
+                one = one.on(address);
+            }
+            self.diagnostics.borrow_mut().push(one.called_by(self.callers(instance)));
+        }
+    }
+
+    /// The calls that lead to a module instance, innermost first.
+    fn callers(&self, instance: Instance) -> Vec<Caller> {
+        let mut chain = Vec::new();
+        let mut at = instance;
+        while let Some(parent) = self.instances[at].parent {
+            let path = &self.instances[at].path;
+            let calls = &self.outline.modules[self.instances[parent].index].module.calls;
+            let call = path.parent().and_then(|(_, step)| calls.get(&step.name));
+            chain.push(Caller { module: path.to_string(), at: call.map(|c| c.span) });
+            at = parent;
+        }
+        chain
     }
 
     /// The instances of a module of the outline, in order.
@@ -123,7 +188,8 @@ impl<'a> World<'a> {
     }
 
     /// Adds a module instance.
-    pub(super) fn add(&mut self, instance: ModuleInstance) -> Instance {
+    pub(super) fn add(&mut self, mut instance: ModuleInstance) -> Instance {
+        instance.supposed |= instance.parent.is_some_and(|parent| self.instances[parent].supposed);
         let number = self.instances.len();
         self.by_module[instance.index].push(number);
         self.instances.push(instance);
@@ -158,6 +224,7 @@ impl ModuleInstance {
             outputs: BTreeMap::new(),
             blocks: BTreeMap::new(),
             calls: BTreeMap::new(),
+            supposed: false,
         }
     }
 }
@@ -167,10 +234,26 @@ impl Repeated {
     pub(super) fn of(key: Option<&Key>, value: Option<Value>) -> Self {
         match key {
             None => Self::default(),
-            Some(Key::Index(n)) => Self { each: None, count: Some(*n) },
+            Some(Key::Index(n)) => {
+                let index = Value::number(usize::try_from(*n).unwrap_or(usize::MAX));
+                Self { each: None, count: Some(index) }
+            }
             Some(Key::Name(name)) => {
                 let key = Value::string(name.clone());
                 Self { each: Some((key.clone(), value.unwrap_or(key))), count: None }
+            }
+        }
+    }
+}
+
+impl Repeated {
+    /// For the one instance that stands for all of those whose number is not known.
+    pub(super) fn some(repetition: &Repetition) -> Self {
+        match repetition {
+            Repetition::Single => Self::default(),
+            Repetition::Count(_) => Self { each: None, count: Some(Value::opaque(Type::Number)) },
+            Repetition::ForEach(_) => {
+                Self { each: Some((Value::opaque(Type::String), Value::opaque(Type::Any))), count: None }
             }
         }
     }

@@ -399,7 +399,8 @@ fn not_known(what: &str, ours: &Json, theirs: &Json, found: &mut Vec<String>) {
     };
     let theirs = texts(theirs);
     for path in texts(ours) {
-        let within = |t: &String| path.strip_prefix(t.as_str()).is_some_and(|r| r.is_empty() || r.starts_with(['.', '[']));
+        let within =
+            |t: &String| path.strip_prefix(t.as_str()).is_some_and(|r| r.is_empty() || r.starts_with(['.', '[']));
         if !theirs.iter().any(within) {
             found.push(format!("{what}: {path}"));
         }
@@ -485,7 +486,10 @@ fn enough_is_recorded() {
         refused += usize::from(results().any(|r| r.get("errors").is_some()));
         steps += usize::from(all.len() > 1);
     }
-    assert!(valid >= 60 && refused >= 60 && steps >= 30, "{valid} valid, {refused} refused, {steps} with several steps");
+    assert!(
+        valid >= 60 && refused >= 60 && steps >= 30,
+        "{valid} valid, {refused} refused, {steps} with several steps"
+    );
 }
 
 #[test]

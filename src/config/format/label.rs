@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use unicode_normalization::UnicodeNormalization as _;
 
 use crate::config::syntax::unquote;
 
@@ -14,13 +13,13 @@ static PRINTABLE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$").expect("invariant: the pattern is a constant"));
 
 /// What stands between the quotation marks of a label: its text with each character written plainly, or escaped where it has
-/// to be. One that is wrong stays as it is.
+/// to be. One that is wrong stays as it is. Terraform composes letters and their marks as well, and so renames what
+/// references elsewhere still have under its old name; here the text stays.
 pub(super) fn canonical(written: &str) -> Cow<'_, str> {
     if written.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b'/' | b':')) {
         return Cow::Borrowed(written);
     }
     let Ok(text) = unquote(written) else { return Cow::Borrowed(written) };
-    let text: String = text.nfc().collect();
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

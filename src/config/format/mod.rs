@@ -27,3 +27,6 @@ pub fn format(text: &str, file: FileId) -> Result<String, Diagnostics> {
     syntax::deep(|| syntax::parse(bare, file))?;
     Ok(layout::set(rewrite::rewritten(bare, &scan(bare))))
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,8 +14,8 @@ pub(super) fn apart(before: Option<Kind>, this: &Piece<'_>, next: &Piece<'_>) ->
         (_, Newline)
         | (Identifier, OpenParen | DoubleColon)
         | (DoubleColon, Identifier)
-        | (Dot, _)
         | (_, Dot | Comma | Ellipsis) => false,
+        (Dot, _) => before == Some(Kind::Number) && continues_number(&next.text),
         (Comma, _) => true,
         // The text of a template is not ours to change.
         (this, next) if is_template(this, next) => false,
@@ -32,6 +32,12 @@ pub(super) fn apart(before: Option<Kind>, this: &Piece<'_>, next: &Piece<'_>) ->
         (CloseTemplate, OpenInterpolation | OpenDirective) => false,
         (this, next) => bracket(this) <= 0 && bracket(next) >= 0,
     }
+}
+
+/// Whether a number and a dot would take in what follows: `1 .5`, an index into a number, is not 1.5. Terraform makes that of it.
+fn continues_number(text: &str) -> bool {
+    let exponent = text.trim_start_matches(['e', 'E']).trim_start_matches('-');
+    exponent.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Whether one of the two is a delimiter or the text of a template, seen from its inside.

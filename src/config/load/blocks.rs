@@ -81,19 +81,20 @@ pub(super) fn local(attribute: &AttributeTerm) -> Local {
     Local { term: Arc::clone(&attribute.term), span: attribute.name_span }
 }
 
-/// An `output` block; `None` without a value, which the table has noted.
-pub(super) fn output(block: &BlockBody, errors: &mut Diagnostics) -> Option<Output> {
+/// An `output` block. Without a value, which the table has noted, it is null, so that its name is not missing as well.
+pub(super) fn output(block: &BlockBody, errors: &mut Diagnostics) -> Output {
     let body = &block.body;
     let depends_on = read::references(body.attributes.get("depends_on"), errors);
-    Some(Output {
-        term: Arc::clone(&body.attributes.get("value")?.term),
+    let value = body.attributes.get("value").map(|a| Arc::clone(&a.term));
+    Output {
+        term: value.unwrap_or_else(|| Arc::new(Term::literal(Value::null(Type::Any), block.span))),
         description: read::checked_text(body, "description"),
         sensitive: read::checked_flag(body, "sensitive").unwrap_or(false),
         ephemeral: read::checked_flag(body, "ephemeral").unwrap_or(false),
         preconditions: read::conditions(body, "precondition"),
         depends_on,
         span: block.span,
-    })
+    }
 }
 
 /// A `provider` block.

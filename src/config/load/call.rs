@@ -35,10 +35,12 @@ pub(super) fn call(loader: &mut Loader<'_>, block: BlockBody, directory: &str) -
         errors.push(not_local(&source).at(place));
         return None;
     }
-    let module = loader.module(&join(directory, &source), Some(place))?;
+    let name = labels.last().cloned().unwrap_or_default();
+    let called = join(directory, &source);
+    loader.callers.note(&called, directory, &name, span);
+    let module = loader.module(&called, Some(place))?;
     let arguments = body.attributes;
     check_arguments(loader, &arguments, &module, span);
-    let name = labels.last().cloned().unwrap_or_default();
     Some(ModuleCall { name, module, arguments, repetition, depends_on, providers, span })
 }
 

@@ -8,13 +8,13 @@ use crate::config::source::Bundle;
 use crate::config::syntax;
 use crate::diag::{Diagnostic, Diagnostics, SourceMap, Span};
 
-/// Parses every configuration file of a module's directory. `None` if one has a syntax error, after all were tried.
+/// Parses every configuration file of a module's directory: the blocks of those that can be read, and whether all can.
 pub(super) fn parse(
     bundle: &Bundle,
     directory: &str,
     sources: &mut SourceMap,
     errors: &mut Diagnostics,
-) -> Option<Vec<BlockBody>> {
+) -> (Vec<BlockBody>, bool) {
     let mut blocks = Vec::new();
     let mut whole = true;
     for name in bundle.modules.get(directory).into_iter().flatten() {
@@ -46,7 +46,7 @@ pub(super) fn parse(
             }
         }
     }
-    whole.then_some(blocks)
+    (blocks, whole)
 }
 
 fn unreadable(shown: &str, why: &str) -> Diagnostic {

@@ -1,8 +1,9 @@
 //! The walk over modules: each directory is loaded once, however often it is called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::callers::Callers;
 use super::{blocks, call, check, files, names, node};
 use crate::addr::NodeKind;
 use crate::config::desired::{BlockBody, Module};
@@ -47,6 +48,15 @@ pub fn load(bundle: &Bundle) -> Result<Desired, ConfigError> {
 
 /// Loads an environment, asking for the files of each module as its call is met.
 pub(in crate::config) fn run(sources: &mut dyn Sources) -> Result<Desired, ConfigError> {
+    let Attempt { desired, errors, sources } = attempt(sources);
+    match desired {
+        Some(desired) if !errors.has_errors() => Ok(Desired { sources, ..desired }),
+        _ => Err(ConfigError { diagnostics: errors, sources }),
+    }
+}
+
+/// Loads as much of an environment as can be: what is wrong, and the rest.
+pub(in crate::config) fn attempt(sources: &mut dyn Sources) -> Attempt {
     syntax::deep(move || {
         let mut loader = Loader {
             sources,
@@ -55,14 +65,23 @@ pub(in crate::config) fn run(sources: &mut dyn Sources) -> Result<Desired, Confi
             done: BTreeMap::new(),
             chain: Vec::new(),
             environment: None,
+            callers: Callers::default(),
         };
         let root = loader.module(".", None);
-        let sources = Arc::new(loader.map);
-        match root {
-            Some(root) if !loader.errors.has_errors() => Ok(Desired { root, environment: loader.environment, sources }),
-            _ => Err(ConfigError { diagnostics: loader.errors, sources }),
-        }
+        let errors = loader.callers.told(loader.errors, loader.sources.bundle(), &loader.map);
+        let desired = root.map(|root| Desired { root, environment: loader.environment, sources: Arc::default() });
+        Attempt { desired, errors, sources: Arc::new(loader.map) }
     })
+}
+
+/// What a load came to.
+pub(in crate::config) struct Attempt {
+    /// What was read; `None` where a file of the environment itself could not be.
+    pub(in crate::config) desired: Option<Desired>,
+    /// What is wrong.
+    pub(in crate::config) errors: Diagnostics,
+    /// The files.
+    pub(in crate::config) sources: Arc<SourceMap>,
 }
 
 /// The state of one load.
@@ -75,14 +94,34 @@ pub(super) struct Loader<'s> {
     /// The directories from the root to the one that is being loaded.
     chain: Vec<String>,
     environment: Option<BlockBody>,
+    /// Who calls which directory, for messages about what is wrong in it.
+    pub(super) callers: Callers,
 }
 
 /// A module while its blocks are read.
 pub(super) struct Building {
     pub(super) module: Module,
-    /// Whether everything in it could be read, so that missing names are really missing.
-    pub(super) whole: bool,
+    /// What in it could not be read, so that its names are not missing.
+    lost: Lost,
     declared: BTreeMap<(&'static str, String), Span>,
+}
+
+/// What in a module could not be read. A name from there is declared, though nobody knows as what.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    /// A whole file: any name may be declared in it.
+    pub(super) everything: bool,
+    /// Names and labels of blocks.
+    pub(super) names: BTreeSet<Arc<str>>,
+}
+
+impl Lost {
+    fn block(&mut self, block: &BlockBody) {
+        self.names.extend(block.labels.iter().cloned());
+        if block.labels.is_empty() {
+            self.names.extend(block.body.attributes.keys().cloned());
+        }
+    }
 }
 
 impl Loader<'_> {
@@ -122,26 +161,25 @@ impl Loader<'_> {
             self.errors.push(no_module(&shown, why, caller));
             return None;
         }
-        let blocks = files::parse(bundle, directory, &mut self.map, &mut self.errors)?;
+        let (blocks, whole) = files::parse(bundle, directory, &mut self.map, &mut self.errors);
         let module = Module { directory: directory.to_owned(), ..Module::default() };
-        let mut building = Building { module, whole: true, declared: BTreeMap::new() };
+        let mut building =
+            Building { module, lost: Lost { everything: !whole, ..Lost::default() }, declared: BTreeMap::new() };
         for block in blocks {
             self.block(block, &mut building, caller);
         }
-        if building.whole {
-            let environment = self.environment.as_ref().filter(|_| caller.is_none());
-            names::check(&building.module, environment, &mut self.errors);
-        }
-        Some(Arc::new(building.module))
+        let environment = self.environment.as_ref().filter(|_| caller.is_none());
+        names::check(&building.module, environment, &building.lost, &mut self.errors);
+        whole.then(|| Arc::new(building.module))
     }
 
     fn block(&mut self, block: BlockBody, building: &mut Building, caller: Option<Span>) {
         let Some(known) = check::top(&block, &schema::TOP, &mut self.errors) else {
-            building.whole = false;
+            building.lost.block(&block);
             return;
         };
         if !check::labels(&block, known, &mut self.errors) {
-            building.whole = false;
+            building.lost.block(&block);
             return;
         }
         let Some(name) = block.labels.last().cloned().or_else(|| Some(known.name.into())) else { return };
@@ -160,12 +198,14 @@ impl Loader<'_> {
         }
         match known.name {
             "module" => {
+                building.lost.names.insert(name.clone());
                 if self.declare(known.name, (*name).to_owned(), block.span, building) {
                     match call::call(self, block, &building.module.directory) {
                         Some(call) => {
+                            building.lost.names.remove(&name);
                             building.module.calls.insert(name, call);
                         }
-                        None => building.whole = false,
+                        None => {}
                     }
                 }
             }
@@ -208,12 +248,7 @@ impl Loader<'_> {
                 building.module.variables.insert(name, variable);
             }
             "output" if self.declare(known.name, (*name).to_owned(), block.span, building) => {
-                match blocks::output(block, &mut self.errors) {
-                    Some(output) => {
-                        building.module.outputs.insert(name, output);
-                    }
-                    None => building.whole = false,
-                }
+                building.module.outputs.insert(name, blocks::output(block, &mut self.errors));
             }
             "locals" => {
                 blocks::no_blocks(&block.body, "locals", &mut self.errors);

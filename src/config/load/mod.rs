@@ -10,10 +10,11 @@ mod check;
 mod read;
 mod blocks;
 mod call;
+mod callers;
 mod node;
 mod lifecycle;
 mod target;
 mod names;
 
 pub use loader::load;
-pub(super) use loader::{Sources, run};
+pub(super) use loader::{Attempt, Sources, attempt, run};

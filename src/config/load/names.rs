@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::loader::Lost;
 use crate::addr::NodeKind;
 use crate::config::desired::{
-    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, ProviderBlock, Repetition, Step,
+    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, ProviderBlock, Repetition,
+    Step,
 };
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean, nearest};
-use crate::eval::{Reference, Term, references};
+use crate::eval::{Reference, Term, TermKind, check_call, references};
 
 /// First names that are not resource types.
 pub(super) const ROOTS: [&str; 14] = [
@@ -26,15 +28,17 @@ pub(super) const ROOTS: [&str; 14] = [
     "smoke_test",
     "check",
 ];
+/// How the summaries begin of what is wrong with a name that nothing has.
+const UNDECLARED: &str = "Reference to undeclared";
 const PATHS: [&str; 4] = ["module", "root", "cwd", "project"];
 
 /// Checks every term of a module.
-pub(super) fn check(module: &Module, environment: Option<&BlockBody>, errors: &mut Diagnostics) {
+pub(super) fn check(module: &Module, environment: Option<&BlockBody>, lost: &Lost, errors: &mut Diagnostics) {
     let mut nodes: BTreeMap<(NodeKind, &str), BTreeSet<&str>> = BTreeMap::new();
     for node in &module.nodes {
         nodes.entry((node.kind, &*node.ty)).or_default().insert(&*node.name);
     }
-    let mut names = Names { module, nodes, errors };
+    let mut names = Names { module, nodes, lost, errors };
     names.module();
     if let Some(environment) = environment {
         names.body(&environment.body, &Around { alone: true, ..Around::default() });
@@ -58,6 +62,8 @@ struct Around<'a> {
 struct Names<'a> {
     module: &'a Module,
     nodes: BTreeMap<(NodeKind, &'a str), BTreeSet<&'a str>>,
+    /// What could not be read: its names are not missing.
+    lost: &'a Lost,
     errors: &'a mut Diagnostics,
 }
 
@@ -132,7 +138,8 @@ impl<'a> Names<'a> {
             return;
         }
         let detail = format!("This module has no configuration of a provider with the name {reference}.");
-        let aliases = self.module.providers.iter().filter(|p| p.name == reference.root).filter_map(|p| p.alias.as_deref());
+        let aliases =
+            self.module.providers.iter().filter(|p| p.name == reference.root).filter_map(|p| p.alias.as_deref());
         let hint = did_you_mean(alias, aliases).unwrap_or_else(|| {
             format!("It can be declared with provider \"{}\" {{ alias = \"{alias}\" }}.", reference.root)
         });
@@ -152,7 +159,8 @@ impl<'a> Names<'a> {
             };
             let keyed = usize::from(matches!(reference.steps.get(whole), Some(Step::Index(_))));
             if reference.steps.len() > whole + keyed {
-                let detail = format!("{reference} is a part of something. What must be there first is named as a whole.");
+                let detail =
+                    format!("{reference} is a part of something. What must be there first is named as a whole.");
                 self.errors.push(Diagnostic::error("Invalid depends_on reference", detail).at(reference.span));
             } else {
                 self.reference(reference, around);
@@ -237,15 +245,39 @@ impl<'a> Names<'a> {
         for reference in found {
             self.reference(reference, around);
         }
+        self.calls(term);
+    }
+
+    /// Every function that is called is there, and takes as many arguments. What `try` and `can` attempt may fail.
+    fn calls(&mut self, term: &Term) {
+        if let TermKind::Call { name, .. } = &term.kind {
+            if matches!(&**name, "try" | "can" | "core::try" | "core::can") {
+                return;
+            }
+            if let Err(wrong) = check_call(term) {
+                self.errors.push(*wrong);
+            }
+        }
+        for inner in term.children(true) {
+            self.calls(inner);
+        }
     }
 
     fn reference(&mut self, reference: &Reference, around: &Around<'_>) {
         if around.bound.contains(&&*reference.root) {
             return;
         }
-        if let Err(diagnostic) = self.resolve(reference, around) {
+        if let Err(diagnostic) = self.resolve(reference, around)
+            && !(diagnostic.summary.starts_with(UNDECLARED) && self.may_be_lost(reference))
+        {
             self.errors.push(diagnostic.at(reference.span));
         }
+    }
+
+    /// Whether a name may stand in what could not be read.
+    fn may_be_lost(&self, reference: &Reference) -> bool {
+        let names = (0..2).filter_map(|n| reference.attribute(n));
+        self.lost.everything || names.into_iter().any(|name| self.lost.names.contains(name))
     }
 
     fn resolve(&self, reference: &Reference, around: &Around<'_>) -> Result<(), Diagnostic> {

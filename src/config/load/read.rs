@@ -87,7 +87,8 @@ pub(super) fn triggers(attribute: Option<&AttributeTerm>, errors: &mut Diagnosti
         match trigger(item) {
             Some(trigger) => all.push(trigger),
             None => {
-                let detail = "A resource is required here, one of its instances, or an attribute of it: no calculation.";
+                let detail =
+                    "A resource is required here, one of its instances, or an attribute of it: no calculation.";
                 errors.push(Diagnostic::error("Invalid replace_triggered_by expression", detail).at(item.span));
             }
         }

@@ -40,11 +40,37 @@ fn is_caret(line: &str) -> bool {
     })
 }
 
-/// All diagnostics of a phase, sorted by place, with a line between them. Empty if there is none.
+/// How many diagnostics are shown: nobody reads more before mending some. Documents for programs have them all.
+const SHOWN_MAX: usize = 100;
+
+/// All diagnostics of a phase, sorted by place, with a line between them; of very many the first, errors before warnings, and
+/// how many more there are. Empty if there is none.
 #[must_use]
 pub fn diagnostics(all: &Diagnostics, sources: &SourceMap, style: Style) -> String {
-    let blocks: Vec<String> = all.sorted().into_iter().map(|d| diagnostic(d, sources, style)).collect();
+    let mut groups = all.grouped();
+    let hidden = groups.len().saturating_sub(SHOWN_MAX);
+    if hidden > 0 {
+        groups.sort_by_key(|d| d.severity);
+        groups.truncate(SHOWN_MAX);
+    }
+    let mut blocks: Vec<String> = groups.iter().map(|d| diagnostic(d, sources, style)).collect();
+    if hidden > 0 {
+        blocks.push(format!("… and {} more. All of them: gantry validate --json\n", grouped_digits(hidden)));
+    }
     blocks.join(if style == Style::Plain { "\n" } else { "" })
+}
+
+/// 9950 as 9,950.
+fn grouped_digits(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 #[cfg(test)]

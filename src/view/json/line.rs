@@ -5,7 +5,7 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::values::index;
 use crate::addr::Address;
-use crate::diag::{Diagnostic, Severity, SourceMap, escape_controls};
+use crate::diag::{Caller, Diagnostic, Position, Severity, SourceMap, escape_controls};
 
 /// One line of the stream, without its end.
 pub(super) fn line(now: Timestamp, level: &str, message: &str, ty: &str, rest: Vec<(&str, Json)>) -> String {
@@ -36,7 +36,19 @@ pub(super) fn resource(address: &Address) -> Json {
     })
 }
 
-/// A diagnostic as Terraform's machine-readable UI has it; hints, which Terraform has not, as an array.
+/// A call of the module that a diagnostic is in.
+fn caller(caller: &Caller, sources: &SourceMap) -> Json {
+    let mut out = json!({ "module": caller.module });
+    if let Some(place) = caller.at.and_then(|span| sources.place(span)) {
+        out["filename"] = json!(place.name);
+        out["line"] = json!(place.line);
+        out["column"] = json!(place.column);
+    }
+    out
+}
+
+/// A diagnostic as Terraform's machine-readable UI has it. Terraform has neither `hints` nor the calls of the module
+/// (`module_calls`, innermost first, and `also_in` for further calls in which the same is wrong).
 #[must_use]
 pub fn diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) -> Json {
     let mut out = JsonMap::new();
@@ -50,27 +62,28 @@ pub fn diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) -> Json {
     if let Some(address) = &diagnostic.address {
         out.insert("address".into(), json!(address));
     }
-    if let Some((span, place)) = diagnostic.span.and_then(|s| Some((s, sources.place(s)?))) {
-        let highlighted = place.text[place.start..place.end].chars().count();
-        out.insert(
-            "range".into(),
-            json!({
-                "filename": place.name,
-                "start": { "line": place.line, "column": place.column, "byte": span.start },
-                "end": { "line": place.line, "column": place.column + highlighted, "byte": span.start as usize + (place.end - place.start) },
-            }),
-        );
-        out.insert(
-            "snippet".into(),
-            json!({
-                "context": null,
-                "code": place.masked(),
-                "start_line": place.line,
-                "highlight_start_offset": place.start,
-                "highlight_end_offset": place.end,
-                "values": [],
-            }),
-        );
+    if let Some(extent) = diagnostic.span.and_then(|span| sources.extent(span)) {
+        let position = |p: Position| json!({ "line": p.line, "column": p.column, "byte": p.byte });
+        let values = diagnostic.values().iter();
+        let values: Vec<Json> =
+            values.map(|note| json!({ "traversal": note.traversal, "statement": note.statement })).collect();
+        let range =
+            json!({ "filename": extent.name, "start": position(extent.start), "end": position(extent.end) });
+        let snippet = json!({
+            "context": extent.context,
+            "code": extent.code,
+            "start_line": extent.start.line,
+            "highlight_start_offset": extent.highlight_start,
+            "highlight_end_offset": extent.highlight_end,
+            "values": values,
+        });
+        out.insert("range".into(), range);
+        out.insert("snippet".into(), snippet);
+    }
+    for (name, callers) in [("module_calls", diagnostic.chain()), ("also_in", diagnostic.also())] {
+        if !callers.is_empty() {
+            out.insert(name.into(), callers.iter().map(|one| caller(one, sources)).collect());
+        }
     }
     if !diagnostic.hints.is_empty() {
         out.insert("hints".into(), json!(diagnostic.hints));

@@ -1,7 +1,7 @@
 variable "secret" {
-  type = string
+  type      = string
   sensitive = true
-  default = "canary-secret"
+  default   = "canary-secret"
 }
 variable "v" { default = "2" }
 resource "terraform_data" "a" {
@@ -11,7 +11,7 @@ resource "terraform_data" "b" {
   input = "${terraform_data.a.id}-suffix"
 }
 resource "terraform_data" "r" {
-  input = "r"
+  input            = "r"
   triggers_replace = [var.v]
 }
 resource "terraform_data" "s" {
@@ -35,11 +35,11 @@ resource "terraform_data" "c" {
 }
 module "sub" {
   source = "./sub"
-  v = var.v
+  v      = var.v
 }
 output "plain" { value = terraform_data.a.output }
 output "ident" { value = terraform_data.b.id }
-output "sec" { 
-  value = var.secret 
+output "sec" {
+  value     = var.secret
   sensitive = true
 }

@@ -1,0 +1,3 @@
+a   = "é"  # combining
+bbb = "x"  # plain
+été = "éé" # two

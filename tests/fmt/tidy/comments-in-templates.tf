@@ -1,0 +1,2 @@
+a = /* x */ b
+b = "x ${/* y */ c /* z */} # text // text /* text */"

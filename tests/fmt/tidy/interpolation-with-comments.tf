@@ -1,0 +1,7 @@
+a = b /* c */
+b = /* c */ b
+c = b # c
+
+ddd = 1
+e = foo( # c
+1)

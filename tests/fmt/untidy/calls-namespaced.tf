@@ -1,0 +1,2 @@
+a = provider::terraform::encode_expr( 1 )
+b = provider::x::y()

@@ -1,0 +1,8 @@
+a=foo()
+b=foo ( )
+c=foo( 1 )
+d = foo (1,2 , 3)
+e=foo(bar(baz(1)))
+f=foo(x...)
+g=foo(x ...)
+h = foo(1,)

@@ -1,0 +1,9 @@
+# first
+   // second
+	/* third */
+/* fourth
+     stays
+  as it is */
+#no space
+#
+//

@@ -1,0 +1,3 @@
+resource /* dropped */ "a" /* dropped too */ "b" /* kept */ {
+}
+module /* kept */ {}

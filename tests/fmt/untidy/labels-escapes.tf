@@ -1,0 +1,7 @@
+a "x\u00e9y" {}
+a "tab\tquote\"backslash\\" {}
+a "soft\u00adhyphen" {}
+a "decomposed é" {}
+a "" {}
+a "with space" été {}
+a "smile 😀" {}

@@ -1,0 +1,7 @@
+resource foo bar {
+}
+resource "foo"    bar   {
+}
+resource    foo "bar"{
+}
+a b c "d" e {}

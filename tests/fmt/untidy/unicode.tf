@@ -1,0 +1,13 @@
+été = 1
+名前 = 2
+a = "日本語" # wide
+bb = "é" # precomposed
+cc = "é" # combining
+d = "👩‍👩‍👧" # family
+e = "🇩🇪🇫🇷" # flags
+f = "क्षि" # conjunct
+g = "각" # hangul
+h = "ไทย" # thai
+i = "🏽👍🏽" # skin
+j = "﷽" # long
+日本語の名前 = 3 # name
