@@ -55,4 +55,5 @@ language-oracle:
 	tests/language/record.sh tests/language/console.txt
 	tests/language/record-console.sh
 	tests/language/record.sh tests/language/expressions.txt tests/language/unknown.txt
+	tests/language/record-modules.py
 	tests/fmt/record.sh

@@ -391,6 +391,11 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Whether the run only goes forward by now.
+    pub(crate) fn committed(&self) -> bool {
+        self.machine.committed()
+    }
+
     /// Whether a person asked to stop.
     pub(crate) fn interrupted(&self) -> bool {
         self.machine.interrupted()

@@ -29,6 +29,7 @@ mod check;
 mod soundness;
 mod work;
 mod conclude;
+mod condition;
 mod driver;
 mod recover;
 mod run;

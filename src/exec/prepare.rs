@@ -2,6 +2,7 @@
 //! gets its identity. Pure.
 
 use super::check;
+use super::condition;
 use super::job::{ActJob, CheckJob, Failure, Job, MigrateJob, Name, PinJob, Prepared, Witness};
 use super::request::{self, Asked, fill_in, finish_all};
 use super::results::{RunResults, With};
@@ -57,6 +58,15 @@ impl<'a> Scene<'a> {
         state: &State,
     ) -> Result<Prepared, Failure> {
         let step = self.step(at);
+        if !self.unwinding && !matches!(step.work, Work::Barrier) {
+            let broken = match step.work {
+                Work::Commit => condition::broken(&self.plan.conditions, results, false),
+                _ => condition::broken_before(&self.plan.conditions, &step.address, results),
+            };
+            if let Some(why) = broken {
+                return Err(Failure::not_sent(why));
+            }
+        }
         let (job, request) = match &step.work {
             Work::Barrier | Work::Commit => return Ok(self.nothing(step)),
             Work::Forget => return Ok(self.forget(step, state)),

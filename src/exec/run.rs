@@ -171,7 +171,11 @@ impl Run<'_> {
         self.failures.append(&mut driver.failures);
         self.interrupted |= driver.interrupted();
         match end? {
-            End::Finished => match outputs(self.plan, driver.results()) {
+            End::Finished => match finished(self.plan, driver.results()) {
+                Err(why) if policy == Policy::Rollback && !driver.committed() => {
+                    drop(driver);
+                    self.back(&why, false).await
+                }
                 Ok(outputs) => Ok(Verdict { outputs, ..Verdict::ended(RunOutcome::Verified, self.verified()) }),
                 Err(why) => Ok(Verdict::ended(RunOutcome::Held, why)),
             },
@@ -281,6 +285,14 @@ fn word(outcome: RunOutcome) -> &'static str {
         RunOutcome::Held => "held",
         RunOutcome::Stuck => "stuck",
         RunOutcome::Unknown => "unknown",
+    }
+}
+
+/// The outputs, where every condition that was left open holds.
+fn finished(plan: &Plan, results: &RunResults) -> Result<BTreeMap<Arc<str>, Value>, String> {
+    match super::condition::broken(&plan.conditions, results, true) {
+        Some(why) => Err(why),
+        None => outputs(plan, results),
     }
 }
 

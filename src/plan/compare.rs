@@ -38,7 +38,9 @@ pub(super) fn same(a: &Value, b: &Value, seal: Seal<'_>) -> bool {
     match (&a.kind, &b.kind) {
         (Kind::Unknown(_), _) | (_, Kind::Unknown(_)) => false,
         (Kind::Null(_), Kind::Null(_)) => true,
-        (Kind::List(_, x), Kind::List(_, y)) | (Kind::Tuple(x), Kind::Tuple(y)) | (Kind::Set(_, x), Kind::Set(_, y)) => {
+        (Kind::List(_, x), Kind::List(_, y))
+        | (Kind::Tuple(x), Kind::Tuple(y))
+        | (Kind::Set(_, x), Kind::Set(_, y)) => {
             x.len() == y.len() && x.iter().zip(y.iter()).all(|(x, y)| same(x, y, seal))
         }
         (Kind::Map(_, x), Kind::Map(_, y)) | (Kind::Object(x), Kind::Object(y)) => {

@@ -48,7 +48,6 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
-    planner.implied_moves();
     planner.walk();
     planner.wishes_without_blocks();
     planner.moves_hold();
@@ -123,6 +122,7 @@ impl Planner<'_> {
             partial: !inputs.options.targets.is_empty() || !inputs.options.replace.is_empty(),
             protected: settings.protected,
             schemas,
+            conditions: self.world.conditions.take(),
             unreadable: self.unreadable,
         };
         Ok(Planned::Ready(Box::new(plan)))

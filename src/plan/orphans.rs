@@ -84,13 +84,22 @@ impl Planner<'_> {
     }
 
     fn why_gone(&self, address: &Address) -> Reason {
-        let instances = self.world.instances.iter();
-        let Some(module) = instances.clone().find(|i| i.path == address.module).map(|i| i.index) else {
+        let outline = self.world.outline;
+        let mut at = 0;
+        for step in address.module.0.iter() {
+            match outline.modules[at].children.get(&step.name) {
+                Some(child) => at = *child,
+                None => return Reason::NotInConfiguration,
+            }
+        }
+        if !self.world.instances.iter().any(|i| i.path == address.module) {
             return Reason::NoModule;
-        };
-        let module = &self.world.outline.modules[module];
+        }
+        let module = &outline.modules[at];
         let block = module.blocks.get(&(address.kind, address.ty.clone(), address.name.clone()));
-        let Some(block) = block.map(|position| &module.module.nodes[*position]) else { return Reason::NotInConfiguration };
+        let Some(block) = block.map(|position| &module.module.nodes[*position]) else {
+            return Reason::NotInConfiguration;
+        };
         match (&block.repetition, &address.key) {
             (Repetition::Count(_), Some(Key::Index(n))) => Reason::CountIndex(*n),
             (Repetition::ForEach(_), Some(key @ Key::Name(_))) => Reason::EachKey(key.clone()),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::{Change, ChangeKind};
+use super::condition::Conditions;
 use super::step::{Step, Work};
 use crate::addr::Address;
 use crate::diag::Diagnostics;
@@ -92,6 +93,8 @@ pub struct Plan {
     pub protected: bool,
     /// The schemas of the types in it, for whoever carries it out or shows it.
     pub schemas: BTreeMap<String, Arc<ResourceSchema>>,
+    /// What could not be judged yet.
+    pub conditions: Conditions,
     /// What could not be read, by node: with these the plan is incomplete.
     pub unreadable: Vec<(Address, String)>,
 }

@@ -7,16 +7,19 @@ use serde_json::Value as Json;
 use super::body::{self, Shape};
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::compare::{align, differences, marks_differ};
+use super::condition::Before;
 use super::fact::{Fact, Question};
 use super::imports::Taken;
 use super::result;
 use super::scope::ModuleScope;
-use super::walk::{BlockInstance, Planner};
+use super::walk::{BlockInstance, Planner, broken, broken_now};
 use crate::addr::Address;
 use crate::config::desired::Step;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::ledger::record::Record;
-use crate::provider::{Lowering, Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role};
+use crate::provider::{
+    Lowering, Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role,
+};
 use crate::value::{Map, Path, Value, decode};
 
 /// What is known of a recorded object.
@@ -263,7 +266,7 @@ impl Planner<'_> {
         if let Detail::Resource(detail) = &mut change.detail {
             detail.inputs = inputs(schema, desired);
             detail.postconditions = self.postconditions(one, &after);
-            self.postconditions_now(one, &after);
+            self.postconditions_now(one, &after, kind != ChangeKind::NoOp);
             if change.kind == ChangeKind::NoOp && !detail.leftovers.is_empty() {
                 change.kind = ChangeKind::Update;
                 change.reason = Reason::LeftOver;
@@ -386,11 +389,16 @@ impl Planner<'_> {
     }
 
     /// A postcondition that is known not to hold is told before anything is done.
-    fn postconditions_now(&self, one: &BlockInstance<'_>, after: &Value) {
+    fn postconditions_now(&self, one: &BlockInstance<'_>, after: &Value, changes: bool) {
         let scope = ModuleScope { own: Some(after), ..ModuleScope::new(&self.world, one.instance, &one.repeated) };
         for condition in &one.block.lifecycle.postconditions {
             let summary = "Resource postcondition failed";
-            if let Some(failed) = super::walk::broken(&scope, condition, "postcondition", summary) {
+            // Of what changes it is judged when the step has its result.
+            let failed = match changes {
+                true => broken(&scope, condition, "postcondition", summary),
+                false => broken_now(&scope, condition, "postcondition", summary, Before::End),
+            };
+            if let Some(failed) = failed {
                 self.world.report(failed.on(&one.address));
             }
         }

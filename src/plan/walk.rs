@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::body::pairs;
 use super::change::Change;
+use super::condition::{Before, OpenCondition};
 use super::look::Recorded;
 use super::outline::{BlockId, Item, ModuleIndex};
 use super::scope::ModuleScope;
@@ -65,13 +66,13 @@ impl<'a> Planner<'a> {
     /// A plan in which nothing is decided yet.
     pub(super) fn new(world: World<'a>) -> Self {
         Self {
-            world,
             changes: Vec::new(),
             of_block: BTreeMap::new(),
             claimed: BTreeSet::new(),
             targeted: None,
             unreadable: Vec::new(),
             moved: BTreeMap::new(),
+            world,
             seen: None,
             create_first: BTreeSet::new(),
             statements: Vec::new(),
@@ -162,7 +163,9 @@ impl Planner<'_> {
         let here = Repeated::default();
         let scope = ModuleScope::new(&self.world, instance, &here);
         for validation in &declared.validations {
-            if let Some(mut failed) = broken(&scope, validation, "validation", "Invalid value for variable") {
+            let path = &self.world.instances[instance].path;
+            let summary = "Invalid value for variable";
+            if let Some(mut failed) = broken_now(&scope, validation, "validation", summary, Before::Module(path)) {
                 // In a module the value is to be mended where it is given, not where it is judged.
                 let given = self.given(instance, name);
                 let rule = self.world.inputs.desired.sources.place(validation.condition.span);
@@ -198,7 +201,7 @@ impl Planner<'_> {
         let scope = ModuleScope::new(&self.world, instance, &here);
         for precondition in &output.preconditions {
             let summary = "Module output value precondition failed";
-            if let Some(failed) = broken(&scope, precondition, "precondition", summary) {
+            if let Some(failed) = broken_now(&scope, precondition, "precondition", summary, Before::End) {
                 self.world.report(failed);
             }
         }
@@ -354,7 +357,8 @@ impl Planner<'_> {
     pub(super) fn preconditions(&self, one: &BlockInstance<'_>) {
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         for condition in &one.block.lifecycle.preconditions {
-            if let Some(failed) = broken(&scope, condition, "precondition", "Resource precondition failed") {
+            let (summary, before) = ("Resource precondition failed", Before::Node(&one.address));
+            if let Some(failed) = broken_now(&scope, condition, "precondition", summary, before) {
                 self.world.report(failed.on(&one.address));
             }
         }
@@ -417,6 +421,37 @@ pub(super) fn marked(value: Value, declared: &Variable) -> Value {
         marks = marks.union(Marks::EPHEMERAL);
     }
     value.mark(marks)
+}
+
+/// [`broken`], where a condition that is not known yet is left to the run.
+pub(super) fn broken_now(
+    scope: &ModuleScope<'_>,
+    condition: &Condition,
+    site: &str,
+    summary: &'static str,
+    before: Before<'_>,
+) -> Option<Diagnostic> {
+    let Ok(value) = scope.try_evaluate(&condition.condition, site) else {
+        return broken(scope, condition, site, summary);
+    };
+    let options = scope.world.inputs.options;
+    if !value.is_unknown() || options.going_back || options.limit.is_some() {
+        return broken(scope, condition, site, summary);
+    }
+    let place = scope.world.inputs.desired.sources.place(condition.condition.span);
+    let open = OpenCondition {
+        summary,
+        condition: value,
+        message: scope.evaluate(&condition.message, summary),
+        place: place.map(|p| format!("{}:{}", p.name, p.line)).unwrap_or_default(),
+    };
+    let mut conditions = scope.world.conditions.borrow_mut();
+    match before {
+        Before::Node(address) => conditions.nodes.entry(address.clone()).or_default().push(open),
+        Before::Module(path) => conditions.modules.entry(path.clone()).or_default().push(open),
+        Before::End => conditions.last.push(open),
+    }
+    None
 }
 
 /// What is to be said of a condition that does not hold: its message, with the values that made it fail. `None` if it does hold

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::condition::Conditions;
 use super::fact::{Fact, Question};
 use super::input::Inputs;
 use super::look::Draw;
@@ -77,6 +78,8 @@ pub(super) struct World<'a> {
     pub(super) needs: RefCell<BTreeMap<String, Question>>,
     /// What is wrong.
     pub(super) diagnostics: RefCell<Diagnostics>,
+    /// What could not be judged yet.
+    pub(super) conditions: RefCell<Conditions>,
     /// What evaluation may spend.
     pub(super) budget: Budget,
     /// Set where what is drawn at apply is drawn now: in a console, which applies nothing.
@@ -123,6 +126,7 @@ impl<'a> World<'a> {
             },
             needs: RefCell::default(),
             diagnostics: RefCell::default(),
+            conditions: RefCell::default(),
             budget: Budget::new(Budget::PLAN),
             draw: None,
             at: RefCell::default(),

@@ -95,6 +95,7 @@ pub(super) fn plan(changes: Vec<Change>) -> Plan {
         partial: false,
         protected: false,
         schemas: BTreeMap::new(),
+        conditions: Default::default(),
         unreadable: Vec::new(),
     }
 }

@@ -165,7 +165,10 @@ impl Project {
 }
 
 fn failed(said: &Said, during: &str) -> Json {
-    let errors = told(said, "error");
+    let mut errors = told(said, "error");
+    // What fails on the way is told as the run's end, without a place of its own.
+    let ends = said.lines.iter().filter(|l| l["type"] == "run_finished");
+    errors.extend(ends.map(|l| json!({ "at": "", "summary": l["run"]["sentence"] })));
     if errors.is_empty() {
         return json!({ "broken": said.raw });
     }
@@ -226,6 +229,10 @@ fn unknown_paths(shape: &Json, at: &str, found: &mut Vec<String>) {
 fn recorded(values: &Json) -> (Map<String, Json>, Map<String, Json>) {
     let (mut outputs, mut resources) = (Map::new(), Map::new());
     for (name, output) in values["outputs"].as_object().into_iter().flatten() {
+        // Terraform forgets outputs that are null.
+        if output["value"].is_null() && output["sensitive"] != true {
+            continue;
+        }
         let one = match output["sensitive"] == true {
             true => json!({ "sensitive": true }),
             false => json!({ "type": output["type"], "value": without_ids(&output["value"]) }),
@@ -337,13 +344,19 @@ fn summaries(errors: &Json) -> String {
     errors.as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Where errors or warnings are.
+/// Where errors or warnings are. One that has no place on either side may be anywhere on the other.
 fn places(what: &str, ours: &Json, theirs: &Json, found: &mut Vec<String>) {
     let all = |list: &Json| -> BTreeMap<String, String> {
         let list = list.as_array().into_iter().flatten();
         list.map(|e| (e["at"].as_str().unwrap_or_default().to_owned(), e["summary"].to_string())).collect()
     };
-    let (ours, theirs) = (all(ours), all(theirs));
+    let (mut ours, mut theirs) = (all(ours), all(theirs));
+    if theirs.remove("").is_some() && !ours.is_empty() {
+        ours.retain(|at, _| theirs.contains_key(at));
+    }
+    if ours.remove("").is_some() && !theirs.is_empty() {
+        theirs.retain(|at, _| ours.contains_key(at));
+    }
     for (at, summary) in theirs.iter().filter(|(at, _)| !ours.contains_key(*at)) {
         found.push(format!("no {what} at {at:?}: {summary}"));
     }

@@ -30,7 +30,14 @@ pub(super) fn variable(block: &BlockBody, errors: &mut Diagnostics) -> Variable 
             format!("\"{name}\" has a meaning of its own in a module block, so no variable can have this name.");
         errors.push(Diagnostic::error("Invalid variable name", detail).at(block.span));
     }
-    let ty = body.attributes.get("type").map(|attribute| constraint(&attribute.term));
+    let ty = body.attributes.get("type").map(|attribute| {
+        // Old modules name these two without their elements' type.
+        match &attribute.term.kind {
+            TermKind::Reference(word) if word.steps.is_empty() && &*word.root == "list" => Ok(Type::list(Type::Any)),
+            TermKind::Reference(word) if word.steps.is_empty() && &*word.root == "map" => Ok(Type::map(Type::Any)),
+            _ => constraint(&attribute.term),
+        }
+    });
     let ty = ty.transpose().unwrap_or_else(|e| {
         errors.push(*e);
         None

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::loader::Lost;
 use crate::addr::NodeKind;
 use crate::config::desired::{
-    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, ProviderBlock, Repetition, Step,
+    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, ProviderBlock, Repetition,
+    Step,
 };
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean, nearest};
 use crate::eval::{Reference, Term, TermKind, check_call, references};
@@ -140,7 +141,8 @@ impl<'a> Names<'a> {
             return;
         }
         let detail = format!("This module has no configuration of a provider with the name {reference}.");
-        let aliases = self.module.providers.iter().filter(|p| p.name == reference.root).filter_map(|p| p.alias.as_deref());
+        let aliases =
+            self.module.providers.iter().filter(|p| p.name == reference.root).filter_map(|p| p.alias.as_deref());
         let hint = did_you_mean(alias, aliases).unwrap_or_else(|| {
             format!("It can be declared with provider \"{}\" {{ alias = \"{alias}\" }}.", reference.root)
         });
@@ -160,7 +162,8 @@ impl<'a> Names<'a> {
             };
             let keyed = usize::from(matches!(reference.steps.get(whole), Some(Step::Index(_))));
             if reference.steps.len() > whole + keyed {
-                let detail = format!("{reference} is a part of something. What must be there first is named as a whole.");
+                let detail =
+                    format!("{reference} is a part of something. What must be there first is named as a whole.");
                 self.errors.push(Diagnostic::error("Invalid depends_on reference", detail).at(reference.span));
             } else {
                 self.reference(reference, around);

@@ -398,7 +398,8 @@ impl Build {
             partial: false,
             protected: false,
             schemas,
-            unreadable: Vec::new(),
+            conditions: Default::default(),
+        unreadable: Vec::new(),
         };
         Self { state: state.clone(), plan }
     }

@@ -218,6 +218,7 @@ fn plan(changes: Vec<Change>, steps: Vec<Step>) -> Plan {
         partial: false,
         protected: false,
         schemas,
+        conditions: Default::default(),
         unreadable: Vec::new(),
     }
 }
