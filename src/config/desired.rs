@@ -35,6 +35,10 @@ pub struct Module {
     pub calls: BTreeMap<Arc<str>, ModuleCall>,
     /// `provider` blocks.
     pub providers: Vec<ProviderBlock>,
+    /// The provider behind each local name of `required_providers`.
+    pub required_providers: BTreeMap<Arc<str>, Arc<str>>,
+    /// The configurations that the module's caller has to hand to it, as in `aws.west`.
+    pub configuration_aliases: std::collections::BTreeSet<Arc<str>>,
     /// `moved` blocks.
     pub moved: Vec<Moved>,
     /// `removed` blocks.

@@ -357,7 +357,7 @@ pub struct Fresh<'a> {
 
 /// A variable's value as it is kept: of one that is ephemeral only the digest, to know it again.
 fn kept(value: &Value) -> Value {
-    if value.marks_deep().has(crate::value::Marks::EPHEMERAL) { value.clone().sensitive() } else { value.clone() }
+    if value.marks_deep().has(crate::value::Marks::EPHEMERAL) { value.unmark_deep().0.sensitive() } else { value.clone() }
 }
 
 fn supply(
@@ -372,8 +372,9 @@ fn supply(
         return Ok(value);
     }
     let Some(now) = fresh.variables.get(name).filter(|v| !v.is_null()) else {
-        let detail =
-            format!("The variable \"{name}\" is sensitive or ephemeral, so only its digest was kept. It has to be given again.");
+        let detail = format!(
+            "The variable \"{name}\" is sensitive or ephemeral, so only its digest was kept. It has to be given again."
+        );
         let hint = format!("Give it: --var {name}=…, or GANTRY_VAR_{name} in the environment.");
         return Err(Box::new(Diagnostic::error("Secret missing", detail).hint(hint)));
     };
@@ -440,10 +441,7 @@ pub(super) fn open_to_look(workspace: &Workspace, variables: &[crate::config::Va
 ///
 /// # Errors
 /// When nothing of it can be looked at.
-pub fn open_for_validation(
-    workspace: &Workspace,
-    variables: &[crate::config::VarArg],
-) -> Result<(Draft, Diagnostics)> {
+pub fn open_for_validation(workspace: &Workspace, variables: &[crate::config::VarArg]) -> Result<(Draft, Diagnostics)> {
     let (bundle, desired, mut wrong) = crate::config::open_for_validation(&workspace.environment)?;
     let gathered =
         crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables)?;

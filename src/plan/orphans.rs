@@ -15,7 +15,8 @@ impl Planner<'_> {
     /// Decides about every record that nothing in the configuration claims.
     pub(super) fn orphans(&mut self) {
         let recorded = self.world.inputs.recorded;
-        let moved: BTreeMap<Address, Address> = self.moved.iter().map(|(to, from)| (from.clone(), to.clone())).collect();
+        let moved: BTreeMap<Address, Address> =
+            self.moved.iter().map(|(to, from)| (from.clone(), to.clone())).collect();
         for (recorded_at, record) in &recorded.records {
             let address = moved.get(recorded_at).unwrap_or(recorded_at);
             let limit = self.world.inputs.options.limit.as_ref();

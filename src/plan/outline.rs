@@ -210,16 +210,8 @@ impl Outline {
             }
             refer(self, id.clone(), index, &terms);
         }
-        if index == 0 {
-            for import in &module.imports {
-                let Some((of, position)) = self.import_target(&import.to) else { continue };
-                let terms: Vec<&Term> = std::iter::once(&import.id)
-                    .chain(&import.for_each)
-                    .chain(import.to.keys())
-                    .map(|term| &**term)
-                    .collect();
-                refer(self, (of, Item::Node(position)), 0, &terms);
-            }
+        for (id, term) in self.import_terms(index, &module) {
+            refer(self, id, 0, &[term]);
         }
         // A variable's validation names the variable itself; that is no need.
         wants.retain(|(from, to)| from != to || !matches!(from.1, Item::Variable(_)));
@@ -235,6 +227,17 @@ impl Outline {
         }
     }
 
+    /// What `import` blocks are calculated from, and the blocks that they are for.
+    fn import_terms<'m>(&self, index: ModuleIndex, module: &'m Module) -> Vec<(ItemId, &'m Term)> {
+        let mut all = Vec::new();
+        for import in module.imports.iter().filter(|_| index == 0) {
+            let Some((of, position)) = self.import_target(&import.to) else { continue };
+            let terms = std::iter::once(&import.id).chain(&import.for_each).chain(import.to.keys());
+            all.extend(terms.map(|term| ((of, Item::Node(position)), &**term)));
+        }
+        all
+    }
+
     fn connect_explicit(&self, index: ModuleIndex, module: &Module, wants: &mut Vec<(ItemId, ItemId)>) {
         let mut explicit = |from: ItemId, reference: &Reference| {
             let whole_module = &*reference.root == "module";
@@ -248,7 +251,9 @@ impl Outline {
             }
         };
         for (position, block) in module.nodes.iter().enumerate() {
-            for reference in block.depends_on.iter().chain(block.lifecycle.replace_triggered_by.iter().map(|t| &t.resource)) {
+            for reference in
+                block.depends_on.iter().chain(block.lifecycle.replace_triggered_by.iter().map(|t| &t.resource))
+            {
                 explicit((index, Item::Node(position)), reference);
             }
         }

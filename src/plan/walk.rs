@@ -191,7 +191,8 @@ impl Planner<'_> {
         let root = self.world.instances[instance].path.is_root();
         if output.ephemeral {
             if root {
-                let detail = "An output of the environment itself is recorded, so it cannot be ephemeral; one of a module can.";
+                let detail =
+                    "An output of the environment itself is recorded, so it cannot be ephemeral; one of a module can.";
                 self.world.report(Diagnostic::error("Ephemeral output not allowed", detail).at(output.span));
             }
             value = value.mark(Marks::EPHEMERAL);
@@ -376,7 +377,11 @@ pub(super) fn argument(
         Err(e) => {
             let detail =
                 format!("The given value is not suitable for the variable \"{name}\" of module.{called}: {e}.");
-            scope.report_on(Diagnostic::error("Invalid value for input variable", detail), &given.term, Cause::default());
+            scope.report_on(
+                Diagnostic::error("Invalid value for input variable", detail),
+                &given.term,
+                Cause::default(),
+            );
             Some(Value::opaque(declared.ty.clone()))
         }
     }
@@ -396,12 +401,7 @@ pub(super) fn marked(value: Value, declared: &Variable) -> Value {
 
 /// What is to be said of a condition that does not hold: its message, with the values that made it fail. `None` if it does hold
 /// or is not known yet.
-pub(super) fn broken(
-    scope: &ModuleScope<'_>,
-    condition: &Condition,
-    site: &str,
-    summary: &str,
-) -> Option<Diagnostic> {
+pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str, summary: &str) -> Option<Diagnostic> {
     let term = &condition.condition;
     let value = scope.evaluate(term, site);
     let truth = convert(&value, &Type::Bool).ok().filter(|truth| !truth.is_null());

@@ -337,7 +337,6 @@ pub(super) fn state() -> State {
         )]),
         generations: vec![generation(1, RunOutcome::Verified), generation(2, RunOutcome::RolledBack)],
         outputs: generation(1, RunOutcome::Verified).outputs,
-        moves: Vec::new(),
         open: None,
     }
 }

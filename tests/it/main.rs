@@ -12,6 +12,7 @@ mod functions;
 mod harness;
 mod kill;
 mod language;
+mod lifecycle;
 mod local_command;
 mod local_conformance;
 mod local_file;

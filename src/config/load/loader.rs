@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::callers::Callers;
-use super::{blocks, call, check, files, names, node, settings};
+use super::{blocks, call, check, files, names, node, providers, settings};
 use crate::addr::NodeKind;
 use crate::config::desired::{BlockBody, Module, NodeBlock};
 use crate::config::error::ConfigError;
@@ -163,12 +163,14 @@ impl Loader<'_> {
         }
         let (blocks, whole) = files::parse(bundle, directory, &mut self.map, &mut self.errors);
         let module = Module { directory: directory.to_owned(), ..Module::default() };
-        let mut building = Building { module, lost: Lost { everything: !whole, ..Lost::default() }, declared: BTreeMap::new() };
+        let mut building =
+            Building { module, lost: Lost { everything: !whole, ..Lost::default() }, declared: BTreeMap::new() };
         for block in blocks {
             self.block(block, &mut building, caller);
         }
         let environment = self.environment.as_ref().filter(|_| caller.is_none());
         names::check(&building.module, environment, &building.lost, &mut self.errors);
+        providers::check(&building.module, &mut self.errors);
         whole.then(|| Arc::new(building.module))
     }
 
@@ -252,7 +254,7 @@ impl Loader<'_> {
     fn plain(&mut self, block: &BlockBody, known: &schema::Block, building: &mut Building) {
         let name = block.labels.last().cloned().unwrap_or_default();
         if known.name == "terraform" {
-            settings::terraform(block, known.shape, &mut self.errors);
+            settings::terraform(block, known.shape, &mut building.module, &mut self.errors);
             return;
         }
         check::body(&block.body, known.shape, &[], &mut self.errors);

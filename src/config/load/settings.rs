@@ -4,7 +4,7 @@
 //! would do is worth an error, for then the module was written for something else.
 
 use super::{check, read};
-use crate::config::desired::BlockBody;
+use crate::config::desired::{BlockBody, Module};
 use crate::config::schema::Shape;
 use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
 use crate::eval::{Term, TermKind};
@@ -19,7 +19,7 @@ const NEWEST: Version = [2, 0, 0];
 type Version = [u64; 3];
 
 /// Reads a `terraform` block.
-pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnostics) {
+pub(super) fn terraform(block: &BlockBody, shape: &Shape, module: &mut Module, errors: &mut Diagnostics) {
     let mut body = block.body.clone();
     body.blocks.retain(|inner| {
         let Some(refusal) = refuse(&inner.ty, inner.span) else { return true };
@@ -48,6 +48,26 @@ pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnosti
                 let diagnostic = Diagnostic::error("Unknown provider", detail).at(attribute.name_span);
                 errors.push(diagnostic.hint_opt(did_you_mean(provider, PROVIDERS)));
             }
+            module.required_providers.insert(name.clone(), provider.into());
+            aliases(&attribute.term, module, errors);
+        }
+    }
+}
+
+/// The `configuration_aliases` of an entry of `required_providers`.
+fn aliases(entry: &Term, module: &mut Module, errors: &mut Diagnostics) {
+    let TermKind::Object(items) = &entry.kind else { return };
+    let Some(item) = items.iter().find(|item| item.key.as_literal_str() == Some("configuration_aliases")) else {
+        return;
+    };
+    let TermKind::Tuple(all) = &item.value.kind else {
+        let detail = "configuration_aliases is a list of names with aliases, as in [aws.west].";
+        errors.push(Diagnostic::error("Invalid configuration_aliases", detail).at(item.value.span));
+        return;
+    };
+    for alias in all {
+        if let Some(reference) = read::reference(alias, errors) {
+            module.configuration_aliases.insert(reference.to_string().into());
         }
     }
 }
@@ -167,8 +187,19 @@ mod tests {
     #[test]
     fn a_constraint_that_some_terraform_1_satisfies_is_fine() {
         for text in [
-            ">= 1.5, < 2.0", ">= 0.12", "~> 1.3", "~> 1.3.0", "1.5.7", "= 1.5.7", "!= 1.5.0", "> 0.13.0, < 1.0.1", "v1.2.3",
-            ">= 1.6.0-alpha", "~>1", "<= 1", "< 1.1",
+            ">= 1.5, < 2.0",
+            ">= 0.12",
+            "~> 1.3",
+            "~> 1.3.0",
+            "1.5.7",
+            "= 1.5.7",
+            "!= 1.5.0",
+            "> 0.13.0, < 1.0.1",
+            "v1.2.3",
+            ">= 1.6.0-alpha",
+            "~>1",
+            "<= 1",
+            "< 1.1",
         ] {
             assert_eq!(errors(text), Vec::<String>::new(), "{text}");
         }

@@ -22,7 +22,10 @@ pub(super) fn target(term: &Arc<Term>, errors: &mut Diagnostics) -> Option<Targe
     };
     let mut parts = Vec::new();
     if !flatten(term, &mut parts) {
-        refuse(errors, "\"to\" is the address of a resource: names, with an instance key in brackets where there is one.");
+        refuse(
+            errors,
+            "\"to\" is the address of a resource: names, with an instance key in brackets where there is one.",
+        );
         return None;
     }
     let mut parts = parts.into_iter().peekable();
@@ -78,7 +81,9 @@ fn trigger(term: &Arc<Term>, errors: &mut Diagnostics) -> Option<Trigger> {
     let sound = flatten(term, &mut parts);
     let mut parts = parts.into_iter().peekable();
     let names = match (sound, parts.next(), parts.next()) {
-        (true, Some(Part::Name(ty)), Some(Part::Name(name))) if !super::names::ROOTS.contains(&&*ty) => Some((ty, name)),
+        (true, Some(Part::Name(ty)), Some(Part::Name(name))) if !super::names::ROOTS.contains(&&*ty) => {
+            Some((ty, name))
+        }
         _ => None,
     };
     let Some((ty, name)) = names else {
@@ -95,7 +100,9 @@ fn trigger(term: &Arc<Term>, errors: &mut Diagnostics) -> Option<Trigger> {
     };
     let plain = |key: &Term| match &key.kind {
         TermKind::Literal(_) => true,
-        TermKind::Reference(r) => matches!((&*r.root, r.attribute(0).map(|n| &**n)), ("each", Some("key")) | ("count", Some("index"))),
+        TermKind::Reference(r) => {
+            matches!((&*r.root, r.attribute(0).map(|n| &**n)), ("each", Some("key")) | ("count", Some("index")))
+        }
         _ => false,
     };
     let mut path = Vec::new();

@@ -19,7 +19,8 @@ use serde_json::json;
 use super::words::{hex, sha256, with};
 use crate::ports::{crash, fs, id};
 use crate::provider::{
-    Act, Action, Context, Found, ImportRequest, Observation, Outcome, Prior, Problem, ProblemClass, ProposedChange, Readiness,
+    Act, Action, Context, Found, ImportRequest, Observation, Outcome, Prior, Problem, ProblemClass, ProposedChange,
+    Readiness,
 };
 use crate::value::{Type, Value};
 
