@@ -4,10 +4,11 @@
 #   make test   install what the tests need if it is missing, then run them all
 #   make lint   formatting, clippy, documentation, licences
 #   make bench  the benchmarks
+#   make fuzz   coverage-guided fuzzing by hand (make fuzz TARGET=parse SECONDS=600): see fuzz/README.md
 #   make docs   the documentation of the source, in target/doc
 #   make language-oracle   record again what Terraform prints for tests/language and tests/fmt (needs terraform)
 
-.PHONY: demo test lint bench docs language-oracle
+.PHONY: demo test lint bench fuzz docs language-oracle
 
 GANTRY = $(or $(CARGO_TARGET_DIR),target)/debug/gantry
 DEMO_FLAGS =
@@ -38,6 +39,12 @@ bench:
 	else \
 	    echo "There are no benchmarks yet."; \
 	fi
+
+TARGET = parse
+SECONDS = 600
+
+fuzz:
+	RUSTC_BOOTSTRAP=1 cargo fuzz run $(TARGET) -- -max_total_time=$(SECONDS) -max_len=4096
 
 docs:
 	cargo doc --locked --no-deps --lib

@@ -3,6 +3,7 @@
 //! `module.shop["eu"].local_service.api[0]`, `data.aws_region.here`, `migration.schema`. An address is immutable, has
 //! one string form, and orders by module, kind, type, name and key, so that what is listed by address is stable.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,8 +22,11 @@ impl fmt::Display for Key {
             Self::Index(n) => write!(f, "[{n}]"),
             Self::Name(s) => {
                 f.write_str("[\"")?;
-                for c in s.chars() {
+                let mut chars = s.chars().peekable();
+                while let Some(c) = chars.next() {
                     match c {
+                        // As in the language, where a key like this one is written so as not to begin a template.
+                        '$' | '%' if chars.peek() == Some(&'{') => write!(f, "{c}{c}")?,
                         '"' => f.write_str("\\\"")?,
                         '\\' => f.write_str("\\\\")?,
                         '\n' => f.write_str("\\n")?,
@@ -155,7 +159,7 @@ impl NodeKind {
 }
 
 /// The address of a node, of one instance or, where [`Address::key`] is missing, of a block as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The module instance it stands in.
     pub module: ModulePath,
@@ -192,6 +196,26 @@ impl Address {
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self == other || (self.key.is_none() && *self == other.block())
+    }
+}
+
+/// As a derived order, but texts that are shared are not looked at: most addresses of a plan share module and type.
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let text = |a: &Arc<str>, b: &Arc<str>| if Arc::ptr_eq(a, b) { Ordering::Equal } else { a.cmp(b) };
+        let shared = Arc::ptr_eq(&self.module.0, &other.module.0);
+        let module = if shared { Ordering::Equal } else { self.module.cmp(&other.module) };
+        module
+            .then_with(|| self.kind.cmp(&other.kind))
+            .then_with(|| text(&self.ty, &other.ty))
+            .then_with(|| text(&self.name, &other.name))
+            .then_with(|| self.key.cmp(&other.key))
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -265,6 +289,10 @@ fn bracket(text: &str) -> Result<(Key, &str), &'static str> {
                     Some(c) => name.push(c),
                     None => break,
                 },
+                '$' | '%' if quoted[at + 1..].starts_with(&format!("{c}{{")) => {
+                    chars.next();
+                    name.push(c);
+                }
                 c => name.push(c),
             }
         }

@@ -50,8 +50,10 @@ pub struct Module {
 /// A `variable` block.
 #[derive(Debug, Clone)]
 pub struct Variable {
-    /// Its type constraint.
+    /// Its type constraint; any where there is none.
     pub ty: crate::value::Type,
+    /// Whether it has no type constraint, not even `any`: texts from the command line are then taken as they are.
+    pub untyped: bool,
     /// What it is if nobody gives a value; a constant.
     pub default: Option<crate::value::Value>,
     /// For people.
@@ -198,7 +200,7 @@ pub struct Lifecycle {
     /// Whether a plan that would delete it is refused.
     pub prevent_destroy: bool,
     /// The attributes whose changes are left alone, each as names from the object inwards.
-    pub ignore_changes: Vec<Vec<Step>>,
+    pub ignore_changes: Vec<Ignored>,
     /// Whether all changes are left alone.
     pub ignore_all_changes: bool,
     /// What makes it be replaced when it changes.
@@ -207,6 +209,15 @@ pub struct Lifecycle {
     pub preconditions: Vec<Condition>,
     /// What must hold after it was changed.
     pub postconditions: Vec<Condition>,
+}
+
+/// One entry of `ignore_changes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ignored {
+    /// The way from the object inwards.
+    pub path: Vec<Step>,
+    /// Where it stands.
+    pub span: Span,
 }
 
 /// One item of `replace_triggered_by`.

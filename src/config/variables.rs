@@ -253,11 +253,11 @@ impl<'a> Gathering<'a> {
         }
     }
 
-    /// A text from outside as a value. As in Terraform, a variable of a simple type takes the text as it is; others read it
-    /// as an expression. One without a type does so where the text looks like a list, an object or a quoted string.
+    /// A text from outside as a value. As in Terraform, a variable of a simple type, or without a type, takes the text as it is;
+    /// others, `type = any` among them, read it as an expression.
     fn expression(&mut self, variable: &Variable, text: &str, origin: &str) -> Option<Value> {
         let literal = match &variable.ty {
-            Type::Any => !text.trim_start().starts_with(['[', '{', '"']),
+            Type::Any => variable.untyped,
             ty => ty.is_primitive(),
         };
         if literal {

@@ -76,13 +76,17 @@ impl Evaluator<'_> {
                 value = plain;
             }
             unknown |= !parameter.unknown && !value.is_wholly_known();
-            prepared.push(value);
+            prepared.push(super::refine::argument(function.name, value));
+        }
+        if let Some(decided) = super::refine::decided(function.name, &prepared) {
+            return Ok(decided.mark(marks));
         }
         if unknown {
             // Parameters that keep their marks keep them for the function, which is not called here.
             let marks = prepared.iter().fold(marks, |marks, v| marks.union(v.marks_deep()));
             let types: Vec<Type> = prepared.iter().map(Value::ty).collect();
-            return Ok(Value::opaque((function.result)(&types)).mark(marks));
+            let result = Value::opaque((function.result)(&types));
+            return Ok(result.refined(&super::refine::of_call(function.name, &prepared)).mark(marks));
         }
         let spend = |units: u64| {
             let used_up = || FunctionError { argument: None, message: over_budget().detail };
@@ -102,6 +106,10 @@ impl Evaluator<'_> {
                 if sensitive { "the reason is not shown, for an argument is sensitive" } else { &e.message },
             )
         })?;
+        let value = match value.is_unknown() && value.lacks_residual() {
+            true => value.refined(&super::refine::of_call(function.name, &prepared)),
+            false => value,
+        };
         Ok(value.mark(marks))
     }
 
@@ -182,8 +190,13 @@ fn wrong_number(function: &functions::Function, given: usize, span: Span) -> Box
 
 fn expanded(value: &Value, span: Span) -> Result<Option<Vec<Value>>, Box<Diagnostic>> {
     match &value.kind {
+        Kind::Set(_, items) if !items.iter().all(Value::is_wholly_known) => Ok(None),
         Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => Ok(Some(items.to_vec())),
-        Kind::Unknown(_) => Ok(None),
+        Kind::Unknown(unknown)
+            if !unknown.ty.is_primitive() && !matches!(unknown.ty, Type::Map(_) | Type::Object(_)) =>
+        {
+            Ok(None)
+        }
         _ => {
             let detail = "The value in front of \"...\" must be a list, set or tuple.";
             Err(Box::new(Diagnostic::error("Invalid expanding argument value", detail).at(span)))

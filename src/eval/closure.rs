@@ -33,7 +33,7 @@ struct PartOf {
 
 /// Gives every unknown part of `value`, the result of `term`, a way to be computed.
 pub(super) fn close(value: Value, term: &Arc<Term>, evaluator: &Evaluator<'_>, memory: &Memory<'_>) -> Value {
-    if !lacks_residual(&value) {
+    if !value.lacks_residual() {
         return value;
     }
     let mut found = Vec::new();
@@ -42,13 +42,6 @@ pub(super) fn close(value: Value, term: &Arc<Term>, evaluator: &Evaluator<'_>, m
     let closure =
         Arc::new(Closure { term: term.clone(), captured, site: evaluator.site.to_owned(), facts: memory.facts() });
     attach(value, &closure, &Path::default())
-}
-
-fn lacks_residual(value: &Value) -> bool {
-    match &value.kind {
-        Kind::Unknown(unknown) => unknown.residual.is_none(),
-        _ => value.children().any(lacks_residual),
-    }
 }
 
 fn attach(value: Value, closure: &Arc<Closure>, path: &Path) -> Value {
@@ -60,14 +53,27 @@ fn attach(value: Value, closure: &Arc<Closure>, path: &Path) -> Value {
         Arc::new(m.iter().map(|(k, v)| (k.clone(), attach(v.clone(), closure, &path.then(step(k.clone()))))).collect())
     };
     let kind = match value.kind {
-        Kind::Unknown(Unknown { ty, residual: None }) => {
+        Kind::Unknown(Unknown { ty, residual: None, refinement }) => {
             let part = PartOf { closure: closure.clone(), path: path.clone() };
-            Kind::Unknown(Unknown { ty, residual: Some(Residual::Deferred(Arc::new(part))) })
+            Kind::Unknown(Unknown { ty, residual: Some(Residual::Deferred(Arc::new(part))), refinement })
         }
         Kind::List(t, items) => Kind::List(t, list(&items)),
         Kind::Tuple(items) => Kind::Tuple(list(&items)),
         Kind::Map(t, m) => Kind::Map(t, map(&m, PathStep::Key)),
         Kind::Object(m) => Kind::Object(map(&m, PathStep::Attribute)),
+        Kind::Set(t, items) => {
+            let set: Arc<dyn Deferred> = Arc::new(PartOf { closure: closure.clone(), path: path.clone() });
+            let elements = items.iter().enumerate().map(|(i, item)| {
+                item.map_parts(&mut |part| match part.kind {
+                    Kind::Unknown(unknown) if unknown.residual.is_none() => {
+                        let residual = Some(Residual::Element(set.clone(), i));
+                        Value { kind: Kind::Unknown(Unknown { residual, ..unknown }), marks: part.marks }
+                    }
+                    _ => part,
+                })
+            });
+            Kind::Set(t, elements.collect())
+        }
         other => other,
     };
     Value { kind, marks }

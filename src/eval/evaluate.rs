@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{ForTerm, Host, ObjectItem, Reference, Scope, SplatKind, Term, TermKind};
 use crate::diag::{Diagnostic, Span};
-use crate::value::{Kind, Map, Marks, Type, Value, convert, show, unify};
+use crate::value::{Kind, Map, Marks, Refinement, Type, Unknown, Value, convert, show, unify};
 
 /// What an evaluation gives.
 pub(super) type Evaluated = Result<Value, Box<Diagnostic>>;
@@ -218,17 +218,18 @@ impl Evaluator<'_> {
         let (a, b) = (self.eval(then, locals), self.eval(otherwise, locals));
         let marks = decided.marks;
         let (Ok(x), Ok(y)) = (&a, &b) else {
-            return match decided.as_bool() {
-                Some(true) => a.map(|v| v.mark(marks)),
-                Some(false) => b.map(|v| v.mark(marks)),
-                // Which side is taken is told at apply, and then the other one may fail as it likes.
-                None => {
-                    let other = a.or(b).map_or(Marks::NONE, |v| v.marks_deep());
-                    Ok(Value::opaque(Type::Any).mark(marks.union(other)))
+            return match (decided.as_bool(), a, b) {
+                (Some(true), a, _) => a.map(|v| v.mark(marks)),
+                (Some(false), _, b) => b.map(|v| v.mark(marks)),
+                (None, Err(e), Err(_)) => Err(e),
+                // The side that failed may be the one that is not taken.
+                (None, Ok(v), _) | (None, _, Ok(v)) => {
+                    Ok(Value::opaque(Type::Any).mark(marks.union(v.marks_deep())))
                 }
             };
         };
-        let Some(ty) = unify(&[x.ty(), y.ty()]) else {
+        let marks = marks.union(x.marks).union(y.marks);
+        let Some(ty) = side_type(x, y) else {
             let detail = format!(
                 "The two sides of a conditional must have one type in common, but here they are {} and {}.",
                 x.ty().friendly(),
@@ -239,7 +240,7 @@ impl Evaluator<'_> {
         let picked = match decided.as_bool() {
             Some(true) => x,
             Some(false) => y,
-            None => return Ok(Value::opaque(ty).mark(marks.union(x.marks).union(y.marks))),
+            None => return Ok(undecided(x, y, ty).mark(marks)),
         };
         let converted = convert(picked, &ty).map_err(|e| {
             let detail = format!("The result cannot have the type that both sides share: {e}.");
@@ -264,32 +265,54 @@ impl Evaluator<'_> {
 
     fn splat(&self, source: &Arc<Term>, each: &Arc<Term>, _: SplatKind, locals: Option<&Locals<'_>>) -> Evaluated {
         let value = self.eval(source, locals)?;
-        let marks = value.marks;
-        let items: Vec<Value> = match &value.kind {
-            Kind::Null(_) => Vec::new(),
-            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => items.to_vec(),
-            Kind::Unknown(u) if !u.ty.is_primitive() && !matches!(u.ty, Type::Object(_) | Type::Map(_)) => {
-                return Ok(Value::opaque(Type::Any).mark(marks));
+        let one = |item: &Value| self.eval(each, Some(&Locals::bind(locals, SPLAT_ITEM, item)));
+        // What an element whose value is not known gives, for its type and for the mistakes that show in types.
+        let of_type = |ty: &Type| one(&Value::opaque(ty.clone())).map(|v| v.ty());
+        let result = match &value.kind {
+            Kind::Null(Type::List(_) | Type::Set(_) | Type::Tuple(_)) => {
+                let detail = "The value in front of the splat is null; there is nothing to take an element of.";
+                return Err(Box::new(Diagnostic::error("Splat of null value", detail).at(source.span)));
             }
-            _ => vec![Value { kind: value.kind.clone(), marks: Marks::NONE }],
+            Kind::Null(_) => Value::tuple([]),
+            Kind::Unknown(unknown) => match &unknown.ty {
+                Type::Any => Value::opaque(Type::Any),
+                Type::List(t) | Type::Set(t) => self.splat_of_unknown(&value, of_type(t)?),
+                Type::Tuple(all) => {
+                    let types: Result<Vec<Type>, _> = all.iter().map(of_type).collect();
+                    Value::opaque(Type::Tuple(types?.into())).refined(&Refinement::not_null())
+                }
+                // Whether there is one element or none depends on whether the value will be null.
+                _ => {
+                    let result = one(&Value { marks: Marks::NONE, ..value.clone() })?;
+                    if value.is_never_null() { Value::tuple([result]) } else { Value::opaque(Type::Any) }
+                }
+            },
+            Kind::Set(t, items) if !items.iter().all(Value::is_wholly_known) => {
+                self.splat_of_unknown(&value, of_type(t)?)
+            }
+            Kind::List(t, items) | Kind::Set(t, items) if items.is_empty() => Value::list(of_type(t)?, []),
+            Kind::List(_, items) | Kind::Set(_, items) => {
+                let results = items.iter().map(one).collect::<Result<Vec<Value>, _>>()?;
+                crate::value::unify_values(&results)
+                    .map_or_else(|_| Value::tuple(results), |(t, items)| Value::list(t, items))
+            }
+            Kind::Tuple(items) => Value::tuple(items.iter().map(one).collect::<Result<Vec<Value>, _>>()?),
+            _ => Value::tuple([one(&Value { marks: Marks::NONE, ..value.clone() })?]),
         };
-        let mut results = Vec::with_capacity(items.len());
-        for item in &items {
-            results.push(self.eval(each, Some(&Locals::bind(locals, SPLAT_ITEM, item)))?);
-        }
-        let list = match &value.kind {
-            Kind::List(..) | Kind::Set(..) => crate::value::unify_values(&results)
-                .map_or_else(|_| Value::tuple(results.clone()), |(t, items)| Value::list(t, items)),
-            _ => Value::tuple(results),
-        };
-        Ok(list.mark(marks))
+        Ok(result.mark(value.marks))
+    }
+
+    /// The list that a splat makes of elements that are not known: of a set, it shows only then how many there are.
+    fn splat_of_unknown(&self, source: &Value, element: Type) -> Value {
+        let (shortest, longest) = source.length_bounds();
+        Value::opaque(Type::list(element)).refined(&Refinement::length(shortest, longest))
     }
 
     fn for_expression(&self, f: &ForTerm, span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
         let collection = self.eval(&f.collection, locals)?;
         let mut marks = collection.marks;
         let Some(pairs) = pairs(&collection, f.collection.span)? else {
-            return Ok(Value::opaque(Type::Any).mark(marks));
+            return Ok(Value::opaque(Type::Any).mark(marks.union(self.for_unknown(f, locals)?)));
         };
         let mut results = ForResults::default();
         for (key, value) in &pairs {
@@ -302,24 +325,35 @@ impl Evaluator<'_> {
                 match taken.as_bool() {
                     Some(true) => {}
                     Some(false) => continue,
-                    None => results.unknown = true,
+                    // What may be left out is not evaluated: it may have been left out for having no value.
+                    None => {
+                        results.unknown = true;
+                        continue;
+                    }
                 }
             }
-            let value = self.eval(&f.value, here)?;
             match &f.key {
-                None => results.items.push(value),
-                Some(key) => marks = marks.union(self.for_key(f, key, value, here, &mut results)?),
+                None => results.items.push(self.eval(&f.value, here)?),
+                Some(key) => marks = marks.union(self.for_key(f, key, here, &mut results)?),
             }
         }
         let _ = span;
         Ok(results.into_value(f).mark(marks))
     }
 
+    /// What is certain of a `for` over what is not known: that its condition makes sense, and the condition's marks.
+    fn for_unknown(&self, f: &ForTerm, locals: Option<&Locals<'_>>) -> Result<Marks, Box<Diagnostic>> {
+        let Some(condition) = &f.condition else { return Ok(Marks::NONE) };
+        let element = Value::opaque(Type::Any);
+        let with_key = f.key_name.as_deref().map(|name| Locals::bind(locals, name, &element));
+        let with_value = Locals::bind(with_key.as_ref().or(locals), &f.value_name, &element);
+        Ok(self.condition(condition, Some(&with_value))?.marks)
+    }
+
     fn for_key(
         &self,
         f: &ForTerm,
         key: &Arc<Term>,
-        value: Value,
         here: Option<&Locals<'_>>,
         results: &mut ForResults,
     ) -> Result<Marks, Box<Diagnostic>> {
@@ -336,6 +370,7 @@ impl Evaluator<'_> {
                 return Err(self.explained(Box::new(wrong), key, here));
             }
         };
+        let value = self.eval(&f.value, here)?;
         if f.group {
             results.groups.entry(text).or_default().push(value);
         } else if results.map.insert(text.clone(), value).is_some() {
@@ -375,12 +410,40 @@ impl ForResults {
     }
 }
 
+/// The type of a conditional with these sides. A bare null takes that of the other side; while the type of a side is open,
+/// the result's is.
+fn side_type(x: &Value, y: &Value) -> Option<Type> {
+    let bare = |v: &Value| matches!(v.kind, Kind::Null(Type::Any)) && v.marks.is_empty();
+    let open = |v: &Value| matches!(v.kind, Kind::Unknown(Unknown { ty: Type::Any, .. }) | Kind::Null(Type::Any));
+    match (x, y) {
+        (x, y) if bare(x) => Some(y.ty()),
+        (x, y) if bare(y) => Some(x.ty()),
+        (x, y) if open(x) || open(y) => Some(Type::Any),
+        _ => unify(&[x.ty(), y.ty()]),
+    }
+}
+
+/// What is known of a conditional whose condition is not: what holds of both sides.
+fn undecided(x: &Value, y: &Value, ty: Type) -> Value {
+    if x.is_null() && y.is_null() {
+        return Value::null(ty);
+    }
+    let (a, b) = (x.range(), y.range());
+    // Elements may merge and lengths change where a side is converted.
+    let same = x.ty() == y.ty() && x.ty() == ty;
+    let known =
+        if same { a.or(&b) } else { Refinement { not_null: a.not_null && b.not_null, ..Refinement::default() } };
+    Value::opaque(ty).refined(&known)
+}
+
 /// The keys and values that a `for` walks over; `None` while the collection is not known.
 pub(super) fn pairs(collection: &Value, span: Span) -> Result<Option<Vec<(Value, Value)>>, Box<Diagnostic>> {
     let numbered = |items: &[Value]| items.iter().enumerate().map(|(i, v)| (Value::number(i), v.clone())).collect();
     Ok(Some(match &collection.kind {
-        Kind::Unknown(_) => return Ok(None),
+        Kind::Unknown(unknown) if !unknown.ty.is_primitive() => return Ok(None),
         Kind::List(_, items) | Kind::Tuple(items) => numbered(items),
+        // Elements that are not known may turn out equal, so that there are fewer.
+        Kind::Set(_, items) if !items.iter().all(Value::is_wholly_known) => return Ok(None),
         Kind::Set(_, items) => items.iter().map(|v| (v.clone(), v.clone())).collect(),
         Kind::Map(_, m) | Kind::Object(m) => m.iter().map(|(k, v)| (Value::string(k.clone()), v.clone())).collect(),
         Kind::Null(_) => {

@@ -19,6 +19,7 @@ mod host;
 mod memory;
 mod operator;
 mod reference;
+mod refine;
 mod template;
 mod term;
 mod text;

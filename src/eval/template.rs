@@ -3,21 +3,36 @@
 use super::evaluate::{Evaluated, Evaluator, Locals, pairs};
 use super::{Part, Term};
 use crate::diag::{Diagnostic, Span};
-use crate::value::{Kind, Marks, Type, Value, convert};
+use crate::value::{Kind, Marks, Refinement, Type, Value, convert};
 use std::sync::Arc;
 
 /// A template being filled in.
 struct Filling {
     text: String,
     marks: Marks,
-    unknown: bool,
+    /// Where the text stops being known.
+    known: Option<usize>,
+}
+
+impl Filling {
+    fn new() -> Self {
+        Self { text: String::new(), marks: Marks::NONE, known: None }
+    }
+
+    /// From here on what follows is not known.
+    fn stop(&mut self) {
+        self.known.get_or_insert(self.text.len());
+    }
 }
 
 impl Evaluator<'_> {
     pub(super) fn template(&self, parts: &[Part], span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
-        let mut filling = Filling { text: String::new(), marks: Marks::NONE, unknown: false };
+        let mut filling = Filling::new();
         self.fill(parts, &mut filling, span, locals)?;
-        let value = if filling.unknown { Value::opaque(Type::String) } else { Value::string(filling.text) };
+        let value = match filling.known {
+            Some(end) => Value::opaque(Type::String).refined(&Refinement::prefix(&filling.text[..end])),
+            None => Value::string(filling.text),
+        };
         Ok(value.mark(filling.marks))
     }
 
@@ -41,14 +56,22 @@ impl Evaluator<'_> {
                     match taken.as_bool() {
                         Some(true) => self.fill(then, filling, span, locals)?,
                         Some(false) => self.fill(otherwise, filling, span, locals)?,
-                        None => filling.unknown = true,
+                        None => {
+                            filling.stop();
+                            // Either may be what is filled in, with its marks; a mistake counts only in the one that is.
+                            for side in [then, otherwise] {
+                                let mut tried = Filling::new();
+                                let _ = self.fill(side, &mut tried, span, locals);
+                                filling.marks = filling.marks.union(tried.marks);
+                            }
+                        }
                     }
                 }
                 Part::For { key_name, value_name, collection, body } => {
                     let value = self.eval(collection, locals)?;
                     filling.marks = filling.marks.union(value.marks);
                     let Some(pairs) = pairs(&value, collection.span)? else {
-                        filling.unknown = true;
+                        filling.stop();
                         continue;
                     };
                     for (key, value) in &pairs {
@@ -86,7 +109,7 @@ impl Evaluator<'_> {
                 Ok(())
             }
             Ok(_) => {
-                filling.unknown = true;
+                filling.stop();
                 Ok(())
             }
             Err(_) => Err(invalid(format!(

@@ -106,8 +106,8 @@ pub(super) fn index(value: &Value, key: &Value, span: Span) -> Evaluated {
     if key.is_null() {
         return Err(invalid("The key of an index must not be null.".into()));
     }
-    if key.is_unknown() {
-        return Ok(Value::opaque(element_type(&value.ty())).mark(marks));
+    if let Some(found) = index_unknown(value, key, &invalid)? {
+        return Ok(found.mark(marks));
     }
     let found = match &value.kind {
         Kind::List(_, items) | Kind::Tuple(items) => {
@@ -145,19 +145,55 @@ pub(super) fn index(value: &Value, key: &Value, span: Span) -> Evaluated {
                 }
             }
         }
-        Kind::Unknown(u) => Value::opaque(element_type(&u.ty)),
-        Kind::Set(..) => {
-            let detail = "The elements of a set have neither keys nor an order. Make it a list with tolist() first.";
-            return Err(Box::new(Diagnostic::error("Invalid index", detail).at(span)));
-        }
+        Kind::Set(..) => return Err(invalid(SET_INDEX.into())),
         _ => return Err(invalid(format!("A {} has no elements.", value.ty().friendly()))),
     };
     Ok(found.mark(marks))
 }
 
-fn element_type(ty: &Type) -> Type {
-    match ty {
-        Type::List(t) | Type::Map(t) | Type::Set(t) => (**t).clone(),
-        _ => Type::Any,
+const SET_INDEX: &str = "The elements of a set have neither keys nor an order. Make it a list with tolist() first.";
+
+/// `value[key]` where one of the two is known after apply; `None` where both are known. Neither is null.
+fn index_unknown(
+    value: &Value,
+    key: &Value,
+    invalid: &dyn Fn(String) -> Box<Diagnostic>,
+) -> Result<Option<Value>, Box<Diagnostic>> {
+    if !value.is_unknown() && !key.is_unknown() {
+        return Ok(None);
+    }
+    let open = |ty: &Type| Ok(Some(Value::opaque(ty.clone())));
+    let ty = value.ty();
+    if ty == Type::Any || key.ty() == Type::Any {
+        return open(&Type::Any);
+    }
+    let as_key = |wanted: Type| {
+        convert(key, &wanted).map_err(|_| {
+            let what = if wanted == Type::Number { "a whole number" } else { "a string" };
+            invalid(format!("A {} is indexed by {what}.", ty.friendly()))
+        })
+    };
+    match &ty {
+        Type::List(t) => as_key(Type::Number).and_then(|_| open(t)),
+        Type::Map(t) => as_key(Type::String).and_then(|_| open(t)),
+        Type::Tuple(all) => {
+            let key = as_key(Type::Number)?;
+            let Some(position) = key.as_number() else { return open(&Type::Any) };
+            match position.to_u64().and_then(|n| usize::try_from(n).ok()).and_then(|n| all.get(n)) {
+                Some(t) => open(t),
+                None => Err(invalid(format!("There is no element {position}: this tuple has {}.", all.len()))),
+            }
+        }
+        Type::Object(all) => {
+            let key = as_key(Type::String)?;
+            let Some(name) = key.as_str() else { return open(&Type::Any) };
+            match all.get(name) {
+                Some(a) => open(&a.ty),
+                None => Err(invalid(format!("There is no element with the key {name:?} in this object."))
+                    .map_hint(did_you_mean(name, all.keys().map(|k| &**k)))),
+            }
+        }
+        Type::Set(_) => Err(invalid(SET_INDEX.into())),
+        _ => Err(invalid(format!("A {} has no elements.", ty.friendly()))),
     }
 }

@@ -240,8 +240,11 @@ impl<'a> Scene<'a> {
             }
             _ => None,
         };
-        // The record is made of these when the act is done; what is wrong with them has to show before it.
-        fill_in(&act.inputs, &step.address, results).map_err(|e| not_available(&e))?;
+        // The record is made of these when the act is done; what is wrong with them has to show before it. What goes leaves no
+        // record, and what takes its place may wait for steps that come later.
+        if !going {
+            fill_in(&act.inputs, &step.address, results).map_err(|e| not_available(&e))?;
+        }
         let asked = if going {
             let planned = Value::null(schema.map_or(Type::Any, ResourceSchema::object_type));
             Asked { request: planned.clone(), expected: planned }
@@ -277,12 +280,16 @@ impl<'a> Scene<'a> {
         results: &RunResults,
     ) -> Result<Record, Failure> {
         let inputs = fill_in(&act.inputs, &step.address, results).map_err(|e| not_available(&e))?;
+        let encoded = |object: &Value| match self.schema(step) {
+            Some(schema) => schema.encode(object, &*self.runner.seal),
+            None => encode(object, &*self.runner.seal),
+        };
         Ok(Record {
             ty: step.address.ty.to_string(),
             provider: act.provider.clone(),
             identity,
-            inputs: encode(&inputs.request, &*self.runner.seal),
-            attributes: encode(attributes, &*self.runner.seal),
+            inputs: encoded(&inputs.request),
+            attributes: encoded(attributes),
             dependencies: act.dependencies.clone(),
             schema: act.schema,
             generation: self.generation,

@@ -13,7 +13,9 @@ use sha2::{Digest as _, Sha256};
 use super::results::describe;
 use crate::addr::Address;
 use crate::provider::{Action, Mode, ResourceSchema};
-use crate::value::{Kind, Map, Marks, Path, PathStep, Results, Unfinished, Unknown, Value, convert, encode, show};
+use crate::value::{
+    Kind, Map, Marks, Path, PathStep, Results, Type, Unfinished, Unknown, Value, convert, encode, show,
+};
 
 /// How many hexadecimal digits an act's identity has: it fits every target's idempotency token and label.
 const OP_DIGITS: usize = 26;
@@ -73,27 +75,43 @@ pub(crate) fn fill_in(planned: &Value, own: &Address, results: &dyn Results) -> 
     if planned.is_wholly_known() {
         return Ok(Asked { request: planned.clone(), expected: planned.clone() });
     }
-    let mut failed: Option<Unfinished> = None;
-    let expected = planned.map_parts(&mut |part| match &part.kind {
-        Kind::Unknown(unknown) if failed.is_none() && !is_own(unknown, own) => {
-            match finish_part(&part, unknown, results) {
-                Ok(value) => value,
-                Err(e) => {
-                    failed = Some(e);
-                    part
-                }
-            }
-        }
-        _ => part,
-    });
-    if let Some(failed) = failed {
-        return Err(failed);
-    }
+    let expected = fill(planned, own, results)?;
     let request = expected.map_parts(&mut |part| match &part.kind {
         Kind::Unknown(unknown) => Value::null(unknown.ty.clone()).mark(part.marks),
         _ => part,
     });
     Ok(Asked { request, expected })
+}
+
+/// A planned value with everything in it that is not the node's own to answer.
+fn fill(planned: &Value, own: &Address, results: &dyn Results) -> Result<Value, Unfinished> {
+    let list = |items: &[Value]| items.iter().map(|v| fill(v, own, results)).collect::<Result<Arc<[Value]>, _>>();
+    let map = |m: &Map| {
+        let all = m.iter().map(|(k, v)| Ok((k.clone(), fill(v, own, results)?)));
+        all.collect::<Result<Map, Unfinished>>().map(Arc::new)
+    };
+    let kind = match &planned.kind {
+        Kind::Unknown(unknown) if is_own(unknown, own) => return Ok(planned.clone()),
+        Kind::Unknown(unknown) => return finish_part(planned, &unknown.ty, results),
+        // A set is filled in as a whole, for it shows only then how many elements it has.
+        Kind::Set(t, items) if !planned.is_wholly_known() => match items.iter().any(|item| has_own(item, own)) {
+            true => Kind::Set(t.clone(), list(items)?),
+            false => return finish_part(planned, &planned.ty(), results),
+        },
+        Kind::List(t, items) => Kind::List(t.clone(), list(items)?),
+        Kind::Tuple(items) => Kind::Tuple(list(items)?),
+        Kind::Map(t, m) => Kind::Map(t.clone(), map(m)?),
+        Kind::Object(m) => Kind::Object(map(m)?),
+        other => other.clone(),
+    };
+    Ok(Value { kind, marks: planned.marks })
+}
+
+fn has_own(value: &Value, own: &Address) -> bool {
+    match &value.kind {
+        Kind::Unknown(unknown) => is_own(unknown, own),
+        _ => value.children().any(|child| has_own(child, own)),
+    }
 }
 
 /// Whether a part is answered by the node's own act.
@@ -104,9 +122,9 @@ fn is_own(unknown: &Unknown, own: &Address) -> bool {
     needs.contains(own)
 }
 
-fn finish_part(part: &Value, unknown: &Unknown, results: &dyn Results) -> Result<Value, Unfinished> {
+fn finish_part(part: &Value, ty: &Type, results: &dyn Results) -> Result<Value, Unfinished> {
     let value = part.finish(results)?;
-    let value = convert(&value, &unknown.ty).map_err(|e| Unfinished {
+    let value = convert(&value, ty).map_err(|e| Unfinished {
         summary: "Unsuitable value".into(),
         detail: format!("A value that became known during the apply has another type than was planned: {e}."),
     })?;

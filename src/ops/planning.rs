@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::error::{Failure, FailureKind, Result, sentence};
 use super::targets::Targets;
 use super::workspace::Workspace;
-use crate::config::{Bundle, Desired, Gathered, Reader};
+use crate::config::{Bundle, Desired, Reader};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::{Key, State};
 use crate::migrate;

@@ -112,7 +112,7 @@ fn blocks(
             Some(dynamic) => {
                 let collection = scope.evaluate(&dynamic.for_each, site);
                 let Some(pairs) = pairs(&collection) else {
-                    if collection.is_unknown() {
+                    if !collection.is_wholly_known() {
                         return Value::opaque(schema.ty());
                     }
                     let detail = "\"for_each\" of a dynamic block must be a collection that is not null.";
@@ -158,6 +158,8 @@ pub(super) fn pairs(collection: &Value) -> Option<Vec<(Value, Value)>> {
         Kind::List(_, items) | Kind::Tuple(items) => {
             Some(items.iter().enumerate().map(|(i, v)| (Value::number(i), v.clone())).collect())
         }
+        // Of a set with elements that are not known it is not known how many there are.
+        Kind::Set(_, items) if !items.iter().all(Value::is_wholly_known) => None,
         Kind::Set(_, items) => Some(items.iter().map(|v| (v.clone(), v.clone())).collect()),
         Kind::Map(_, m) | Kind::Object(m) => {
             Some(m.iter().map(|(k, v)| (Value::string(k.clone()), v.clone())).collect())

@@ -83,6 +83,10 @@ pub enum Reason {
     Triggered(String),
     /// It is not in the configuration any more.
     NotInConfiguration,
+    /// The module that it was in is not called any more.
+    NoModule,
+    /// Its block is repeated in another way now.
+    OtherRepetition,
     /// `count` is smaller than its number.
     CountIndex(u64),
     /// `for_each` does not have its key.

@@ -38,13 +38,32 @@ pub(super) fn same(a: &Value, b: &Value, seal: Seal<'_>) -> bool {
     match (&a.kind, &b.kind) {
         (Kind::Unknown(_), _) | (_, Kind::Unknown(_)) => false,
         (Kind::Null(_), Kind::Null(_)) => true,
-        (Kind::List(_, x) | Kind::Tuple(x) | Kind::Set(_, x), Kind::List(_, y) | Kind::Tuple(y) | Kind::Set(_, y)) => {
+        (Kind::List(_, x), Kind::List(_, y)) | (Kind::Tuple(x), Kind::Tuple(y)) | (Kind::Set(_, x), Kind::Set(_, y)) => {
             x.len() == y.len() && x.iter().zip(y.iter()).all(|(x, y)| same(x, y, seal))
         }
-        (Kind::Map(_, x) | Kind::Object(x), Kind::Map(_, y) | Kind::Object(y)) => {
+        (Kind::Map(_, x), Kind::Map(_, y)) | (Kind::Object(x), Kind::Object(y)) => {
             x.keys().eq(y.keys()) && x.values().zip(y.values()).all(|(x, y)| same(x, y, seal))
         }
         _ => unmarked(a) == unmarked(b),
+    }
+}
+
+/// Whether one of two values is sensitive in a part where the other is not, so that a record of the one is wrong for the other.
+pub(super) fn marks_differ(a: &Value, b: &Value) -> bool {
+    if a.is_null() || b.is_null() {
+        return false;
+    }
+    if a.marks.is_sensitive() || b.marks.is_sensitive() {
+        return a.marks.is_sensitive() != b.marks.is_sensitive();
+    }
+    match (&a.kind, &b.kind) {
+        (Kind::List(_, x) | Kind::Tuple(x), Kind::List(_, y) | Kind::Tuple(y)) => {
+            x.iter().zip(y.iter()).any(|(x, y)| marks_differ(x, y))
+        }
+        (Kind::Map(_, x) | Kind::Object(x), Kind::Map(_, y) | Kind::Object(y)) => {
+            x.iter().any(|(name, x)| y.get(name).is_some_and(|y| marks_differ(x, y)))
+        }
+        _ => false,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::addr::ModulePath;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::State;
 use crate::provider::Role;
-use crate::value::encode;
+use crate::value::{encode, encode_typed};
 
 /// What a round of planning gives.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
+    planner.implied_moves();
     planner.walk();
     planner.wishes_without_blocks();
     planner.moves_hold();
@@ -164,7 +165,7 @@ fn outputs(world: &World<'_>) -> BTreeMap<Arc<str>, OutputChange> {
         let before = inputs.recorded.outputs.get(&**name).cloned();
         // One that is null and was not there is no news.
         let new = !(before.is_none() && value.is_null());
-        let changes = new && before.as_ref() != Some(&encode(value, inputs.seal));
+        let changes = new && before.as_ref() != Some(&encode_typed(value, inputs.seal));
         let output = declared.get(name);
         all.insert(
             name.clone(),

@@ -25,6 +25,7 @@ pub mod fact;
 mod fact_format;
 pub mod file;
 mod imports;
+mod implied;
 pub mod input;
 mod look;
 mod lower;

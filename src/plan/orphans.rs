@@ -6,6 +6,7 @@ use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::resource::known;
 use super::walk::Planner;
 use crate::addr::{Address, Key};
+use crate::config::desired::Repetition;
 use crate::diag::Diagnostic;
 use crate::ledger::record::Record;
 use crate::provider::Role;
@@ -83,11 +84,17 @@ impl Planner<'_> {
     }
 
     fn why_gone(&self, address: &Address) -> Reason {
-        let block_is_there = self.claimed.iter().any(|c| c.block() == address.block());
-        match (&address.key, block_is_there) {
-            (Some(Key::Index(n)), true) => Reason::CountIndex(*n),
-            (Some(key), true) => Reason::EachKey(key.clone()),
-            _ => Reason::NotInConfiguration,
+        let instances = self.world.instances.iter();
+        let Some(module) = instances.clone().find(|i| i.path == address.module).map(|i| i.index) else {
+            return Reason::NoModule;
+        };
+        let module = &self.world.outline.modules[module];
+        let block = module.blocks.get(&(address.kind, address.ty.clone(), address.name.clone()));
+        let Some(block) = block.map(|position| &module.module.nodes[*position]) else { return Reason::NotInConfiguration };
+        match (&block.repetition, &address.key) {
+            (Repetition::Count(_), Some(Key::Index(n))) => Reason::CountIndex(*n),
+            (Repetition::ForEach(_), Some(key @ Key::Name(_))) => Reason::EachKey(key.clone()),
+            _ => Reason::OtherRepetition,
         }
     }
 }

@@ -208,6 +208,7 @@ impl Outline {
             for one in block.lifecycle.preconditions.iter().chain(&block.lifecycle.postconditions) {
                 terms.extend(condition(one));
             }
+            terms.extend(block.lifecycle.replace_triggered_by.iter().filter_map(|t| t.key.as_deref()));
             refer(self, id.clone(), index, &terms);
         }
         for (id, term) in self.import_terms(index, &module) {
@@ -251,9 +252,8 @@ impl Outline {
             }
         };
         for (position, block) in module.nodes.iter().enumerate() {
-            for reference in
-                block.depends_on.iter().chain(block.lifecycle.replace_triggered_by.iter().map(|t| &t.resource))
-            {
+            let triggers = block.lifecycle.replace_triggered_by.iter().map(|t| &t.resource);
+            for reference in block.depends_on.iter().chain(triggers) {
                 explicit((index, Item::Node(position)), reference);
             }
         }

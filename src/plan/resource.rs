@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::body::{self, Shape};
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
-use super::compare::{align, differences};
+use super::compare::{align, differences, marks_differ};
 use super::fact::{Fact, Question};
 use super::imports::Taken;
 use super::result;
@@ -16,7 +16,7 @@ use crate::addr::Address;
 use crate::config::desired::Step;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::ledger::record::Record;
-use crate::provider::{Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role};
+use crate::provider::{Lowering, Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role};
 use crate::value::{Map, Path, Value, decode};
 
 /// What is known of a recorded object.
@@ -226,6 +226,14 @@ impl Planner<'_> {
             let aligned = align(&prior.attributes, &proposed);
             differences(&aligned, &normalised(schema, &proposed), &Path::default(), seal, &mut differs);
             differs.retain(|path| path.root().is_some_and(|n| is_settable(schema, n)) && !is_ignored(schema, path));
+            // What became a secret must not stay in the ledger in clear. Elsewhere that waits for the next change: acting on the
+            // world for the record's sake would be worse.
+            if schema.lowering == Lowering::InProcess && differs.is_empty() {
+                let settable = schema.attributes.iter().filter(|(_, a)| a.settable() && !a.sensitive && !a.replaces);
+                let pairs = settable.filter_map(|(n, _)| Some((n, prior.attributes.get(n)?, proposed.get(n)?)));
+                let changed = pairs.filter(|(_, before, after)| marks_differ(before, after));
+                differs.extend(changed.map(|(name, ..)| Path::attribute(*name)));
+            }
         }
         let mut replaces: Vec<Path> = differs.iter().filter(|p| forces_replacement(schema, p)).cloned().collect();
         replaces.sort();
@@ -315,8 +323,9 @@ impl Planner<'_> {
         if !differs.is_empty() {
             let unknown =
                 differs.iter().all(|p| p.root().and_then(|n| desired.get(n)).is_some_and(|v| !v.is_wholly_known()));
-            let asked_before = record.is_some_and(|r| {
-                let before = crate::value::encode(desired, self.world.inputs.seal);
+            let schema = self.world.inputs.catalog.get(Role::Managed, &one.block.ty);
+            let asked_before = record.zip(schema).is_some_and(|(r, schema)| {
+                let before = schema.encode(desired, self.world.inputs.seal);
                 differs.iter().filter_map(Path::root).all(|n| r.inputs.get(n) == before.get(n))
             });
             let reason = match (unknown, asked_before) {
@@ -390,7 +399,7 @@ impl Planner<'_> {
     /// `ignore_changes` names attributes that the type has.
     fn ignored_exist(&self, one: &BlockInstance<'_>, schema: &ResourceSchema) {
         for path in &one.block.lifecycle.ignore_changes {
-            let Some(Step::Attribute(name)) = path.first() else { continue };
+            let Some(Step::Attribute(name)) = path.path.first() else { continue };
             let known = || schema.attributes.keys().chain(schema.blocks.keys()).copied();
             if known().all(|k| k != &**name) {
                 let detail = format!(
@@ -399,7 +408,7 @@ impl Planner<'_> {
                 );
                 let diagnostic =
                     Diagnostic::error("Unsupported attribute", detail).hint_opt(did_you_mean(name, known()));
-                self.world.report(diagnostic.at(one.block.span).on(&one.address));
+                self.world.report(diagnostic.at(path.span).on(&one.address));
             }
         }
     }
@@ -451,7 +460,7 @@ fn propose(
     }
     let mut value = Value::object(out);
     for path in &lifecycle.ignore_changes {
-        value = graft(&value, prior, path);
+        value = graft(&value, prior, &path.path);
     }
     value
 }

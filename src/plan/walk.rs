@@ -163,10 +163,25 @@ impl Planner<'_> {
         let scope = ModuleScope::new(&self.world, instance, &here);
         for validation in &declared.validations {
             if let Some(mut failed) = broken(&scope, validation, "validation", "Invalid value for variable") {
-                failed.detail.push_str("\n\nThis was checked by the validation rule at the place above.");
-                self.world.report(failed);
+                // In a module the value is to be mended where it is given, not where it is judged.
+                let given = self.given(instance, name);
+                let rule = self.world.inputs.desired.sources.place(validation.condition.span);
+                let place = match rule.filter(|_| given.is_some()) {
+                    Some(rule) => format!("at {}:{}", rule.name, rule.line),
+                    None => "at the place above".to_owned(),
+                };
+                failed.detail.push_str(&format!("\n\nThis was checked by the validation rule {place}."));
+                self.world.report(failed.at_opt(given));
             }
         }
+    }
+
+    /// Where the call of a module gives a variable its value.
+    fn given(&self, instance: Instance, name: &Arc<str>) -> Option<Span> {
+        let here = &self.world.instances[instance];
+        let caller = &self.world.outline.modules[self.world.instances[here.parent?].index].module;
+        let call = caller.calls.get(&here.path.parent()?.1.name)?;
+        Some(call.arguments.get(name)?.name_span)
     }
 
     fn local(&mut self, instance: Instance, name: &Arc<str>) {
@@ -370,6 +385,12 @@ pub(super) fn argument(
         world.report(diagnostic.hint("Write ephemeral = true into the module's variable block."));
     }
     if value.is_null() && !declared.nullable {
+        if declared.default.is_none() {
+            let detail = format!(
+                "The variable \"{name}\" of module.{called} is required and does not take null, but that is what it is given."
+            );
+            world.report(Diagnostic::error("Required variable not set", detail).at(given.term.span));
+        }
         return None;
     }
     match convert(&value, &declared.ty) {

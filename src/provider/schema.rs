@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::value::{Attribute, Type, Value};
+use serde_json::Value as Json;
+
+use crate::value::{Attribute, Seal, Type, Value, encode, encode_typed};
 
 /// Who sets an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,6 +261,17 @@ impl ResourceSchema {
     #[must_use]
     pub fn object_type(&self) -> Type {
         object_type(&self.attributes, &self.blocks)
+    }
+
+    /// An object of this type as it is recorded: attributes of any type with the type that they have.
+    #[must_use]
+    pub fn encode(&self, object: &Value, seal: Seal<'_>) -> Json {
+        let Some(all) = object.as_map().filter(|_| !object.marks.is_sensitive()) else { return encode(object, seal) };
+        let one = |(name, value): (&Arc<str>, &Value)| {
+            let any = self.attributes.get(&**name).is_some_and(|a| a.ty == Type::Any);
+            ((**name).to_owned(), if any { encode_typed(value, seal) } else { encode(value, seal) })
+        };
+        Json::Object(all.iter().map(one).collect())
     }
 }
 

@@ -1,9 +1,11 @@
-//! Conversion between types, and the type that several have in common: Terraform's rules.
+//! Conversion of values between types: Terraform's rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Attribute, Kind, Map, Number, Path, PathStep, Type, Unknown, Value};
+use super::{
+    Attribute, Kind, Map, Number, Path, PathStep, Refinement, Residual, Type, Unknown, Value, conversion, unify,
+};
 
 /// Why a value cannot be converted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,28 +38,41 @@ fn article(ty: &Type) -> String {
 }
 
 /// Converts a value to a type, as assigning it to a variable or attribute of that type does. Marks stay; what is known
-/// after apply stays so, with the new type.
+/// after apply stays so, with the new type and what its refinement still says of it.
 ///
 /// # Errors
 /// When Terraform has no conversion for it.
 pub fn convert(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
     let converted = match (&value.kind, ty) {
         (_, Type::Any) => return Ok(value.clone()),
-        (Kind::Null(_), _) => Value::null(ty.clone()),
-        (Kind::Unknown(unknown), _) => {
-            let ty = if ty.has_any() && unknown.ty != Type::Any { unknown.ty.clone() } else { ty.clone() };
-            Kind::Unknown(Unknown { ty, residual: unknown.residual.clone() }).into()
-        }
+        (Kind::Null(given), _) => Value::null(conversion(given, ty).ok_or_else(|| ConvertError::new(article(ty)))?),
+        (Kind::Unknown(unknown), _) => unknown_as(value, unknown, ty)?,
         (Kind::Bool(_), Type::Bool) | (Kind::Number(_), Type::Number) | (Kind::String(_), Type::String) => {
             return Ok(value.clone());
         }
         (kind, Type::String | Type::Number | Type::Bool) => primitive(kind, ty)?,
-        (Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items), Type::List(t)) => {
+        (Kind::Set(given, items), Type::List(t) | Type::Set(t))
+            if !items.iter().all(Value::is_wholly_known)
+                && !(matches!(ty, Type::Set(_)) && (**t == Type::Any || given == &**t)) =>
+        {
+            open_set(value, ty)?
+        }
+        (Kind::Set(given, _), Type::Set(t)) if **t == Type::Any || given == &**t => return Ok(value.clone()),
+        (Kind::List(given, items) | Kind::Set(given, items), Type::List(t)) => {
+            let element = element_of_collection(given, items, t)?;
+            let items = convert_items(items, &element)?;
+            Value::list(element, items)
+        }
+        (Kind::List(given, items) | Kind::Set(given, items), Type::Set(t)) => {
+            let element = element_of_collection(given, items, t)?;
+            Value::set(element.clone(), convert_items(items, &element)?)
+        }
+        (Kind::Tuple(items), Type::List(t)) => {
             let element = common_element(items, t)?;
             let items = convert_items(items, &element)?;
             Value::list(element, items)
         }
-        (Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items), Type::Set(t)) => {
+        (Kind::Tuple(items), Type::Set(t)) => {
             let element = common_element(items, t)?;
             Value::set(element.clone(), convert_items(items, &element)?)
         }
@@ -71,8 +86,10 @@ pub fn convert(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
             Value::tuple(items?)
         }
         (Kind::Map(_, m) | Kind::Object(m), Type::Map(t)) => {
-            let values: Vec<Value> = m.values().cloned().collect();
-            let element = common_element(&values, t)?;
+            let element = match &value.kind {
+                Kind::Map(given, _) if **t == Type::Any => given.clone(),
+                _ => common_element(&m.values().cloned().collect::<Vec<_>>(), t)?,
+            };
             let convert_one = |(k, v): (&Arc<str>, &Value)| match convert(v, &element) {
                 Ok(v) => Ok((k.clone(), v)),
                 Err(e) => Err(e.within(PathStep::Key(k.clone()))),
@@ -84,6 +101,41 @@ pub fn convert(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
         _ => return Err(ConvertError::new(article(ty))),
     };
     Ok(converted.mark(value.marks))
+}
+
+/// A value known after apply with another type. If it has its own way to be computed, the conversion is put behind that.
+fn unknown_as(value: &Value, unknown: &Unknown, ty: &Type) -> Result<Value, ConvertError> {
+    let to = conversion(&unknown.ty, ty).ok_or_else(|| ConvertError::new(article(ty)))?;
+    // A constraint with defaults changes values of its own plain type as well.
+    if to == unknown.ty && !ty.has_defaults() {
+        return Ok(value.clone());
+    }
+    Ok(Value::from(Kind::Unknown(Unknown {
+        residual: unknown.residual.as_ref().map(|_| Residual::Converted(Arc::new((value.clone(), ty.clone())))),
+        refinement: None,
+        ty: to.clone(),
+    }))
+    .refined(&converted_refinement(value, &to)))
+}
+
+/// A set whose elements are not all known, as a list or another set: which elements there are shows when they are known.
+fn open_set(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
+    let to = conversion(&value.ty(), ty).ok_or_else(|| ConvertError::new(article(ty)))?;
+    let residual = (!value.lacks_residual()).then(|| Residual::Converted(Arc::new((value.clone(), ty.clone()))));
+    let unknown = Unknown { refinement: None, residual, ty: to.clone() };
+    Ok(Value::from(Kind::Unknown(unknown)).refined(&converted_refinement(value, &to)))
+}
+
+/// What is still known of a value after its conversion.
+fn converted_refinement(value: &Value, to: &Type) -> Refinement {
+    let not_null = value.is_never_null();
+    if !to.is_collection() || matches!(value.ty(), Type::Any) {
+        return Refinement { not_null, ..Refinement::default() };
+    }
+    let (shortest, longest) = value.length_bounds();
+    // Elements of a set may turn out equal, but not so many that none is left.
+    let shortest = if matches!(to, Type::Set(_)) { shortest.min(1) } else { shortest };
+    Refinement { not_null, shortest, longest, ..Refinement::default() }
 }
 
 fn primitive(kind: &Kind, ty: &Type) -> Result<Value, ConvertError> {
@@ -106,14 +158,30 @@ fn convert_items(items: &[Value], ty: &Type) -> Result<Vec<Value>, ConvertError>
     items.iter().enumerate().map(one).collect()
 }
 
+/// The element type of what a list or set becomes; its own where the wanted one leaves all open.
+fn element_of_collection(given: &Type, items: &[Value], wanted: &Type) -> Result<Type, ConvertError> {
+    if *wanted == Type::Any { Ok(given.clone()) } else { common_element(items, wanted) }
+}
+
 /// The element type of a collection: the wanted one, or, where it leaves the type open, the one that all items share.
 fn common_element(items: &[Value], wanted: &Type) -> Result<Type, ConvertError> {
     if !wanted.has_any() {
         return Ok(wanted.clone());
     }
     let converted: Result<Vec<Value>, ConvertError> = items.iter().map(|v| convert(v, wanted)).collect();
-    let types: Vec<Type> = converted?.iter().map(Value::ty).collect();
-    unify(&types).ok_or_else(|| ConvertError::new("all elements must have the same type"))
+    common_type(&converted?)
+}
+
+/// The type that all values share. A bare null fits each.
+fn common_type(values: &[Value]) -> Result<Type, ConvertError> {
+    let types: Vec<Type> = values.iter().filter(|v| !matches!(v.kind, Kind::Null(Type::Any))).map(Value::ty).collect();
+    let failed = || ConvertError::new("all elements must have the same type");
+    let ty = unify(&types).ok_or_else(failed)?;
+    // Beside a value of open type it is open as well whether there will be one type.
+    if ty == Type::Any && types.iter().any(|t| *t != Type::Any) {
+        return Err(failed());
+    }
+    Ok(ty)
 }
 
 fn object(m: &Map, attributes: &BTreeMap<Arc<str>, Attribute>) -> Result<Value, ConvertError> {
@@ -132,69 +200,12 @@ fn object(m: &Map, attributes: &BTreeMap<Arc<str>, Attribute>) -> Result<Value, 
     Ok(Value::object(out))
 }
 
-/// The one type that values of all these types can be converted to without loss, if there is one.
-#[must_use]
-pub fn unify(types: &[Type]) -> Option<Type> {
-    let mut types = types.iter();
-    let first = types.next().cloned().unwrap_or(Type::Any);
-    types.try_fold(first, |common, ty| unify_two(&common, ty))
-}
-
-fn unify_two(a: &Type, b: &Type) -> Option<Type> {
-    if a == b {
-        return Some(a.clone());
-    }
-    match (a, b) {
-        (Type::Any, other) | (other, Type::Any) => Some(other.clone()),
-        (Type::String, t) | (t, Type::String) if t.is_primitive() => Some(Type::String),
-        (Type::List(s), Type::List(t)) => Some(Type::list(unify_two(s, t)?)),
-        (Type::Set(s), Type::Set(t)) | (Type::Set(s), Type::List(t)) | (Type::List(t), Type::Set(s)) => {
-            Some(Type::set(unify_two(s, t)?))
-        }
-        (Type::Map(s), Type::Map(t)) => Some(Type::map(unify_two(s, t)?)),
-        (Type::Tuple(s), Type::Tuple(t)) => {
-            if s.len() == t.len() {
-                let all: Option<Vec<Type>> = s.iter().zip(t.iter()).map(|(s, t)| unify_two(s, t)).collect();
-                return Some(Type::Tuple(all?.into()));
-            }
-            let all: Vec<Type> = s.iter().chain(t.iter()).cloned().collect();
-            Some(Type::list(unify(&all)?))
-        }
-        (Type::Tuple(s), Type::List(t)) | (Type::List(t), Type::Tuple(s)) => {
-            let all: Vec<Type> = s.iter().cloned().chain([(**t).clone()]).collect();
-            Some(Type::list(unify(&all)?))
-        }
-        (Type::Tuple(s), Type::Set(t)) | (Type::Set(t), Type::Tuple(s)) => {
-            let all: Vec<Type> = s.iter().cloned().chain([(**t).clone()]).collect();
-            Some(Type::set(unify(&all)?))
-        }
-        (Type::Object(s), Type::Object(t)) if s.keys().eq(t.keys()) => {
-            let all: Option<BTreeMap<Arc<str>, Attribute>> = s
-                .iter()
-                .zip(t.values())
-                .map(|((n, s), t)| Some((n.clone(), Attribute::required(unify_two(&s.ty, &t.ty)?))))
-                .collect();
-            Some(Type::Object(Arc::new(all?)))
-        }
-        (Type::Object(s), Type::Object(t)) => {
-            let all: Vec<Type> = s.values().chain(t.values()).map(|a| a.ty.clone()).collect();
-            Some(Type::map(unify(&all)?))
-        }
-        (Type::Object(s), Type::Map(t)) | (Type::Map(t), Type::Object(s)) => {
-            let all: Vec<Type> = s.values().map(|a| a.ty.clone()).chain([(**t).clone()]).collect();
-            Some(Type::map(unify(&all)?))
-        }
-        _ => None,
-    }
-}
-
 /// The values converted to the type that they have in common.
 ///
 /// # Errors
 /// When they have none.
 pub fn unify_values(values: &[Value]) -> Result<(Type, Vec<Value>), ConvertError> {
-    let types: Vec<Type> = values.iter().map(Value::ty).collect();
-    let ty = unify(&types).ok_or_else(|| ConvertError::new("all elements must have the same type"))?;
+    let ty = common_type(values)?;
     let values: Result<Vec<Value>, ConvertError> = values.iter().map(|v| convert(v, &ty)).collect();
     Ok((ty, values?))
 }

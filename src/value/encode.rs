@@ -2,7 +2,8 @@
 //!
 //! A number is `{"$number": "1.5"}`, a sensitive part `{"$hmac": "…"}`, a part known after apply `{"$unknown": "TERM"}`;
 //! names that start with `$` get another one, so that no user's map can be taken for one of these. Types are not in it:
-//! whoever decodes knows them from a schema or a variable's declaration.
+//! whoever decodes knows them from a schema or a variable's declaration; where nobody does, [`encode_typed`] adds them as
+//! `{"$typed": {"type": …, "value": …}}`.
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ pub const HMAC: &str = "$hmac";
 /// The name under which the canonical term of a part stands that is known after apply.
 pub const UNKNOWN: &str = "$unknown";
 const NUMBER: &str = "$number";
+const TYPED: &str = "$typed";
 
 /// Digests what is sensitive under a ledger's key.
 pub type Seal<'a> = &'a dyn Fn(&[u8]) -> String;
@@ -70,6 +72,21 @@ pub fn encode_shape(value: &Value) -> Json {
     }
 }
 
+/// A value as JSON together with its type where the JSON alone would give another one back: for what no schema or declaration
+/// tells the type of, as outputs and attributes of any type. Of what is sensitive as a whole nothing but the digest is told.
+#[must_use]
+pub fn encode_typed(value: &Value, seal: Seal<'_>) -> Json {
+    let plain = encode(value, seal);
+    if value.marks.is_sensitive() || value.is_unknown() {
+        return plain;
+    }
+    let ty = value.ty();
+    if decode(&plain, &Type::Any).is_ok_and(|v| v.ty() == ty) {
+        return plain;
+    }
+    json!({ TYPED: { "type": encode_type(&ty), "value": plain } })
+}
+
 fn escape(name: &str) -> String {
     if name.starts_with('$') { format!("${name}") } else { name.to_owned() }
 }
@@ -92,6 +109,11 @@ pub fn decode(json: &Json, ty: &Type) -> Result<Value, DecodeError> {
         }
         if o.contains_key(UNKNOWN) {
             return Ok(Value::opaque(ty.clone()));
+        }
+        if let Some(typed) = o.get(TYPED) {
+            let recorded = parse_type(&typed["type"]).ok_or_else(|| DecodeError("its type cannot be read".into()))?;
+            let value = decode(&typed["value"], &recorded)?;
+            return super::convert(&value, &open(ty)).map_err(|e| DecodeError(e.to_string()));
         }
     }
     let plain = match json {
@@ -215,6 +237,25 @@ mod tests {
         let json = encode(&value, &no_seal);
         assert_eq!(json["$$number"], "mine");
         assert_eq!(decode(&json, &value.ty()).unwrap(), value);
+    }
+
+    #[test]
+    fn a_type_that_nobody_knows_comes_back() {
+        let list = Value::strings(["a"]);
+        let all = [
+            super::super::convert(&list, &Type::set(Type::String)).unwrap(),
+            super::super::convert(&Value::tuple(Vec::new()), &Type::list(Type::Number)).unwrap(),
+            Value::object_of([("n", Value::null(Type::String)), ("l", list)]),
+        ];
+        for value in all {
+            let json = encode_typed(&value, &no_seal);
+            let back = decode(&json, &Type::Any).unwrap();
+            assert_eq!((back.ty(), &back), (value.ty(), &value), "{json}");
+        }
+        let plain = Value::object_of([("a", Value::tuple(vec![Value::bool(true)]))]);
+        assert_eq!(encode_typed(&plain, &no_seal), encode(&plain, &no_seal), "nothing is added where nothing is lost");
+        let secret = Value::strings(["hunter2"]).sensitive();
+        assert_eq!(encode_typed(&secret, &no_seal), encode(&secret, &no_seal));
     }
 
     #[test]

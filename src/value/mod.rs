@@ -11,18 +11,22 @@ mod encode;
 mod marks;
 mod number;
 mod path;
+mod refinement;
 mod residual;
 mod show;
 mod types;
+mod unify;
 #[expect(clippy::module_inception, reason = "the module's main noun")]
 mod value;
 
-pub use convert::{ConvertError, convert, unify, unify_values};
-pub use encode::{DecodeError, HMAC, Seal, UNKNOWN, decode, encode, encode_shape, encode_type, parse_type};
+pub use convert::{ConvertError, convert, unify_values};
+pub use encode::{DecodeError, HMAC, Seal, UNKNOWN, decode, encode, encode_shape, encode_type, encode_typed, parse_type};
 pub use marks::Marks;
 pub use number::{ArithmeticError, NotANumber, Number};
 pub use path::{Path, PathStep};
+pub use refinement::Refinement;
 pub use residual::{Deferred, Residual, Results, Unfinished};
 pub use show::show;
 pub use types::{Attribute, Type};
+pub use unify::{conversion, unify};
 pub use value::{Kind, Map, Unknown, Value};

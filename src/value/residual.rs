@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Value;
+use super::{Type, Value};
 use crate::addr::Address;
 
 /// The results that finished steps have answered, by node.
@@ -50,6 +50,11 @@ pub enum Residual {
     Sealed(Arc<str>),
     /// An operation over such.
     Deferred(Arc<dyn Deferred>),
+    /// A value that is to be converted once it is known.
+    Converted(Arc<(Value, Type)>),
+    /// Some element of the set that an operation gives, the one that stands at a position while planning. Which and how many
+    /// there are shows when the whole set is known, so a set is finished as a whole.
+    Element(Arc<dyn Deferred>, usize),
 }
 
 impl Residual {
@@ -68,6 +73,17 @@ impl Residual {
                 detail: "This secret is recorded as a digest only; its source has to supply it again.".into(),
             }),
             Self::Deferred(deferred) => deferred.finish(results),
+            Self::Converted(conversion) => {
+                let (value, ty) = &**conversion;
+                super::convert(&value.finish(results)?, ty).map_err(|e| unsuitable(&e))
+            }
+            Self::Element(set, _) => match set.finish(results)?.as_items() {
+                Some([one]) => Ok(one.clone()),
+                _ => Err(Unfinished {
+                    summary: "Value not available".into(),
+                    detail: "This value stands for an element of a set, and the set has more than that one.".into(),
+                }),
+            },
         }
     }
 
@@ -78,7 +94,8 @@ impl Residual {
                 nodes.insert(node.clone());
             }
             Self::Sealed(_) => {}
-            Self::Deferred(deferred) => deferred.needs(nodes),
+            Self::Deferred(deferred) | Self::Element(deferred, _) => deferred.needs(nodes),
+            Self::Converted(conversion) => conversion.0.needs(nodes),
         }
     }
 
@@ -89,7 +106,20 @@ impl Residual {
             Self::Result(node) => node.to_string(),
             Self::Sealed(digest) => format!("sealed({digest})"),
             Self::Deferred(deferred) => deferred.text(),
+            Self::Converted(conversion) => {
+                let (value, ty) = &**conversion;
+                format!("{} as {ty}", super::encode(value, &|_| "sensitive".to_owned()))
+            }
+            Self::Element(set, position) => format!("element {position} of {}", set.text()),
         }
+    }
+}
+
+/// What came at apply has a type that cannot become the one that was planned.
+pub(super) fn unsuitable(error: &super::ConvertError) -> Unfinished {
+    Unfinished {
+        summary: "Unsuitable value".into(),
+        detail: format!("A value that became known during the apply has another type than was planned: {error}."),
     }
 }
 

@@ -91,6 +91,38 @@ impl Type {
         }
     }
 
+    /// The type itself, where a constraint says which attributes may be left out: what values have that were converted to it.
+    #[must_use]
+    pub fn plain(&self) -> Self {
+        match self {
+            Self::Any | Self::Bool | Self::Number | Self::String => self.clone(),
+            Self::List(t) => Self::list(t.plain()),
+            Self::Set(t) => Self::set(t.plain()),
+            Self::Map(t) => Self::map(t.plain()),
+            Self::Tuple(all) => Self::Tuple(all.iter().map(Self::plain).collect()),
+            Self::Object(all) => Self::Object(Arc::new(
+                all.iter().map(|(n, a)| (n.clone(), Attribute::required(a.ty.plain()))).collect(),
+            )),
+        }
+    }
+
+    /// Whether an attribute anywhere in it has a default.
+    #[must_use]
+    pub fn has_defaults(&self) -> bool {
+        match self {
+            Self::Any | Self::Bool | Self::Number | Self::String => false,
+            Self::List(t) | Self::Set(t) | Self::Map(t) => t.has_defaults(),
+            Self::Tuple(all) => all.iter().any(Self::has_defaults),
+            Self::Object(all) => all.values().any(|a| a.default.is_some() || a.ty.has_defaults()),
+        }
+    }
+
+    /// Whether it is a list, set or map.
+    #[must_use]
+    pub fn is_collection(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Set(_) | Self::Map(_))
+    }
+
     /// A name for messages, as Terraform says it: "a number", "list of string", "object".
     #[must_use]
     pub fn friendly(&self) -> String {

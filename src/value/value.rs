@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Attribute, Marks, Number, Residual, Results, Type, Unfinished};
+use super::{Attribute, Deferred, Marks, Number, Refinement, Residual, Results, Type, Unfinished};
 use crate::addr::Address;
 
 /// The elements of a map or the attributes of an object, in the order of their names.
@@ -52,6 +52,8 @@ pub struct Unknown {
     pub ty: Type,
     /// How it will be computed; `None` where nothing can compute it (a sealed secret, an answer still awaited).
     pub residual: Option<Residual>,
+    /// What is known of it already; `None` for nothing.
+    pub refinement: Option<Arc<Refinement>>,
 }
 
 impl From<Kind> for Value {
@@ -103,21 +105,20 @@ impl Value {
         Kind::List(element, items.into()).into()
     }
 
-    /// A set of items that all have type `element`. Marks of items move to the set, as in Terraform; with an unknown
-    /// item the whole set is unknown, for it may equal another.
+    /// A set of items that all have type `element`. Marks of items move to the set, as in Terraform. Items that are known
+    /// after apply stand side by side, for they may turn out different; when they are known, equal ones become one.
     #[must_use]
     pub fn set(element: Type, items: impl IntoIterator<Item = Self>) -> Self {
         let mut marks = Marks::NONE;
-        let items: Vec<Self> = items
-            .into_iter()
-            .map(|item| {
-                let (plain, m) = item.unmark_deep();
-                marks = marks.union(m);
-                plain
-            })
-            .collect();
-        let sorted: BTreeSet<Self> = items.into_iter().collect();
-        Self::from(Kind::Set(element, sorted.into_iter().collect())).mark(marks)
+        let unmark = |item: Self| {
+            let (plain, m) = item.unmark_deep();
+            marks = marks.union(m);
+            plain
+        };
+        let mut items: Vec<Self> = items.into_iter().map(unmark).collect();
+        items.sort();
+        items.dedup_by(|a, b| a == b && a.is_wholly_known());
+        Self::from(Kind::Set(element, items.into())).mark(marks)
     }
 
     /// A map whose elements all have type `element`.
@@ -141,13 +142,13 @@ impl Value {
     /// Known after apply, with the term that will compute it.
     #[must_use]
     pub fn unknown(ty: Type, residual: Residual) -> Self {
-        Kind::Unknown(Unknown { ty, residual: Some(residual) }).into()
+        Kind::Unknown(Unknown { ty, residual: Some(residual), refinement: None }).into()
     }
 
     /// Not known, and nothing here can compute it.
     #[must_use]
     pub fn opaque(ty: Type) -> Self {
-        Kind::Unknown(Unknown { ty, residual: None }).into()
+        Kind::Unknown(Unknown { ty, residual: None, refinement: None }).into()
     }
 
     /// A secret of which only the keyed digest is at hand.
@@ -223,6 +224,15 @@ impl Value {
         !self.is_unknown() && self.children().all(Self::is_wholly_known)
     }
 
+    /// Whether an unknown part of it has no way to be computed.
+    #[must_use]
+    pub fn lacks_residual(&self) -> bool {
+        match &self.kind {
+            Kind::Unknown(unknown) => unknown.residual.is_none(),
+            _ => self.children().any(Self::lacks_residual),
+        }
+    }
+
     /// The marks on it and on anything in it.
     #[must_use]
     pub fn marks_deep(&self) -> Marks {
@@ -261,28 +271,29 @@ impl Value {
         if self.is_wholly_known() {
             return Ok(self.clone());
         }
-        let mut failed = None;
-        let finished = self.map_parts(&mut |part| match &part.kind {
-            Kind::Unknown(unknown) if failed.is_none() => {
-                let Some(residual) = &unknown.residual else {
-                    failed = Some(Unfinished {
-                        summary: "Value not available".into(),
-                        detail: "A part of this value is recorded as a digest only; its source has to supply it again."
-                            .into(),
-                    });
-                    return part;
-                };
-                match residual.finish(results) {
-                    Ok(value) => value.mark(part.marks),
-                    Err(e) => {
-                        failed = Some(e);
-                        part
-                    }
-                }
-            }
-            _ => part,
-        });
-        failed.map_or(Ok(finished), Err)
+        let list = |items: &[Self]| items.iter().map(|v| v.finish(results)).collect::<Result<Arc<[Self]>, _>>();
+        let map = |m: &Map| {
+            let all = m.iter().map(|(k, v)| Ok((k.clone(), v.finish(results)?)));
+            all.collect::<Result<Map, Unfinished>>().map(Arc::new)
+        };
+        let kind = match &self.kind {
+            Kind::Unknown(unknown) => return Ok(unknown.finish(results)?.mark(self.marks)),
+            Kind::List(t, items) => Kind::List(t.clone(), list(items)?),
+            Kind::Tuple(items) => Kind::Tuple(list(items)?),
+            Kind::Map(t, m) => Kind::Map(t.clone(), map(m)?),
+            Kind::Object(m) => Kind::Object(map(m)?),
+            Kind::Set(t, items) => return Ok(finish_set(t, items, results)?.mark(self.marks)),
+            other => other.clone(),
+        };
+        Ok(Self { kind, marks: self.marks })
+    }
+
+    /// The set that an unknown part is an element of, if it is one.
+    fn set_around(&self) -> Option<&Arc<dyn Deferred>> {
+        match &self.kind {
+            Kind::Unknown(Unknown { residual: Some(Residual::Element(set, _)), .. }) => Some(set),
+            _ => self.children().find_map(Self::set_around),
+        }
     }
 
     /// The nodes whose results its unknown parts need.
@@ -357,6 +368,40 @@ impl Value {
             Kind::Unknown(_) => 9,
         }
     }
+}
+
+impl Unknown {
+    fn finish(&self, results: &dyn Results) -> Result<Value, Unfinished> {
+        let Some(residual) = &self.residual else {
+            let detail = "A part of this value is recorded as a digest only; its source has to supply it again.";
+            return Err(Unfinished { summary: "Value not available".into(), detail: detail.into() });
+        };
+        let value = residual.finish(results)?;
+        super::convert(&value, &self.ty).map_err(|e| super::residual::unsuitable(&e))
+    }
+}
+
+/// A set whose elements were not all known. Those that the set's own term gives are computed together, since only then it
+/// shows how many there are.
+fn finish_set(element: &Type, items: &[Value], results: &dyn Results) -> Result<Value, Unfinished> {
+    let mut finished = Vec::with_capacity(items.len());
+    let mut done: Vec<&Arc<dyn Deferred>> = Vec::new();
+    let mut marks = Marks::NONE;
+    for item in items {
+        let Some(set) = item.set_around() else {
+            finished.push(item.finish(results)?);
+            continue;
+        };
+        if done.iter().any(|other| Arc::ptr_eq(other, set)) {
+            continue;
+        }
+        let whole = set.finish(results)?;
+        marks = marks.union(whole.marks);
+        finished.extend_from_slice(whole.as_items().unwrap_or_default());
+        done.push(set);
+    }
+    let finished: Result<Vec<Value>, _> = finished.iter().map(|v| super::convert(v, element)).collect();
+    Ok(Value::set(element.clone(), finished.map_err(|e| super::residual::unsuitable(&e))?).mark(marks))
 }
 
 fn map_values(map: &Map, change: &mut dyn FnMut(Value) -> Value) -> Map {

@@ -328,7 +328,6 @@ pub(super) fn state() -> State {
             address("local_service.shop"),
             vec![Version { identity: json!("v0"), attributes: json!({ "command": ["bin/shop-0"] }) }],
         )]),
-        moves: Vec::new(),
         pins: BTreeMap::from([(address("artifact.shop"), pin)]),
         migrations: BTreeMap::from([(address("migration.schema"), vec![applied])]),
         checks: BTreeMap::from([(

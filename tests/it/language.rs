@@ -31,13 +31,23 @@ impl Scope for Nothing {
 }
 
 /// A type as `terraform console` prints it.
-fn type_name(ty: &Type, depth: usize) -> String {
+pub(super) fn type_name(ty: &Type, depth: usize) -> String {
     let (pad, end) = ("    ".repeat(depth + 1), "    ".repeat(depth));
     match ty {
         Type::Any => "dynamic".to_owned(),
-        Type::List(t) => format!("list({})", type_name(t, depth)),
-        Type::Set(t) => format!("set({})", type_name(t, depth)),
-        Type::Map(t) => format!("map({})", type_name(t, depth)),
+        Type::List(t) | Type::Set(t) | Type::Map(t) => {
+            let name = match ty {
+                Type::List(_) => "list",
+                Type::Set(_) => "set",
+                _ => "map",
+            };
+            match &**t {
+                Type::Tuple(_) | Type::Object(_) => {
+                    format!("{name}(\\n{pad}{},\\n{end})", type_name(t, depth + 1))
+                }
+                t => format!("{name}({})", type_name(t, depth)),
+            }
+        }
         Type::Tuple(all) if all.is_empty() => "tuple([])".to_owned(),
         Type::Tuple(all) => {
             let lines: String = all.iter().map(|t| format!("{pad}{},\\n", type_name(t, depth + 1))).collect();

@@ -77,7 +77,7 @@ def told(diagnostics, severity):
         if d["severity"] != severity:
             continue
         place = d.get("range") or {}
-        at = f"{place['filename']}:{place['start']['line']}" if place else ""
+        at = f"{place['filename']}:{place['start']['line']}" if place.get("filename") else ""
         one = {"at": at, "summary": d["summary"]}
         if one not in out:
             out.append(one)
@@ -173,8 +173,8 @@ def result(room, arguments, env):
     if done.returncode:
         # What is wrong with the files themselves; that modules are not installed says nothing about them.
         checked = json.loads(run(room, env, "validate", "-json").stdout)
-        found = told(checked["diagnostics"], "error") or told(stream(done), "error")
-        return clean({"errors": [f for f in found if f["summary"] != "Module not installed"] or found, "during": "plan"})
+        found = [f for f in told(checked["diagnostics"], "error") if f["summary"] != "Module not installed"]
+        return clean({"errors": found or told(stream(done), "error"), "during": "plan"})
     done = run(room, env, "plan", "-json", "-input=false", "-out=p", *arguments)
     if done.returncode:
         return failed(done, "plan")

@@ -2,7 +2,8 @@
 # Records what `terraform console` prints for each expression of a data file: ./record.sh [FILE...], by default functions.txt beside it.
 # A line is `expression TAB result`; line feeds in a result stand as \n, tabs as \t, backslashes as \\. An error stands as
 # `error: SUMMARY: DETAIL`. Lines that start with # and empty lines stay. Expressions run in a directory with files/ in it.
-# `./record.sh -n FILE` records only lines that have no result yet.
+# `./record.sh -n FILE` records only lines that have no result yet. Where a directory of FILE's name holds a configuration, its
+# expressions are asked of that configuration's plan (`console -plan`): unknown.txt and unknown/main.tf.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 only_new=0
@@ -15,7 +16,7 @@ export TF_CLI_CONFIG_FILE=/dev/null NO_COLOR=1 CHECKPOINT_DISABLE=1
 
 answer() {
   local out status=0
-  out=$(cd "$room" && printf '%s\n' "$1" | terraform console 2>"$room/.err"; printf x) || status=$?
+  out=$(cd "$room" && printf '%s\n' "$1" | terraform console ${plan:+"$plan"} 2>"$room/.err"; printf x) || status=$?
   out=${out%x}
   if grep -q 'Error: ' "$room/.err"; then
     # Of the framed diagnostic: the summary, then the detail, which is what follows the last empty frame line.
@@ -37,6 +38,9 @@ answer() {
 
 for file in "$@"; do
   new=$(mktemp)
+  plan=
+  rm -f "$room"/*.tf
+  if [ -f "${file%.txt}/main.tf" ]; then plan=-plan; cp "${file%.txt}"/*.tf "$room"; fi
   while IFS= read -r line || [ -n "$line" ]; do
     case $line in
       ''|'#'*) printf '%s\n' "$line" ;;

@@ -35,11 +35,13 @@ pub(super) fn variable(block: &BlockBody, errors: &mut Diagnostics) -> Variable 
         errors.push(*e);
         None
     });
+    let untyped = !body.attributes.contains_key("type");
     let ty = ty.unwrap_or(Type::Any);
     let nullable = read::checked_flag(body, "nullable").unwrap_or(true);
     let default = body.attributes.get("default").and_then(|a| default(&a.term, &ty, nullable, errors));
     Variable {
         ty,
+        untyped,
         default,
         description: read::checked_text(body, "description"),
         sensitive: read::checked_flag(body, "sensitive").unwrap_or(false),

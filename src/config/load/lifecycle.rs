@@ -1,7 +1,7 @@
 //! `lifecycle` blocks.
 
 use super::{check, read, target};
-use crate::config::desired::{BlockBody, Lifecycle, Step};
+use crate::config::desired::{BlockBody, Ignored, Lifecycle, Step};
 use crate::config::schema::{CONDITIONS, LIFECYCLE};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::eval::{Term, TermKind};
@@ -43,9 +43,9 @@ fn ignore_changes(term: &Term, lifecycle: &mut Lifecycle, errors: &mut Diagnosti
     };
     for item in items {
         if let Some(reference) = read::reference(item, errors) {
-            let mut steps = vec![Step::Attribute(reference.root)];
-            steps.extend(reference.steps);
-            lifecycle.ignore_changes.push(steps);
+            let mut path = vec![Step::Attribute(reference.root)];
+            path.extend(reference.steps);
+            lifecycle.ignore_changes.push(Ignored { path, span: item.span });
         }
     }
 }

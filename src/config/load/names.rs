@@ -56,6 +56,8 @@ struct Around<'a> {
     alone: bool,
     /// The iterators of `dynamic` blocks around.
     bound: Vec<&'a str>,
+    /// The block that it is in, which cannot be had before it is there.
+    own: Option<&'a NodeBlock>,
 }
 
 struct Names<'a> {
@@ -73,13 +75,18 @@ impl<'a> Names<'a> {
         for variable in module.variables.values() {
             self.conditions(&variable.validations, &plain);
         }
+        for (name, variable) in &module.variables {
+            for validation in &variable.validations {
+                self.looks_at(name, &validation.condition);
+            }
+        }
         for local in module.locals.values() {
             self.term(&local.term, &plain);
         }
         for output in module.outputs.values() {
             self.term(&output.term, &plain);
             self.conditions(&output.preconditions, &plain);
-            self.list(&output.depends_on, &plain);
+            self.depends_on(&output.depends_on, &plain);
         }
         for node in &module.nodes {
             self.node(node);
@@ -102,17 +109,50 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// A validation that does not look at its variable says nothing about it.
+    fn looks_at(&mut self, name: &str, condition: &Term) {
+        let mut found = Vec::new();
+        references(condition, &mut found);
+        if !found.iter().any(|r| &*r.root == "var" && r.attribute(0).is_some_and(|n| &**n == name)) {
+            let detail = format!(
+                "The condition for the variable \"{name}\" has to look at var.{name}: it says which values are taken."
+            );
+            self.errors.push(Diagnostic::error("Invalid variable validation condition", detail).at(condition.span));
+        }
+    }
+
     fn node(&mut self, node: &'a NodeBlock) {
         let mut around = self.repetition(&node.repetition);
         around.check = if node.kind == NodeKind::Check { Some(&node.name) } else { node.check.as_deref() };
-        self.list(&node.depends_on, &around);
+        self.depends_on(&node.depends_on, &around);
         self.lifecycle(&node.lifecycle, &around);
-        self.body(&node.body, &around);
+        self.body(&node.body, &Around { own: Some(node), ..around });
+    }
+
+    /// What must be there first is a whole thing, not a part of it.
+    fn depends_on(&mut self, references: &[Reference], around: &Around<'_>) {
+        for reference in references {
+            let whole = match &*reference.root {
+                "data" => 2,
+                "module" => match &reference.steps[..] {
+                    [_, Step::Index(_), ..] => 3,
+                    _ => 2,
+                },
+                _ => 1,
+            };
+            let keyed = usize::from(matches!(reference.steps.get(whole), Some(Step::Index(_))));
+            if reference.steps.len() > whole + keyed {
+                let detail = format!("{reference} is a part of something. What must be there first is named as a whole.");
+                self.errors.push(Diagnostic::error("Invalid depends_on reference", detail).at(reference.span));
+            } else {
+                self.reference(reference, around);
+            }
+        }
     }
 
     fn call(&mut self, call: &'a ModuleCall) {
         let around = self.repetition(&call.repetition);
-        self.list(&call.depends_on, &around);
+        self.depends_on(&call.depends_on, &around);
         for AttributeTerm { term, .. } in call.arguments.values() {
             self.term(term, &around);
         }
@@ -171,12 +211,6 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn list(&mut self, references: &[Reference], around: &Around<'_>) {
-        for reference in references {
-            self.reference(reference, around);
-        }
-    }
-
     fn term(&mut self, term: &Term, around: &Around<'_>) {
         let mut found = Vec::new();
         references(term, &mut found);
@@ -226,6 +260,14 @@ impl<'a> Names<'a> {
                  variables, path.* and functions."
             );
             return Err(Diagnostic::error("Invalid reference", detail));
+        }
+        if let Some(own) = around.own.filter(|own| is_own(reference, own)) {
+            let detail = format!(
+                "{} \"{}\" refers to itself, and it is not there before its own arguments are known.",
+                own.kind.keyword().unwrap_or(&own.ty),
+                own.name
+            );
+            return Err(Diagnostic::error("Self-referential block", detail));
         }
         let module = self.module;
         match root {
@@ -335,6 +377,18 @@ impl<'a> Names<'a> {
         let meant = nearest_name.or_else(|| nearest(ty, same_name).map(|ty| (ty, name)));
         Err(meant.map(|(ty, name)| format!("Did you mean \"{prefix}{ty}.{name}\"?")))
     }
+}
+
+/// Whether a reference means the very block that it stands in.
+fn is_own(reference: &Reference, own: &NodeBlock) -> bool {
+    let (word, ty, name) = match &*reference.root {
+        "data" => (NodeKind::Data, reference.attribute(0), reference.attribute(1)),
+        word => match NodeKind::of_keyword(word) {
+            Some(kind) => (kind, None, reference.attribute(0)),
+            None => (NodeKind::Resource, Some(&reference.root), reference.attribute(0)),
+        },
+    };
+    word == own.kind && ty.is_none_or(|ty| *ty == own.ty) && name == Some(&own.name)
 }
 
 /// Whether the name behind the first word is one of those declared.

@@ -65,7 +65,7 @@ impl Module {
         let detail = format!("There is no provider configuration \"{reference}\" in this module.");
         let how = "It is declared by a provider block with that alias or, in a module, by configuration_aliases in \
                    required_providers.";
-        let diagnostic = Diagnostic::error("Reference to undeclared provider configuration", detail).at(reference.span);
+        let diagnostic = Diagnostic::error("Provider configuration not present", detail).at(reference.span);
         errors.push(diagnostic.hint(hint.unwrap_or_else(|| how.to_owned())));
         false
     }

@@ -189,7 +189,7 @@ fn a_node_has_its_parts() {
     assert!(lifecycle.create_before_destroy && !lifecycle.prevent_destroy);
     assert_eq!(lifecycle.postconditions.len(), 1);
     let environment = [Step::Attribute("environment".into()), Step::Index(crate::addr::Key::Name("A".into()))];
-    assert_eq!(lifecycle.ignore_changes[0], environment);
+    assert_eq!(lifecycle.ignore_changes[0].path, environment);
     let check = desired.root.nodes.iter().find(|n| n.kind == NodeKind::Check).unwrap();
     assert_eq!(check.body.blocks.len(), 1);
 }

@@ -1,7 +1,7 @@
 //! Type conversion, and the functions that set and take marks. (`type` belongs to the console, `try` and `can` to the
 //! evaluator.)
 
-use super::argument::{element_type, spend_items, text};
+use super::argument::{spend_items, text};
 use super::build::{Called, function};
 use super::{CallContext, Function, FunctionError};
 use crate::eval::Answer;
@@ -17,13 +17,16 @@ fn conversions() -> Vec<Function> {
     vec![
         function("tobool", "The value as a bool.", |_| Type::Bool, |_, a| to(&a[0], &Type::Bool))
             .takes("v", Type::Any)
-            .null(),
+            .null()
+            .unknown(),
         function("tonumber", "The value as a number.", |_| Type::Number, |_, a| to(&a[0], &Type::Number))
             .takes("v", Type::Any)
-            .null(),
+            .null()
+            .unknown(),
         function("tostring", "The value as a string.", |_| Type::String, |_, a| to(&a[0], &Type::String))
             .takes("v", Type::Any)
-            .null(),
+            .null()
+            .unknown(),
         function("tolist", "The value as a list.", |_| Type::Any, |c, a| collection(c, &a[0], Type::list))
             .takes("v", Type::Any)
             .null()
@@ -34,7 +37,11 @@ fn conversions() -> Vec<Function> {
             .null()
             .unknown()
             .marked(),
-        function("toset", "The value as a set.", |_| Type::Any, to_set).takes("v", Type::Any).null().unknown().marked(),
+        function("toset", "The value as a set.", |_| Type::Any, |c, a| collection(c, &a[0], Type::set))
+            .takes("v", Type::Any)
+            .null()
+            .unknown()
+            .marked(),
     ]
 }
 
@@ -125,22 +132,7 @@ fn refuse(value: &Value, ty: &Type) -> FunctionError {
 fn collection(context: &CallContext<'_>, value: &Value, wrap: fn(Type) -> Type) -> Called {
     let open = wrap(Type::Any);
     spend_items(context, value.children().count())?;
-    if value.is_unknown() {
-        // The element type of a tuple or object is known before its elements are.
-        let element = element_type(&value.ty());
-        return convert(value, &wrap(element)).map_err(|_| refuse(value, &open));
-    }
     convert(value, &open).map_err(|_| refuse(value, &open))
-}
-
-fn to_set(context: &CallContext<'_>, args: &[Value]) -> Called {
-    let value = &args[0];
-    let made = collection(context, value, Type::set)?;
-    if value.is_unknown() || value.is_wholly_known() {
-        return Ok(made);
-    }
-    // Elements that are not known may turn out equal to others, so the set as a whole is not known.
-    Ok(Value::opaque(made.ty()).mark(made.marks).mark(value.marks_deep()))
 }
 
 fn env(context: &CallContext<'_>, args: &[Value]) -> Called {

@@ -85,6 +85,14 @@ fn because(change: &Change) -> Option<String> {
         Reason::NotInConfiguration => {
             format!("because {} is not in configuration", clean(&change.address.block().to_string()))
         }
+        Reason::NoModule => match change.address.module.is_root() {
+            true => return None,
+            false => format!("because {} is not in configuration", clean(&change.address.module.to_string())),
+        },
+        Reason::OtherRepetition => match &change.address.key {
+            None => "because resource uses count or for_each".into(),
+            Some(_) => "because resource does not use this kind of key any more".into(),
+        },
         Reason::CountIndex(index) => format!("because index [{index}] is out of range for count"),
         Reason::EachKey(key) => format!("because key {} is not in for_each map", clean(&key.to_string())),
         Reason::Destroyed => "because the environment is destroyed".into(),
@@ -111,6 +119,8 @@ pub(in crate::view) fn word(reason: &Reason) -> &'static str {
         Reason::Requested => "requested",
         Reason::Triggered(_) => "triggered",
         Reason::NotInConfiguration => "not_in_configuration",
+        Reason::NoModule => "no_module",
+        Reason::OtherRepetition => "wrong_repetition",
         Reason::CountIndex(_) => "count_index",
         Reason::EachKey(_) => "each_key",
         Reason::Destroyed => "destroyed",

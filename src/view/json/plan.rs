@@ -146,6 +146,8 @@ fn action_reason(change: &Change) -> Option<&'static str> {
         Reason::Requested if replace => Some("replace_by_request"),
         Reason::Triggered(_) if replace => Some("replace_by_triggers"),
         Reason::NotInConfiguration if delete => Some("delete_because_no_resource_config"),
+        Reason::NoModule if delete => Some("delete_because_no_module"),
+        Reason::OtherRepetition if delete => Some("delete_because_wrong_repetition"),
         Reason::CountIndex(_) if delete => Some("delete_because_count_index"),
         Reason::EachKey(_) if delete => Some("delete_because_each_key"),
         Reason::NotKnownYet if read => Some("read_because_config_unknown"),

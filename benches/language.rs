@@ -1,0 +1,121 @@
+//! How fast configuration is read and evaluated: `make bench`, or `cargo bench --bench language -- load`.
+//!
+//! The projects are those of the speed figures: `terraform_data` in a graph in which each refers to the one a hundred before
+//! it. hcl-edit's parse of the same bytes is in the same table, as the yardstick (docs/decisions).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use gantry::config::{self, Bundle, Desired};
+use gantry::ledger::State;
+use gantry::plan::{Facts, Files, Inputs, Options, Planned};
+use gantry::provider::catalog::Catalog;
+
+/// So many resources as one text.
+fn project(resources: usize) -> String {
+    let mut text = String::new();
+    for n in 0..resources {
+        let parent = n.checked_sub(100).map_or("\"none\"".to_owned(), |p| format!("terraform_data.r{p}.id"));
+        let (port, tier) = (1000 + n, n % 7);
+        write!(
+            text,
+            "resource \"terraform_data\" \"r{n}\" {{\n  input = {{\n    name   = \"resource-{n}\"\n    port   = {port}\n    \
+             parent = {parent}\n    labels = {{ env = \"test\", tier = \"t{tier}\" }}\n  }}\n}}\n\n"
+        )
+        .expect("invariant: a String takes everything");
+    }
+    text
+}
+
+/// The project in files of so many resources each, as it would have been read.
+fn bundle(resources: usize, per_file: usize) -> Bundle {
+    let mut bundle = Bundle::default();
+    let text = project(resources);
+    let blocks: Vec<&str> = text.split_inclusive("\n}\n\n").collect();
+    for (n, part) in blocks.chunks(per_file).enumerate() {
+        let name = format!("r{n}.tf");
+        bundle.files.insert(name.clone(), part.concat().into_bytes().into());
+        bundle.modules.entry(".".to_owned()).or_default().push(name);
+    }
+    bundle
+}
+
+/// There are no other files.
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn file(&self, _: &str) -> Option<Result<Arc<[u8]>, String>> {
+        Some(Err("there is none".to_owned()))
+    }
+
+    fn kind(&self, _: &str) -> Option<&'static str> {
+        Some("")
+    }
+
+    fn tree(&self, _: &str) -> Option<Result<Arc<[String]>, String>> {
+        Some(Err("there is none".to_owned()))
+    }
+
+    fn digest(&self) -> String {
+        String::new()
+    }
+}
+
+fn evaluate(desired: &Desired, catalog: &Catalog) -> usize {
+    let (variables, recorded, facts, options) =
+        (BTreeMap::new(), State::default(), Facts::default(), Options { refresh: false, ..Options::default() });
+    let inputs = Inputs {
+        environment: "bench",
+        desired,
+        project: "..",
+        directory: "/bench",
+        files: &NoFiles,
+        variables: &variables,
+        recorded: &recorded,
+        facts: &facts,
+        options: &options,
+        catalog,
+        seal: &|_| String::new(),
+        migrations: |_, _| Ok(Vec::new()),
+        blobs: "blobs",
+        seed: 1,
+    };
+    match gantry::plan::plan(inputs) {
+        Ok(Planned::Ready(plan)) => plan.changes.len(),
+        other => panic!("the project plans: {other:?}"),
+    }
+}
+
+fn language(c: &mut Criterion) {
+    let catalog = Catalog::built_in();
+    for resources in [1_000, 10_000, 100_000] {
+        let text = project(resources);
+        let one = bundle(resources, resources);
+        let many = bundle(resources, 500);
+        let desired = config::load(&one).expect("the project loads");
+        let mut group = c.benchmark_group("language");
+        group.throughput(Throughput::Bytes(text.len() as u64)).sample_size(10);
+        group.bench_with_input(BenchmarkId::new("hcl-edit parse", resources), &text, |b, text| {
+            b.iter(|| black_box(hcl_edit::parser::parse_body(text).expect("the project parses")));
+        });
+        group.bench_with_input(BenchmarkId::new("load, one file", resources), &one, |b, bundle| {
+            b.iter(|| black_box(config::load(bundle).expect("the project loads")));
+        });
+        group.bench_with_input(BenchmarkId::new("load, files of 500", resources), &many, |b, bundle| {
+            b.iter(|| black_box(config::load(bundle).expect("the project loads")));
+        });
+        group.bench_with_input(BenchmarkId::new("evaluate and plan", resources), &desired, |b, desired| {
+            b.iter(|| assert_eq!(evaluate(desired, &catalog), resources));
+        });
+        group.bench_with_input(BenchmarkId::new("load, evaluate and plan", resources), &one, |b, bundle| {
+            b.iter(|| assert_eq!(evaluate(&config::load(bundle).expect("the project loads"), &catalog), resources));
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, language);
+criterion_main!(benches);

@@ -1,0 +1,146 @@
+//! Values known after apply, and marks, through the whole language, against what `terraform console -plan` of Terraform 1.11
+//! printed (`tests/language/unknown.txt`, recorded by `record.sh` in the configuration `tests/language/unknown/main.tf`). Of
+//! an error it is compared that there is one.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gantry::config::parse_expression;
+use gantry::diag::{Diagnostic, FileId};
+use gantry::eval::{Budget, Evaluator, Reference, Scope};
+use gantry::value::{Marks, Refinement, Type, Value};
+
+use super::functions::{Files, lines, printed};
+use super::language::type_name;
+
+const RECORDED: &str = include_str!("../language/unknown.txt");
+const CONFIGURATION: &str = include_str!("../language/unknown/main.tf");
+
+/// What is meant to differ, with the reason.
+const DIFFERENCES: &str = include_str!("../language/unknown-differences.txt");
+
+/// The names of the configuration: `var.NAME`, `local.NAME`, `terraform_data.NAME`.
+struct Declared {
+    locals: BTreeMap<&'static str, &'static str>,
+    inputs: BTreeMap<&'static str, &'static str>,
+    variables: BTreeMap<&'static str, Value>,
+    known: RefCell<BTreeMap<String, Value>>,
+}
+
+impl Declared {
+    /// Reads the configuration, which has a resource or local on each line.
+    fn read() -> Self {
+        let mut this = Self {
+            locals: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            variables: BTreeMap::new(),
+            known: RefCell::default(),
+        };
+        let mut block = "";
+        for line in CONFIGURATION.lines() {
+            if let Some(rest) = line.strip_prefix("resource \"terraform_data\" \"") {
+                let (name, rest) = rest.split_once("\" { input = ").expect("a resource has an input");
+                this.inputs.insert(name, rest.strip_suffix(" }").expect("a resource ends on its line"));
+            } else if let Some(rest) = line.strip_prefix("variable \"") {
+                block = rest.split('"').next().unwrap_or_default();
+            } else if line.starts_with("locals {") {
+                block = "locals";
+            } else if let Some((name, value)) = line.strip_prefix("  ").and_then(|l| l.split_once('=')) {
+                let (name, value) = (name.trim(), value.trim());
+                match (block, name) {
+                    ("locals", _) => {
+                        this.locals.insert(name, value);
+                    }
+                    (_, "default") => {
+                        let value = this.evaluate(value).expect("a default has a value");
+                        this.variables.insert(block, value);
+                    }
+                    (_, mark) => {
+                        let marks = if mark == "sensitive" { Marks::SENSITIVE } else { Marks::EPHEMERAL };
+                        let value = this.variables.remove(block).expect("the default comes first");
+                        this.variables.insert(block, value.mark(marks));
+                    }
+                }
+            }
+        }
+        this
+    }
+
+    fn evaluate(&self, expression: &str) -> Result<Value, Box<Diagnostic>> {
+        let term = parse_expression(expression, FileId(0))
+            .map_err(|all| Box::new(all.iter().next().expect("a failure says why").clone()))?;
+        let host = Files::new();
+        let budget = Budget::new(1_000_000);
+        Evaluator { scope: self, host: &host, budget: &budget, site: "here" }.evaluate(&Arc::new(term))
+    }
+
+    /// The printed result, or `error: ` with the summary.
+    fn answer(&self, expression: &str) -> String {
+        // `type` is a function of the console alone.
+        let inner = expression.strip_prefix("type(").and_then(|rest| rest.strip_suffix(')'));
+        match self.evaluate(inner.unwrap_or(expression)) {
+            Ok(value) if inner.is_some() => type_name(&value.ty(), 0),
+            Ok(value) => printed(&value),
+            Err(e) => format!("error: {}", e.summary),
+        }
+    }
+}
+
+impl Scope for Declared {
+    fn resolve(&self, reference: &Reference) -> Result<(Value, usize), Box<Diagnostic>> {
+        let name = reference.attribute(0).map_or("", |name| &**name);
+        let undeclared = || Box::new(Diagnostic::error("Reference to something undeclared", "").at(reference.span));
+        match &*reference.root {
+            "local" => {
+                if let Some(value) = self.known.borrow().get(name) {
+                    return Ok((value.clone(), 1));
+                }
+                let value = self.evaluate(self.locals.get(name).ok_or_else(undeclared)?)?;
+                self.known.borrow_mut().insert(name.to_owned(), value.clone());
+                Ok((value, 1))
+            }
+            "var" => Ok((self.variables.get(name).ok_or_else(undeclared)?.clone(), 1)),
+            "terraform_data" => {
+                let output = self.evaluate(self.inputs.get(name).ok_or_else(undeclared)?)?.ty();
+                let id = Value::opaque(Type::String).refined(&Refinement::not_null());
+                Ok((Value::object_of([("output", Value::opaque(output)), ("id", id)]), 1))
+            }
+            _ => Err(undeclared()),
+        }
+    }
+}
+
+fn is_error(text: &str) -> bool {
+    text.starts_with("error: ")
+}
+
+#[test]
+fn unknown_and_marked_values_go_where_terraform_has_them_go() {
+    let declared = Declared::read();
+    let differences: BTreeMap<&str, &str> = lines(DIFFERENCES).map(|l| (l[0], l[1])).collect();
+    let (mut count, mut wrong) = (0, Vec::new());
+    for line in lines(RECORDED) {
+        let (expression, wanted) = (line[0], line[1]);
+        count += 1;
+        let got = declared.answer(expression);
+        if let Some(ours) = differences.get(expression) {
+            assert_ne!(*ours, wanted, "{expression} is no difference");
+            assert_eq!(got, *ours, "{expression}");
+        } else if got != wanted && !(is_error(&got) && is_error(wanted)) {
+            wrong.push(format!("{expression}\n  got    {got}\n  wanted {wanted}"));
+        }
+    }
+    assert!(count > 1000, "the recorded expressions are there: {count}");
+    assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn differences_have_a_reason() {
+    let recorded: Vec<&str> = lines(RECORDED).map(|l| l[0]).collect();
+    for line in lines(DIFFERENCES) {
+        let [expression, _, reason] = line[..] else { panic!("three columns: {line:?}") };
+        assert!(reason.len() > 10, "{expression} has a reason");
+        assert!(recorded.contains(&expression), "{expression} is recorded");
+    }
+}
