@@ -383,7 +383,9 @@ impl Lowerer<'_> {
         for (n, (version, follows)) in going.into_iter().enumerate() {
             let attributes = version
                 .as_ref()
-                .and_then(|v| self.context.recorded.versions.get(recorded_at(change))?.iter().find(|x| x.identity == *v))
+                .and_then(|v| {
+                    self.context.recorded.versions.get(recorded_at(change))?.iter().find(|x| x.identity == *v)
+                })
                 .and_then(|v| decode(&v.attributes, &schema.object_type()).ok())
                 .or_else(|| change.before.clone())
                 .unwrap_or_else(|| Value::null(schema.object_type()));
