@@ -35,16 +35,16 @@ pub struct Module {
     pub calls: BTreeMap<Arc<str>, ModuleCall>,
     /// `provider` blocks.
     pub providers: Vec<ProviderBlock>,
-    /// The configurations of providers, as `name.alias`, that the caller has to hand in: `configuration_aliases`.
-    pub provider_aliases: std::collections::BTreeSet<String>,
+    /// The provider behind each local name of `required_providers`.
+    pub required_providers: BTreeMap<Arc<str>, Arc<str>>,
+    /// The configurations that the module's caller has to hand to it, as in `aws.west`.
+    pub configuration_aliases: std::collections::BTreeSet<Arc<str>>,
     /// `moved` blocks.
     pub moved: Vec<Moved>,
     /// `removed` blocks.
     pub removed: Vec<Removed>,
     /// `import` blocks.
     pub imports: Vec<Import>,
-    /// The providers that it requires: its name for each, and which it is (`terraform`, `kubernetes`).
-    pub required_providers: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// A `variable` block.

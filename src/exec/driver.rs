@@ -214,7 +214,8 @@ impl<'a> Driver<'a> {
         let attempt = self.next_attempt(&name, recorder);
         match self.scene.prepare(at, attempt, &mut self.results, recorder.state()) {
             Ok(Prepared::Done(events)) => {
-                let judged = events.iter().find_map(|e| if let Event::CheckJudged(j) = e { Some(j.clone()) } else { None });
+                let judged =
+                    events.iter().find_map(|e| if let Event::CheckJudged(j) = e { Some(j.clone()) } else { None });
                 events.into_iter().for_each(|e| recorder.push(e));
                 match judged {
                     Some(judged) if !judged.passed => {

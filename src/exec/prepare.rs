@@ -11,8 +11,8 @@ use crate::ledger::State;
 use crate::ledger::event::{CheckJudged, Event, Phase, StepIntended, StepResult, StepSucceeded};
 use crate::ledger::record::Record;
 use crate::plan::change::Assertion;
-use crate::plan::{Plan, assertions};
 use crate::plan::step::{ActStep, CheckStep, ImportStep, Step, Work};
+use crate::plan::{Plan, assertions};
 use crate::provider::{Act, Action, Lowering, Prior, ReadRequest, ResourceSchema};
 use crate::value::{Kind, Type, Unfinished, Value, encode};
 

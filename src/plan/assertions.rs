@@ -48,8 +48,7 @@ impl Planner<'_> {
             }
             all.push(Assertion { holds, message, told });
         }
-        let change =
-            Change { detail: Detail::Assertions(all), ..bare(one, ChangeKind::Run, Reason::Checked) };
+        let change = Change { detail: Detail::Assertions(all), ..bare(one, ChangeKind::Run, Reason::Checked) };
         self.decide(one.id, change);
         nothing
     }

@@ -66,8 +66,11 @@ impl Planner<'_> {
         let value = result::whole(&one.address, schema.object_type());
         let provider = catalog.provider(Role::Data, schema.ty).unwrap_or_default().to_owned();
         let reason = if waits { Reason::DependsOnChange } else { Reason::NotKnownYet };
-        let change =
-            Change { after: Some(arguments), detail: Detail::Data { provider, lenient: one.block.check.is_some() }, ..bare(one, ChangeKind::Read, reason) };
+        let change = Change {
+            after: Some(arguments),
+            detail: Detail::Data { provider, lenient: one.block.check.is_some() },
+            ..bare(one, ChangeKind::Read, reason)
+        };
         self.decide(one.id, change);
         value
     }

@@ -21,7 +21,9 @@ impl Planner<'_> {
                 one.address
             );
             let diagnostic = Diagnostic::error("Invalid use of ephemeral value", detail).at(span).on(&one.address);
-            self.world.report(diagnostic.hint("Mark the variable sensitive instead of ephemeral: then only a digest is recorded."));
+            self.world.report(
+                diagnostic.hint("Mark the variable sensitive instead of ephemeral: then only a digest is recorded."),
+            );
         }
     }
 }

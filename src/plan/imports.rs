@@ -75,7 +75,9 @@ impl Planner<'_> {
                 let one = |(key, value): (Value, Value)| Repeated { each: Some((key, value)), count: None };
                 return pairs(&value).unwrap_or_default().into_iter().map(one).collect();
             }
-            Kind::Unknown(_) if self.world.inputs.options.hollow || !self.world.needs.borrow().is_empty() => return Vec::new(),
+            Kind::Unknown(_) if self.world.inputs.options.hollow || !self.world.needs.borrow().is_empty() => {
+                return Vec::new();
+            }
             Kind::Unknown(_) => {
                 "\"for_each\" depends on values that are known after apply only, so it cannot be told now what is imported."
             }
@@ -117,7 +119,9 @@ impl Planner<'_> {
         let key = match (&value.kind, value.marks.is_sensitive()) {
             (Kind::String(name), false) => Some(Key::Name(name.clone())),
             (Kind::Number(n), false) => n.to_u64().map(Key::Index),
-            (Kind::Unknown(_), false) if self.world.inputs.options.hollow || !self.world.needs.borrow().is_empty() => return None,
+            (Kind::Unknown(_), false) if self.world.inputs.options.hollow || !self.world.needs.borrow().is_empty() => {
+                return None;
+            }
             _ => None,
         };
         if key.is_none() {
@@ -135,7 +139,9 @@ impl Planner<'_> {
              where nothing in it is secret."
         } else if value.is_unknown() {
             if self.world.inputs.options.hollow
-                || !self.world.needs.borrow().is_empty() || self.world.diagnostics.borrow().has_errors() {
+                || !self.world.needs.borrow().is_empty()
+                || self.world.diagnostics.borrow().has_errors()
+            {
                 return None;
             }
             "The import id depends on values that are known after apply only, so it cannot be told now what is imported."

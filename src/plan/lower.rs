@@ -10,11 +10,13 @@
 //! stand beside its successor comes before that one is made, and with it whatever has to go before it; all other deletes come
 //! after the commit. In the way back inside a run there is no commit: what is taken away there was made by the same run.
 
+mod records;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::outline::{BlockId, Outline};
-use super::step::{ActStep, CheckStep, ImportStep, PinStep, Step, Work};
+use super::step::{ActStep, CheckStep, PinStep, Step, Work};
 use crate::addr::Address;
 use crate::ledger::State;
 use crate::ledger::event::Phase;
@@ -306,51 +308,6 @@ impl Lowerer<'_> {
         )
     }
 
-    /// Records that move do so before anything else looks at them.
-    fn moves(&mut self) {
-        for change in self.changes {
-            if let Some(from) = &change.moved_from {
-                self.add(&change.address, "move", Work::Move { from: from.clone() }, Vec::new());
-            }
-        }
-    }
-
-    /// Objects that are taken on are so before anything is done to them.
-    fn imports(&mut self) {
-        for (position, change) in self.changes.iter().enumerate() {
-            let (Some(id), Detail::Resource(detail)) = (&change.importing, &change.detail) else { continue };
-            let Some(object) = detail.prior.clone() else { continue };
-            let Some(schema) = self.context.catalog.get(Role::Managed, &change.address.ty) else { continue };
-            // Where something is done to it next, that act records what was asked for.
-            let as_asked = change.kind == ChangeKind::NoOp && detail.inputs.is_wholly_known();
-            let inputs = if as_asked { detail.inputs.clone() } else { settable(schema, &object.attributes) };
-            let work = Work::Import(Box::new(ImportStep {
-                provider: detail.provider.clone(),
-                id: id.clone(),
-                object,
-                inputs,
-                dependencies: self.dependencies(position),
-                schema: schema.version,
-                create_before_destroy: detail.create_before_destroy,
-            }));
-            self.add(&change.address, "import", work, Vec::new());
-        }
-    }
-
-    /// What is done to a node that moved or is imported is recorded under its address, which by then has to have the record.
-    fn moves_first(&mut self) {
-        let moves: BTreeMap<Address, usize> = (0..self.steps.len())
-            .filter(|n| matches!(self.steps[*n].work, Work::Move { .. } | Work::Import(_)))
-            .map(|n| (self.steps[n].address.clone(), n))
-            .collect();
-        for step in &mut self.steps {
-            let aside = matches!(step.work, Work::Move { .. } | Work::Import(_) | Work::Barrier | Work::Commit);
-            if let Some(moved) = moves.get(&step.address).filter(|_| !aside) {
-                step.after.push(*moved);
-            }
-        }
-    }
-
     /// A check's prove steps: after the staged version stands, before it gets traffic.
     fn prove(&mut self, position: usize) {
         let change = &self.changes[position];
@@ -491,11 +448,16 @@ impl Lowerer<'_> {
         for (position, change) in self.changes.iter().enumerate() {
             let Some(record) = self.context.recorded.records.get(recorded_at(change)) else { continue };
             for dependency in &record.dependencies {
-                let Some(delete) = by_address.get(dependency).and_then(|d| self.deletes.get(d)) else { continue };
+                let Some(on) = by_address.get(dependency) else { continue };
+                // The old object of a replacement that came first goes like any other: after what stood on it.
+                if let (Some(retire), Some(old)) = (self.retired.get(&position), self.retired.get(on)) {
+                    wants.push((*retire, *old));
+                }
+                let Some(delete) = self.deletes.get(on) else { continue };
                 if let Some(own) = self.deletes.get(&position) {
                     wants.push((*own, *delete));
                 } else if let Some(done) = self.done.get(&position)
-                    && !self.first.contains_key(&by_address[dependency])
+                    && !self.first.contains_key(on)
                 {
                     wants.push((*done, *delete));
                     // The old version is kept until the commit, and it still needs what it was made with.
@@ -555,16 +517,6 @@ impl Lowerer<'_> {
 /// The address under which the ledger has a change's node now.
 fn recorded_at(change: &Change) -> &Address {
     change.moved_from.as_ref().unwrap_or(&change.address)
-}
-
-/// The attributes and blocks of an object that a configuration may set.
-fn settable(schema: &ResourceSchema, object: &Value) -> Value {
-    let is_settable = |name: &str| {
-        schema.attributes.get(name).is_some_and(crate::provider::AttributeSchema::settable)
-            || schema.blocks.contains_key(name)
-    };
-    let all = object.as_map().into_iter().flatten().filter(|(name, _)| is_settable(name));
-    Value::object(all.map(|(n, v)| (n.clone(), v.clone())).collect())
 }
 
 fn pin_step(change: &Change, pins: &BTreeMap<Address, crate::ledger::record::Pin>) -> PinStep {

@@ -199,6 +199,9 @@ impl Planner<'_> {
     /// Which records have another address in this plan.
     pub(super) fn moves(&mut self) {
         let options = self.world.inputs.options;
+        if options.to_nothing {
+            return;
+        }
         if options.going_back {
             let back = self.moves_back(options.to_generation);
             return self.settle(back, false);

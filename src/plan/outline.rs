@@ -211,16 +211,8 @@ impl Outline {
             terms.extend(block.lifecycle.replace_triggered_by.iter().filter_map(|t| t.key.as_deref()));
             refer(self, id.clone(), index, &terms);
         }
-        if index == 0 {
-            for import in &module.imports {
-                let Some((of, position)) = self.import_target(&import.to) else { continue };
-                let terms: Vec<&Term> = std::iter::once(&import.id)
-                    .chain(&import.for_each)
-                    .chain(import.to.keys())
-                    .map(|term| &**term)
-                    .collect();
-                refer(self, (of, Item::Node(position)), 0, &terms);
-            }
+        for (id, term) in self.import_terms(index, &module) {
+            refer(self, id, 0, &[term]);
         }
         // A variable's validation names the variable itself; that is no need.
         wants.retain(|(from, to)| from != to || !matches!(from.1, Item::Variable(_)));
@@ -234,6 +226,17 @@ impl Outline {
         for (from, to) in wants {
             self.dag.order_new(&to, &from);
         }
+    }
+
+    /// What `import` blocks are calculated from, and the blocks that they are for.
+    fn import_terms<'m>(&self, index: ModuleIndex, module: &'m Module) -> Vec<(ItemId, &'m Term)> {
+        let mut all = Vec::new();
+        for import in module.imports.iter().filter(|_| index == 0) {
+            let Some((of, position)) = self.import_target(&import.to) else { continue };
+            let terms = std::iter::once(&import.id).chain(&import.for_each).chain(import.to.keys());
+            all.extend(terms.map(|term| ((of, Item::Node(position)), &**term)));
+        }
+        all
     }
 
     fn connect_explicit(&self, index: ModuleIndex, module: &Module, wants: &mut Vec<(ItemId, ItemId)>) {

@@ -275,13 +275,7 @@ impl Planner<'_> {
         if !kind.is_replace()
             && let Some(prior) = prior
         {
-            let computed = schema.attributes.iter().filter(|(_, a)| !a.settable()).map(|(n, _)| *n);
-            for name in computed {
-                let pair = prior.attributes.get(name).zip(after.get(name));
-                if pair.is_some_and(|(a, b)| !super::compare::same(a, b, seal)) {
-                    differs.push(Path::attribute(name));
-                }
-            }
+            differs.extend(computed_differences(schema, &prior.attributes, &after, seal));
         }
         change.differs = differs;
         change.replaces = replaces;
@@ -429,6 +423,21 @@ impl Planner<'_> {
         all.map(|c| (scope.evaluate(&c.condition, &site), scope.evaluate(&c.message, &site), c.condition.span))
             .collect()
     }
+}
+
+/// The computed attributes that an update changes.
+fn computed_differences(
+    schema: &ResourceSchema,
+    before: &Value,
+    after: &Value,
+    seal: crate::value::Seal<'_>,
+) -> Vec<Path> {
+    let computed = schema.attributes.iter().filter(|(_, a)| !a.settable()).map(|(name, _)| *name);
+    let differs = |name: &&str| {
+        let pair = before.get(name).zip(after.get(name));
+        pair.is_some_and(|(a, b)| !super::compare::same(a, b, seal))
+    };
+    computed.filter(differs).map(Path::attribute).collect()
 }
 
 fn is_settable(schema: &ResourceSchema, name: &str) -> bool {

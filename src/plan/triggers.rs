@@ -59,7 +59,8 @@ impl Planner<'_> {
                     "\"replace_triggered_by\" names \"{name}\", but a resource of type \"{}\" has no such attribute.",
                     schema.ty
                 );
-                let diagnostic = Diagnostic::error("Unsupported attribute", detail).hint_opt(did_you_mean(name, known()));
+                let diagnostic =
+                    Diagnostic::error("Unsupported attribute", detail).hint_opt(did_you_mean(name, known()));
                 self.world.report(diagnostic.at(trigger.resource.span).on(&one.address));
             }
         }

@@ -209,7 +209,8 @@ impl Planner<'_> {
         let root = self.world.instances[instance].path.is_root();
         if output.ephemeral {
             if root {
-                let detail = "An output of the environment itself is recorded, so it cannot be ephemeral; one of a module can.";
+                let detail =
+                    "An output of the environment itself is recorded, so it cannot be ephemeral; one of a module can.";
                 self.world.report(Diagnostic::error("Ephemeral output not allowed", detail).at(output.span));
             }
             value = value.mark(Marks::EPHEMERAL);

@@ -71,7 +71,7 @@ fn objects_are_imported_as_terraform_shows_it() {
     resource \"local_file\" \"f\" {
         content              = \"as it was\"
 ";
-    assert!(plan.starts_with(expected), "{plan}");
+    assert!(plan.trim_start().starts_with(expected), "{plan}");
     for part in [
         "  # terraform_data.a will be updated in-place\n  # (imported from \"foo\")\n",
         "  # terraform_data.b[\"x\"] will be imported\n    resource \"terraform_data\" \"b\" {\n        id = \"id-x\"\n    }\n",
@@ -85,13 +85,13 @@ fn objects_are_imported_as_terraform_shows_it() {
     assert!(ran.stderr.contains("local_file.f: Import complete"), "{}", ran.stderr);
     // The blocks have done their work, and may stay.
     nothing_to_do(&sandbox);
-    sandbox.run("state verify test").succeeds();
+    let _ = sandbox.run("state verify test").succeeds();
     // It is Gantry's now: it is changed and destroyed like any other.
     let changed = IMPORTS.replace("as it was", "changed");
     write(&sandbox, &[(MAIN, &changed)]);
     applies(&sandbox);
     assert_eq!(sandbox.read("environments/test/f.txt"), "changed");
-    sandbox.run("destroy test --auto-approve").succeeds();
+    let _ = sandbox.run("destroy test --auto-approve").succeeds();
     assert!(!sandbox.project().join("environments/test/f.txt").exists());
 }
 
@@ -112,7 +112,7 @@ fn programs_see_what_is_imported() {
     assert_eq!(of("terraform_data.a")["importing"], serde_json::json!({ "id": "foo" }));
     assert_eq!(of("local_file.f")["actions"], serde_json::json!(["no-op"]));
     // The saved plan imports what it showed.
-    sandbox.run("apply test saved").succeeds();
+    let _ = sandbox.run("apply test saved").succeeds();
     nothing_to_do(&sandbox);
 }
 
@@ -124,7 +124,7 @@ fn a_way_back_forgets_what_was_imported_and_leaves_it() {
     let file = "resource \"local_file\" \"f\" {\n  filename = \"f.txt\"\n  content = \"mine\"\n}\nimport {\n  to = local_file.f\n  id = \"f.txt\"\n}\n";
     let failing = "resource \"local_command\" \"no\" {\n  create = [\"false\"]\n  depends_on = [local_file.f]\n}\n";
     write(&sandbox, &[(MAIN, &format!("{before}{file}{failing}"))]);
-    drop(sandbox.run("apply test --auto-approve").exits(3));
+    let _ = sandbox.run("apply test --auto-approve").exits(3);
     assert_eq!(list(&sandbox), ["terraform_data.a"]);
     assert_eq!(sandbox.read("environments/test/f.txt"), "mine");
     // The same as a rollback of its own.
@@ -137,7 +137,7 @@ fn a_way_back_forgets_what_was_imported_and_leaves_it() {
     assert_eq!(list(&sandbox), ["terraform_data.a"]);
     assert_eq!(sandbox.read("environments/test/f.txt"), "mine");
     // And forward again.
-    sandbox.run("rollback test --to 3 --auto-approve").succeeds();
+    let _ = sandbox.run("rollback test --to 3 --auto-approve").succeeds();
     assert_eq!(list(&sandbox), ["local_file.f", "terraform_data.a"]);
 }
 
@@ -158,7 +158,7 @@ fn a_secret_file_is_imported_without_showing_it() {
     }
     assert_eq!(sandbox.read("environments/test/f.txt"), "hunter2");
     nothing_to_do(&sandbox);
-    sandbox.run("destroy test --auto-approve").succeeds();
+    let _ = sandbox.run("destroy test --auto-approve").succeeds();
     assert!(!sandbox.project().join("environments/test/f.txt").exists());
 }
 
@@ -265,7 +265,7 @@ fn a_failed_run_takes_moves_back() {
     write(&sandbox, MOVED);
     let failing = format!("{}resource \"local_command\" \"no\" {{\n  create = [\"false\"]\n}}\n", MOVED[0].1);
     write(&sandbox, &[(MAIN, &failing)]);
-    drop(sandbox.run("apply test --auto-approve").exits(3));
+    let _ = sandbox.run("apply test --auto-approve").exits(3);
     assert_eq!(list(&sandbox), first);
     let ids = |text: &str| {
         let mut all: Vec<String> =

@@ -18,6 +18,7 @@ mod harness;
 mod kill;
 mod language;
 mod laws;
+mod lifecycle;
 mod local_command;
 mod local_conformance;
 mod local_file;

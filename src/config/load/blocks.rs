@@ -8,8 +8,8 @@ use crate::config::desired::{
 };
 use crate::config::schema::{BACKENDS, MODULE_META};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
-use crate::eval::constraint::{constant, constraint};
 use crate::eval::{Term, TermKind};
+use crate::eval::constraint::{constant, constraint};
 use crate::value::{Type, Value, convert};
 
 /// Refuses nested blocks where there are arguments only.
@@ -158,21 +158,4 @@ pub(super) fn environment(block: &BlockBody, errors: &mut Diagnostics) {
         let diagnostic = Diagnostic::error("Invalid value for an argument", detail).at(on_failure.term.span);
         errors.push(diagnostic.hint_opt(did_you_mean(word, ["rollback", "hold"])));
     }
-}
-
-/// The `configuration_aliases` of all entries of `required_providers`.
-pub(super) fn configuration_aliases(block: &BlockBody) -> Vec<String> {
-    let required = block.body.blocks.iter().filter(|b| &*b.ty == "required_providers");
-    let mut all = Vec::new();
-    for attribute in required.flat_map(|b| b.body.attributes.values()) {
-        let TermKind::Object(items) = &attribute.term.kind else { continue };
-        for item in items.iter().filter(|item| item.key.as_literal_str() == Some("configuration_aliases")) {
-            let TermKind::Tuple(aliases) = &item.value.kind else { continue };
-            all.extend(aliases.iter().filter_map(|a| match &a.kind {
-                TermKind::Reference(reference) => Some(reference.to_string()),
-                _ => None,
-            }));
-        }
-    }
-    all
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::callers::Callers;
-use super::{blocks, call, check, files, names, node, settings};
+use super::{blocks, call, check, files, names, node, providers, settings};
 use crate::addr::NodeKind;
 use crate::config::desired::{BlockBody, Module, NodeBlock};
 use crate::config::error::ConfigError;
@@ -170,6 +170,7 @@ impl Loader<'_> {
         }
         let environment = self.environment.as_ref().filter(|_| caller.is_none());
         names::check(&building.module, environment, &building.lost, &mut self.errors);
+        providers::check(&building.module, &mut self.errors);
         whole.then(|| Arc::new(building.module))
     }
 
@@ -250,9 +251,7 @@ impl Loader<'_> {
     fn plain(&mut self, block: &BlockBody, known: &schema::Block, building: &mut Building) {
         let name = block.labels.last().cloned().unwrap_or_default();
         if known.name == "terraform" {
-            let required = settings::terraform(block, known.shape, &mut self.errors);
-            building.module.required_providers.extend(required);
-            building.module.provider_aliases.extend(blocks::configuration_aliases(block));
+            settings::terraform(block, known.shape, &mut building.module, &mut self.errors);
             return;
         }
         check::body(&block.body, known.shape, &[], &mut self.errors);

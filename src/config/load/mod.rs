@@ -13,6 +13,7 @@ mod call;
 mod callers;
 mod node;
 mod lifecycle;
+mod providers;
 mod settings;
 mod target;
 mod names;

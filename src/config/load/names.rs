@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::loader::Lost;
 use crate::addr::NodeKind;
 use crate::config::desired::{
-    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, ProviderBlock, Repetition,
-    Step,
+    AttributeTerm, BlockBody, Body, Condition, Lifecycle, Module, ModuleCall, NodeBlock, Repetition, Step,
 };
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean, nearest};
 use crate::eval::{Reference, Term, TermKind, check_call, references};
@@ -127,26 +126,7 @@ impl<'a> Names<'a> {
         around.check = if node.kind == NodeKind::Check { Some(&node.name) } else { node.check.as_deref() };
         self.depends_on(&node.depends_on, &around);
         self.lifecycle(&node.lifecycle, &around);
-        if let Some(provider) = &node.provider {
-            self.provider(provider);
-        }
         self.body(&node.body, &Around { own: Some(node), ..around });
-    }
-
-    /// A provider's configuration with an alias is declared here, or said to come from the caller.
-    fn provider(&mut self, reference: &Reference) {
-        let Some(alias) = reference.attribute(0) else { return };
-        let here = |p: &ProviderBlock| p.name == reference.root && p.alias.as_ref() == Some(alias);
-        if self.module.providers.iter().any(here) || self.module.provider_aliases.contains(&reference.to_string()) {
-            return;
-        }
-        let detail = format!("This module has no configuration of a provider with the name {reference}.");
-        let aliases =
-            self.module.providers.iter().filter(|p| p.name == reference.root).filter_map(|p| p.alias.as_deref());
-        let hint = did_you_mean(alias, aliases).unwrap_or_else(|| {
-            format!("It can be declared with provider \"{}\" {{ alias = \"{alias}\" }}.", reference.root)
-        });
-        self.errors.push(Diagnostic::error("Provider configuration not present", detail).at(reference.span).hint(hint));
     }
 
     /// What must be there first is a whole thing, not a part of it.
@@ -174,9 +154,6 @@ impl<'a> Names<'a> {
     fn call(&mut self, call: &'a ModuleCall) {
         let around = self.repetition(&call.repetition);
         self.depends_on(&call.depends_on, &around);
-        for provider in call.providers.values() {
-            self.provider(provider);
-        }
         for AttributeTerm { term, .. } in call.arguments.values() {
             self.term(term, &around);
         }

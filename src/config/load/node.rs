@@ -51,7 +51,8 @@ pub(super) fn scoped_data(block: &mut BlockBody, errors: &mut Diagnostics) -> Op
     let mut first = first?;
     for name in ["count", "for_each"] {
         if let Some(attribute) = first.body.attributes.remove(name) {
-            let detail = format!("A data source inside of a check block is read once: \"{name}\" is not expected here.");
+            let detail =
+                format!("A data source inside of a check block is read once: \"{name}\" is not expected here.");
             errors.push(Diagnostic::error("Unsupported argument", detail).at(attribute.name_span));
         }
     }

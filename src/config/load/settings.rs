@@ -3,10 +3,8 @@
 //! A `required_version` is about Terraform, which Gantry is not; that no Terraform of the versions whose language this is
 //! would do is worth an error, for then the module was written for something else.
 
-use std::sync::Arc;
-
 use super::{check, read};
-use crate::config::desired::BlockBody;
+use crate::config::desired::{BlockBody, Module};
 use crate::config::schema::Shape;
 use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
 use crate::eval::{Term, TermKind};
@@ -20,10 +18,8 @@ const NEWEST: Version = [2, 0, 0];
 /// A version of three numbers.
 type Version = [u64; 3];
 
-/// Reads a `terraform` block. What comes back is the module's names for the providers that it requires, with those that they
-/// are.
-pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnostics) -> Vec<(Arc<str>, Arc<str>)> {
-    let mut providers = Vec::new();
+/// Reads a `terraform` block.
+pub(super) fn terraform(block: &BlockBody, shape: &Shape, module: &mut Module, errors: &mut Diagnostics) {
     let mut body = block.body.clone();
     body.blocks.retain(|inner| {
         let Some(refusal) = refuse(&inner.ty, inner.span) else { return true };
@@ -46,16 +42,34 @@ pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnosti
         for (name, attribute) in &required.body.attributes {
             let source = source_of(&attribute.term);
             let provider = source.as_deref().and_then(|s| s.rsplit('/').next()).unwrap_or(name);
-            providers.push((Arc::clone(name), Arc::from(provider)));
             if !PROVIDERS.contains(&provider) {
                 let detail =
                     format!("The provider \"{provider}\" is not built in. There are {}.", PROVIDERS.join(", "));
                 let diagnostic = Diagnostic::error("Unknown provider", detail).at(attribute.name_span);
                 errors.push(diagnostic.hint_opt(did_you_mean(provider, PROVIDERS)));
             }
+            module.required_providers.insert(name.clone(), provider.into());
+            aliases(&attribute.term, module, errors);
         }
     }
-    providers
+}
+
+/// The `configuration_aliases` of an entry of `required_providers`.
+fn aliases(entry: &Term, module: &mut Module, errors: &mut Diagnostics) {
+    let TermKind::Object(items) = &entry.kind else { return };
+    let Some(item) = items.iter().find(|item| item.key.as_literal_str() == Some("configuration_aliases")) else {
+        return;
+    };
+    let TermKind::Tuple(all) = &item.value.kind else {
+        let detail = "configuration_aliases is a list of names with aliases, as in [aws.west].";
+        errors.push(Diagnostic::error("Invalid configuration_aliases", detail).at(item.value.span));
+        return;
+    };
+    for alias in all {
+        if let Some(reference) = read::reference(alias, errors) {
+            module.configuration_aliases.insert(reference.to_string().into());
+        }
+    }
 }
 
 fn refuse(ty: &str, span: Span) -> Option<Diagnostic> {
@@ -173,8 +187,19 @@ mod tests {
     #[test]
     fn a_constraint_that_some_terraform_1_satisfies_is_fine() {
         for text in [
-            ">= 1.5, < 2.0", ">= 0.12", "~> 1.3", "~> 1.3.0", "1.5.7", "= 1.5.7", "!= 1.5.0", "> 0.13.0, < 1.0.1", "v1.2.3",
-            ">= 1.6.0-alpha", "~>1", "<= 1", "< 1.1",
+            ">= 1.5, < 2.0",
+            ">= 0.12",
+            "~> 1.3",
+            "~> 1.3.0",
+            "1.5.7",
+            "= 1.5.7",
+            "!= 1.5.0",
+            "> 0.13.0, < 1.0.1",
+            "v1.2.3",
+            ">= 1.6.0-alpha",
+            "~>1",
+            "<= 1",
+            "< 1.1",
         ] {
             assert_eq!(errors(text), Vec::<String>::new(), "{text}");
         }

@@ -81,7 +81,9 @@ fn trigger(term: &Arc<Term>, errors: &mut Diagnostics) -> Option<Trigger> {
     let sound = flatten(term, &mut parts);
     let mut parts = parts.into_iter().peekable();
     let names = match (sound, parts.next(), parts.next()) {
-        (true, Some(Part::Name(ty)), Some(Part::Name(name))) if !super::names::ROOTS.contains(&&*ty) => Some((ty, name)),
+        (true, Some(Part::Name(ty)), Some(Part::Name(name))) if !super::names::ROOTS.contains(&&*ty) => {
+            Some((ty, name))
+        }
         _ => None,
     };
     let Some((ty, name)) = names else {
@@ -98,7 +100,9 @@ fn trigger(term: &Arc<Term>, errors: &mut Diagnostics) -> Option<Trigger> {
     };
     let plain = |key: &Term| match &key.kind {
         TermKind::Literal(_) => true,
-        TermKind::Reference(r) => matches!((&*r.root, r.attribute(0).map(|n| &**n)), ("each", Some("key")) | ("count", Some("index"))),
+        TermKind::Reference(r) => {
+            matches!((&*r.root, r.attribute(0).map(|n| &**n)), ("each", Some("key")) | ("count", Some("index")))
+        }
         _ => false,
     };
     let mut path = Vec::new();
