@@ -53,4 +53,6 @@ docs:
 language-oracle:
 	tests/language/record.sh
 	tests/language/record-modules.py
+	tests/language/record.sh tests/language/console.txt
+	tests/language/record-console.sh
 	tests/fmt/record.sh

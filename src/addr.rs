@@ -145,6 +145,12 @@ impl NodeKind {
             .find(|k| k.keyword() == Some(word))
     }
 
+    /// Whether nodes of this kind only look at others: checks with a probe, and `check` blocks.
+    #[must_use]
+    pub fn looks_only(self) -> bool {
+        self.is_probe() || self == Self::Check
+    }
+
     /// Whether nodes of this kind are checks with a probe.
     #[must_use]
     pub fn is_probe(self) -> bool {

@@ -68,6 +68,13 @@ pub enum RunEvent {
         /// How long it took.
         elapsed: Duration,
     },
+    /// An assertion of a `check` block does not hold, which fails nothing.
+    Warned {
+        /// The block.
+        address: Address,
+        /// What it says.
+        sentence: String,
+    },
     /// A step will be tried again.
     StepRetried {
         /// Its name in the plan.

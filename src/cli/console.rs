@@ -17,6 +17,10 @@ mod lines;
 mod terminal;
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Expressions are read from the terminal, where help lists what can be typed, or from standard input: the value of \
+                        the last one is printed then, and the first mistake ends it with exit code 1."
+)]
 pub(super) struct Arguments {
     /// The environment: a name under environments/, or a path. Without any project expressions are evaluated by themselves
     environment: Option<String>,

@@ -18,12 +18,14 @@ const STDIN: &str = "<stdin>";
 const AROUND: usize = 3;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Files whose names end in .hcl, .tf or .tfvars are brought into the format of `terraform fmt`, and the names of \
+#[command(
+    after_help = "Files whose names end in .hcl, .tf or .tfvars are brought into the format of `terraform fmt`, and the names of \
                   those that change are listed. Without PATH, the files of the working directory are formatted; at the root of a \
                   project, --recursive takes in environments/ and modules/. Hidden files and directories are passed over, and so is \
                   state/. A file with a syntax error stays as it is.\n\n\
                   Exit codes: 0, also where files were formatted; 2 from --check where a file is not formatted; 1 where a file \
-                  cannot be read or parsed, 7 if others were formatted then.")]
+                  cannot be read or parsed, 7 if others were formatted then."
+)]
 pub(super) struct Arguments {
     /// Files and directories; - reads standard input and writes to standard output
     #[arg(value_name = "PATH")]
@@ -67,7 +69,12 @@ fn fmt(context: &Context, arguments: &Arguments) -> Result<u8> {
         return Ok(error::fail(context.shell, failure));
     }
     let at_root = || crate::ops::workspace::project_of(&context.directory).as_deref() == Some(&context.directory);
-    if outcome.files.is_empty() && arguments.paths.is_empty() && !arguments.recursive && !context.shell.json && at_root() {
+    if outcome.files.is_empty()
+        && arguments.paths.is_empty()
+        && !arguments.recursive
+        && !context.shell.json
+        && at_root()
+    {
         context.shell.err("There is no file to format in this directory. All of the project: gantry fmt --recursive\n");
     }
     Ok(code(arguments, &outcome.files))
@@ -81,9 +88,11 @@ fn standard_input(context: &Context, arguments: &Arguments) -> Result<u8> {
     }
     let mut bytes = Vec::new();
     // One byte more than is allowed shows that there is more.
-    std::io::stdin().lock().take(format::TEXT_MAX + 1).read_to_end(&mut bytes).map_err(|e| {
-        Failure::error("Unreadable input", format!("Standard input cannot be read: {e}."))
-    })?;
+    std::io::stdin()
+        .lock()
+        .take(format::TEXT_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Failure::error("Unreadable input", format!("Standard input cannot be read: {e}.")))?;
     let files = [format::text(STDIN, bytes)?];
     let whole = !arguments.diff && !arguments.check;
     if context.shell.json {

@@ -43,6 +43,8 @@ pub struct Module {
     pub removed: Vec<Removed>,
     /// `import` blocks.
     pub imports: Vec<Import>,
+    /// The providers that it requires: its name for each, and which it is (`terraform`, `kubernetes`).
+    pub required_providers: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// A `variable` block.
@@ -181,6 +183,9 @@ pub struct NodeBlock {
     pub lifecycle: Lifecycle,
     /// `provider`, where given: its name and alias.
     pub provider: Option<Reference>,
+    /// For a data source inside of a `check` block: that block's name. Only it may refer to the data source, and what goes
+    /// wrong with it is a warning.
+    pub check: Option<Arc<str>>,
     /// Everything else in it.
     pub body: Body,
     /// Where its header stands.
@@ -215,14 +220,14 @@ pub struct Ignored {
     pub span: Span,
 }
 
-/// One entry of `replace_triggered_by`.
+/// One item of `replace_triggered_by`.
 #[derive(Debug, Clone)]
 pub struct Trigger {
-    /// The block.
-    pub block: Reference,
-    /// Which of its instances; all of them where missing. May use `each` and `count`.
+    /// The resource, without a key.
+    pub resource: Reference,
+    /// Which instance; may be `each.key` or `count.index`.
     pub key: Option<Arc<Term>>,
-    /// Which part of the object; empty for the whole.
+    /// The way to a part of it; empty for all of it.
     pub path: Vec<Step>,
 }
 

@@ -1,9 +1,9 @@
 //! Configuration: the files of an environment and its modules, loaded into [`Desired`].
 //!
 //! [`source`] is the only part that sees files: it gathers what is read into a [`Bundle`], content and
-//! all, so that a plan, a saved plan and a later rollback work from the same bytes. `syntax` lowers hcl-edit's tree into
-//! terms, `load` turns a bundle into modules, `variables` finds the values that people give. `token` cuts text into tokens, of
-//! which `format` makes its canonical form.
+//! all, so that a plan, a saved plan and a later rollback work from the same bytes. `token` cuts text into tokens,
+//! `syntax` makes terms of them, `load` turns a bundle into modules, `variables` finds the values that people
+//! give, and `format` makes the canonical form of a file from its tokens.
 
 mod error;
 mod path;
@@ -24,11 +24,11 @@ pub use desired::Desired;
 pub use error::ConfigError;
 pub use format::format;
 pub use init::init_files;
-pub use load::load;
+pub use load::{check_calls, load};
 pub use path::normalise;
 pub use source::{Bundle, Reader, open, open_for_validation};
-pub use syntax::{parse_expression, parse_template};
-pub use typed::{Unfinished, name_at_end, unfinished};
+pub use syntax::{SYNTAX, parse_expression, parse_template};
+pub use typed::{Unfinished, name_at_end, unfinished, without_remarks};
 pub use variables::{Gathered, Given, VarArg, assign, gather, gather_for_validation};
 
 #[cfg(test)]

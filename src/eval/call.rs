@@ -2,14 +2,36 @@
 
 use std::sync::Arc;
 
-use super::{Term, TermKind};
 use super::evaluate::{Evaluated, Evaluator, Locals, over_budget, shown};
 use super::functions::{self, CallContext, FunctionError};
+use super::host::Within;
+use super::{Calls, Reference, Scope, Term, TermKind};
 use crate::diag::{Diagnostic, Span};
-use crate::value::{Kind, Marks, Type, Value, convert};
+use crate::value::{Kind, Map, Marks, Type, Value, convert};
 
-/// The functions whose values are drawn once at apply.
-const DRAWN: [&str; 3] = ["timestamp", "uuid", "bcrypt"];
+/// The functions whose values are drawn once at apply, and those that may come upon them in a template.
+const DRAWN: [&str; 5] = ["timestamp", "uuid", "bcrypt", "templatefile", "templatestring"];
+
+/// The functions that render templates.
+const TEMPLATES: [&str; 2] = ["templatefile", "templatestring"];
+
+/// What stands before a provider's functions.
+const PROVIDER: &str = "provider::";
+
+/// The names that a template sees.
+struct Names<'a>(&'a Map);
+
+impl Scope for Names<'_> {
+    fn resolve(&self, reference: &Reference) -> Result<(Value, usize), Box<Diagnostic>> {
+        match self.0.get(&reference.root) {
+            Some(value) => Ok((value.clone(), 0)),
+            None => {
+                let detail = "Variables may not be used here.";
+                Err(Box::new(Diagnostic::error("Variables not allowed", detail).at(reference.span)))
+            }
+        }
+    }
+}
 
 impl Evaluator<'_> {
     pub(super) fn call(
@@ -21,13 +43,25 @@ impl Evaluator<'_> {
         span: Span,
         locals: Option<&Locals<'_>>,
     ) -> Evaluated {
-        let plain = name.strip_prefix("core::").unwrap_or(name);
+        let plain = &*functions::plain(name);
+        if let Some((summary, detail)) = refused(self.host.calls(), plain) {
+            // As Terraform, which names the opening parenthesis with the name.
+            let at = if summary == NOT_ALLOWED { span } else { Span { end: name_span.end + 1, ..name_span } };
+            return Err(Box::new(Diagnostic::error(summary, detail).at(at)));
+        }
         match plain {
             "try" => return self.budget.attempt(|| self.call_try(arguments, span, locals)),
             "can" => return self.budget.attempt(|| self.call_can(arguments, span, locals)),
             _ => {}
         }
         let function = known(name, name_span)?;
+        if function.name == "templatestring"
+            && let Some(first) = arguments.first()
+            && let Some(why) = functions::refused_source(first)
+        {
+            let detail = format!("Invalid value for \"template\" parameter: {why}.");
+            return Err(Box::new(Diagnostic::error("Invalid function argument", detail).at(first.span)));
+        }
         let values = self.eval_all(arguments, locals)?.into_iter();
         let mut values: Vec<(Value, Span)> = values.zip(arguments.iter().map(|a| a.span)).collect();
         if expand && let Some((last, at)) = values.pop() {
@@ -40,19 +74,6 @@ impl Evaluator<'_> {
     }
 
     fn apply(&self, function: &functions::Function, values: &[(Value, Span)], span: Span) -> Evaluated {
-        let failed = |argument: Option<usize>, message: &str| {
-            let parameter = argument.and_then(|i| function.parameters.get(i).or(function.variadic.as_ref()));
-            let at = argument.and_then(|i| values.get(i)).map_or(span, |(_, s)| *s);
-            let (summary, detail) = match parameter {
-                Some(p) => {
-                    ("Invalid function argument", format!("Invalid value for \"{}\" parameter: {message}.", p.name))
-                }
-                None => {
-                    ("Error in function call", format!("Call to function \"{}\" failed: {message}.", function.name))
-                }
-            };
-            Box::new(Diagnostic::error(summary, detail).at(at))
-        };
         if !takes(function, values.len()) {
             return Err(wrong_number(function, values.len(), span));
         }
@@ -97,14 +118,17 @@ impl Evaluator<'_> {
             true => format!("{}@{}", self.site, span.start),
             false => String::new(),
         };
-        let context = CallContext { host: self.host, spend: &spend, site: &site };
+        let render = |term: &Arc<Term>, names: &Map, calls: Calls| {
+            let (scope, host) = (Names(names), Within { host: self.host, calls });
+            Evaluator { scope: &scope, host: &host, budget: self.budget, site: &site }.eval(term, None)
+        };
+        let number = || self.budget.next_draw();
+        let context = CallContext { host: self.host, spend: &spend, site: &site, number: &number, render: &render };
         let value = (function.call)(&context, &prepared).map_err(|e| {
             // The marks are off, so that the function does not know that its argument is not to be shown.
             let sensitive = marks.is_sensitive();
-            failed(
-                e.argument,
-                if sensitive { "the reason is not shown, for an argument is sensitive" } else { &e.message },
-            )
+            let why = if sensitive { "the reason is not shown, for an argument is sensitive" } else { &e.message };
+            failed(function, values, span, e.argument, why)
         })?;
         let value = match value.is_unknown() && value.lacks_residual() {
             true => value.refined(&super::refine::of_call(function.name, &prepared)),
@@ -143,13 +167,78 @@ impl Evaluator<'_> {
     }
 }
 
-fn known(name: &str, span: Span) -> Result<&'static functions::Function, Box<Diagnostic>> {
-    functions::find(name.strip_prefix("core::").unwrap_or(name)).ok_or_else(|| {
-        let known = functions::names().chain(["try", "can"]);
+/// A call that has no value.
+fn failed(
+    function: &functions::Function,
+    values: &[(Value, Span)],
+    span: Span,
+    argument: Option<usize>,
+    message: &str,
+) -> Box<Diagnostic> {
+    let parameter = argument.and_then(|i| function.parameters.get(i).or(function.variadic.as_ref()));
+    let at = argument.and_then(|i| values.get(i)).map_or(span, |(_, s)| *s);
+    let end = if message.ends_with('?') { "" } else { "." };
+    let (summary, detail) = match parameter {
+        Some(p) => ("Invalid function argument", format!("Invalid value for \"{}\" parameter: {message}{end}", p.name)),
+        None => ("Error in function call", format!("Call to function \"{}\" failed: {message}{end}", function.name)),
+    };
+    Box::new(Diagnostic::error(summary, detail).at(at))
+}
+
+fn unknown_function(name: &str) -> Diagnostic {
+    let refuse = |detail: String| Diagnostic::error("Unknown provider function", detail);
+    let Some((namespace, rest)) = name.split_once("::") else {
         let detail = format!("There is no function named \"{name}\".");
-        let hint = crate::diag::did_you_mean(name, known);
-        Box::new(Diagnostic::error("Call to unknown function", detail).at(span).hint_opt(hint))
-    })
+        let provided = format!("{PROVIDER}terraform::{name}");
+        let hint = match functions::find(&provided) {
+            Some(_) => Some(format!("Did you mean \"{provided}\"?")),
+            None => crate::diag::did_you_mean(name, functions::names().chain(["try", "can"])),
+        };
+        return Diagnostic::error("Call to unknown function", detail).hint_opt(hint);
+    };
+    if namespace != "provider" {
+        return refuse(format!(
+            "The function namespace \"{namespace}\" is not valid. Provider function calls must use the \"provider::\" \
+             namespace prefix."
+        ));
+    }
+    let Some((provider, function)) = rest.split_once("::") else {
+        return refuse("The function call must include the provider name after the \"provider::\" prefix.".into());
+    };
+    let prefix = format!("{PROVIDER}terraform::");
+    let hint = crate::diag::did_you_mean(function, functions::names().filter_map(|n| n.strip_prefix(&prefix)));
+    refuse(format!("The function \"{function}\" is not available from the provider \"{provider}\".")).hint_opt(hint)
+}
+
+/// The summary where no function may be called.
+const NOT_ALLOWED: &str = "Function calls not allowed";
+
+/// Why a function may not be called at a place, if it may not.
+fn refused(calls: Calls, name: &str) -> Option<(&'static str, String)> {
+    let failed = |why: String| Some(("Error in function call", format!("Call to function \"{name}\" failed: {why}.")));
+    match calls {
+        Calls::All => None,
+        Calls::None => Some((NOT_ALLOWED, "Functions may not be called here.".into())),
+        _ if TEMPLATES.contains(&name) => {
+            failed(format!("cannot recursively call {name} from inside another template function"))
+        }
+        _ if name.starts_with(PROVIDER) => {
+            Some(("Call to unknown function", "A template cannot call the functions of providers.".into()))
+        }
+        Calls::InTemplateString if functions::find(name).is_some_and(functions::Function::asks_outside) => {
+            let kind =
+                if name == "env" { "functions that read the environment" } else { "filesystem access functions" };
+            failed(format!(
+                "cannot use {kind} like {name} in templatestring templates; consider passing the function result as a \
+                 template variable instead"
+            ))
+        }
+        Calls::InTemplateFile | Calls::InTemplateString => None,
+    }
+}
+
+fn known(name: &str, span: Span) -> Result<&'static functions::Function, Box<Diagnostic>> {
+    functions::find(&functions::plain(name)).ok_or_else(|| Box::new(unknown_function(name).at(span)))
 }
 
 /// Whether a function takes so many arguments.
@@ -165,7 +254,7 @@ fn takes(function: &functions::Function, given: usize) -> bool {
 /// When not.
 pub fn check_call(term: &Term) -> Result<(), Box<Diagnostic>> {
     let TermKind::Call { name, name_span, arguments, expand } = &term.kind else { return Ok(()) };
-    if matches!(name.strip_prefix("core::").unwrap_or(name), "try" | "can") {
+    if matches!(&*functions::plain(name), "try" | "can") {
         return Ok(());
     }
     let function = known(name, *name_span)?;

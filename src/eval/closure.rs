@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use super::memory::{Facts, Memory};
-use super::{Answer, Budget, Evaluator, Host, Reference, Scope, Term, references};
+use super::{Answer, Budget, Evaluator, Host, Reference, Scope, Syntax, Term, references};
 use crate::addr::Address;
 use crate::diag::Diagnostic;
 use crate::value::{Deferred, Kind, Path, PathStep, Residual, Results, Unfinished, Unknown, Value};
@@ -193,5 +193,9 @@ impl Host for AtApply<'_> {
 
     fn directory(&self) -> String {
         self.facts.directory.clone()
+    }
+
+    fn syntax(&self) -> Option<Syntax> {
+        self.facts.syntax
     }
 }

@@ -15,6 +15,7 @@ pub(super) type Evaluated = Result<Value, Box<Diagnostic>>;
 #[derive(Debug)]
 pub struct Budget {
     left: Cell<u64>,
+    drawn: Cell<u64>,
     attempts: Cell<usize>,
 }
 
@@ -25,7 +26,15 @@ impl Budget {
     /// A budget of so many units.
     #[must_use]
     pub fn new(units: u64) -> Self {
-        Self { left: Cell::new(units), attempts: Cell::new(0) }
+        Self { left: Cell::new(units), drawn: Cell::new(0), attempts: Cell::new(0) }
+    }
+
+    /// The number of the next value that is drawn (`uuid()`), so that one place that is evaluated several times, in a `for`,
+    /// draws several. A term that is evaluated again, with a budget of its own, counts from the start again.
+    pub(super) fn next_draw(&self) -> u64 {
+        let number = self.drawn.get();
+        self.drawn.set(number + 1);
+        number
     }
 
     /// Does something whose failure nobody will read, so that it need not be explained.

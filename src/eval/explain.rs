@@ -96,7 +96,8 @@ fn part_at(term: &Term, span: Span) -> Option<&Term> {
     if term.span == span {
         return Some(term);
     }
-    let within = |inner: &Term| inner.span.file == span.file && inner.span.start <= span.start && span.end <= inner.span.end;
+    let within =
+        |inner: &Term| inner.span.file == span.file && inner.span.start <= span.start && span.end <= inner.span.end;
     term.children(false).into_iter().filter(|t| within(t)).find_map(|t| part_at(t, span))
 }
 

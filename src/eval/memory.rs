@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Answer, Host};
+use super::{Answer, Calls, Host, Syntax};
 use crate::value::Value;
 
 /// Answers from outside that one expression was given.
@@ -16,6 +16,7 @@ pub(super) struct Facts {
     pub(super) variables: BTreeMap<String, Answer<String>>,
     pub(super) plan_time: Option<Answer<String>>,
     pub(super) directory: String,
+    pub(super) syntax: Option<Syntax>,
 }
 
 /// A host around another.
@@ -32,7 +33,8 @@ impl<'a> Memory<'a> {
 
     /// What was answered.
     pub(super) fn facts(&self) -> Facts {
-        Facts { directory: self.host.directory(), ..self.facts.borrow().clone() }
+        let facts = self.facts.borrow().clone();
+        Facts { directory: self.host.directory(), syntax: self.host.syntax(), ..facts }
     }
 }
 
@@ -73,5 +75,13 @@ impl Host for Memory<'_> {
 
     fn directory(&self) -> String {
         self.host.directory()
+    }
+
+    fn syntax(&self) -> Option<Syntax> {
+        self.host.syntax()
+    }
+
+    fn calls(&self) -> Calls {
+        self.host.calls()
     }
 }

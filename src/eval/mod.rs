@@ -28,6 +28,6 @@ mod traverse;
 pub use call::check_call;
 pub use evaluate::{Budget, Evaluator, Locals};
 pub use explain::Cause;
-pub use host::{Answer, Host, NoHost};
+pub use host::{Answer, Arguments, Calls, Host, NoHost, Syntax};
 pub use reference::{Reference, Scope, Step, references};
 pub use term::{Binary, ForTerm, ObjectItem, Part, SplatKind, Term, TermKind, Unary};

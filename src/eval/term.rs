@@ -217,7 +217,9 @@ impl Term {
             TermKind::For(f) => {
                 let mut terms = vec![&*f.collection];
                 if repeated {
-                    terms.extend([f.key.as_ref(), Some(&f.value), f.condition.as_ref()].into_iter().flatten().map(|t| &**t));
+                    terms.extend(
+                        [f.key.as_ref(), Some(&f.value), f.condition.as_ref()].into_iter().flatten().map(|t| &**t),
+                    );
                 }
                 terms
             }

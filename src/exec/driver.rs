@@ -214,8 +214,16 @@ impl<'a> Driver<'a> {
         let attempt = self.next_attempt(&name, recorder);
         match self.scene.prepare(at, attempt, &mut self.results, recorder.state()) {
             Ok(Prepared::Done(events)) => {
+                let judged = events.iter().find_map(|e| if let Event::CheckJudged(j) = e { Some(j.clone()) } else { None });
                 events.into_iter().for_each(|e| recorder.push(e));
-                self.tell_success(&name, None, Duration::ZERO, recorder);
+                match judged {
+                    Some(judged) if !judged.passed => {
+                        let new = matches!(&self.scene.step(at).work, Work::Assert(all) if all.iter().any(|a| a.holds.is_unknown()));
+                        let sentence = if new { judged.sentence } else { "as shown with the plan".to_owned() };
+                        recorder.tell(RunEvent::Warned { address: judged.address, sentence });
+                    }
+                    judged => self.tell_success(&name, judged.map(|j| j.sentence), Duration::ZERO, recorder),
+                }
                 Some(Happened::Succeeded(at))
             }
             Ok(Prepared::Job(intent, job)) => {

@@ -8,12 +8,13 @@ use super::request::{self, Asked, fill_in, finish_all};
 use super::results::{RunResults, With};
 use super::runner::Runner;
 use crate::ledger::State;
-use crate::ledger::event::{Event, StepIntended, StepResult, StepSucceeded};
+use crate::ledger::event::{CheckJudged, Event, Phase, StepIntended, StepResult, StepSucceeded};
 use crate::ledger::record::Record;
-use crate::plan::Plan;
+use crate::plan::change::Assertion;
+use crate::plan::{Plan, assertions};
 use crate::plan::step::{ActStep, CheckStep, ImportStep, Step, Work};
 use crate::provider::{Act, Action, Lowering, Prior, ReadRequest, ResourceSchema};
-use crate::value::{Type, Unfinished, Value, encode};
+use crate::value::{Kind, Type, Unfinished, Value, encode};
 
 /// How many workloads' evidence is looked at when a check fails: each may have many logs.
 const MAX_WITNESSES: usize = 5;
@@ -70,6 +71,7 @@ impl<'a> Scene<'a> {
             Work::Barrier | Work::Commit => return Ok(self.nothing(step)),
             Work::Forget => return Ok(self.forget(step, state)),
             Work::Move { from } => return Ok(self.moved(step, from, state)),
+            Work::Assert(all) => return Ok(self.assertions(step, all, results)),
             Work::Import(import) => return Ok(self.imported(step, import, state)),
             Work::Act(act) => match self.act(step, act, results, state)? {
                 Ok(job) => {
@@ -80,7 +82,7 @@ impl<'a> Scene<'a> {
                 }
                 Err(done) => return Ok(done),
             },
-            Work::Read { provider, arguments } => {
+            Work::Read { provider, arguments, .. } => {
                 let arguments = finish_all(arguments, results).map_err(|e| not_available(&e))?;
                 let request = request::request_digest(&arguments, None, &*self.runner.seal);
                 let ty = step.address.ty.to_string();
@@ -192,6 +194,26 @@ impl<'a> Scene<'a> {
         }
         events.push(self.succeeded(step, StepResult::Nothing));
         Prepared::Done(events)
+    }
+
+    /// What a `check` block came to. It fails nothing, so the step is done either way.
+    fn assertions(&self, step: &Step, all: &[Assertion], results: &RunResults) -> Prepared {
+        let broken: Vec<String> = all.iter().filter_map(|assertion| broken(assertion, results)).collect();
+        let sentence = match broken.as_slice() {
+            [] if all.len() == 1 => "the assertion holds".to_owned(),
+            [] => format!("all {} assertions hold", all.len()),
+            some => some.join("; "),
+        };
+        Prepared::Done(vec![Event::CheckJudged(CheckJudged {
+            step: step.name.clone(),
+            address: step.address.clone(),
+            phase: Phase::Verify,
+            workload: None,
+            passed: broken.is_empty(),
+            sentence,
+            evidence: Vec::new(),
+            unwinding: self.unwinding,
+        })])
     }
 
     fn provider(&self, name: &str) -> Result<std::sync::Arc<dyn crate::provider::Provider>, Failure> {
@@ -407,8 +429,26 @@ pub(crate) fn action(work: &Work) -> String {
         Work::Forget => "forget".into(),
         Work::Move { .. } => "move".into(),
         Work::Import(_) => "import".into(),
+        Work::Assert(_) => "verify".into(),
         Work::Commit => "commit".into(),
     }
+}
+
+/// Why an assertion does not hold, if it does not.
+fn broken(assertion: &Assertion, results: &RunResults) -> Option<String> {
+    let holds = match finish_all(&assertion.holds, results) {
+        Ok(holds) => holds,
+        // What was not read has no value, now or later.
+        Err(_) if matches!(&assertion.holds.kind, Kind::Unknown(unknown) if unknown.residual.is_none()) => {
+            return Some("the condition cannot be evaluated, because what it looks at could not be read".to_owned());
+        }
+        Err(e) => return Some(format!("the condition cannot be evaluated: {}", e.detail)),
+    };
+    if holds.as_bool() == Some(true) {
+        return None;
+    }
+    let message = finish_all(&assertion.message, results).unwrap_or_else(|_| Value::opaque(Type::String));
+    Some(assertions::shown(&message))
 }
 
 fn not_available(e: &Unfinished) -> Failure {

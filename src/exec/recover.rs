@@ -321,7 +321,7 @@ fn rename(events: &mut [Event], name: &str) {
 async fn restore(scene: Scene<'_>, at: usize, step: &Step, state: &State, results: &mut RunResults) {
     match &step.work {
         Work::Act(act) => restore_act(scene, at, step, act, state, results).await,
-        Work::Read { provider, arguments } => {
+        Work::Read { provider, arguments, .. } => {
             let recorded = state.open.as_ref().and_then(|o| o.read.get(&step.address));
             let object = recorded.zip(scene.schema(step)).and_then(|(j, s)| decode(j, &s.object_type()).ok());
             if let Some(object) = object.filter(Value::is_wholly_known) {

@@ -316,6 +316,7 @@ fn draws_time(plan: &Plan) -> bool {
         Work::Pin(pin) => value_draws_time(&pin.source),
         Work::Migrate { url, .. } | Work::Revert { url, .. } => value_draws_time(url),
         Work::Check(check) => value_draws_time(&check.configuration),
+        Work::Assert(all) => all.iter().any(|a| value_draws_time(&a.holds) || value_draws_time(&a.message)),
         Work::Barrier | Work::Forget | Work::Move { .. } | Work::Import(_) | Work::Commit => false,
     };
     plan.steps.iter().any(of_step) || plan.outputs.values().filter_map(|o| o.after.as_ref()).any(value_draws_time)
@@ -323,7 +324,11 @@ fn draws_time(plan: &Plan) -> bool {
 
 fn value_draws_time(value: &Value) -> bool {
     match &value.kind {
-        Kind::Unknown(unknown) => unknown.residual.as_ref().is_some_and(|r| r.text().contains("timestamp(")),
+        // What a template calls is not in its call's text.
+        Kind::Unknown(unknown) => unknown.residual.as_ref().is_some_and(|r| {
+            let text = r.text();
+            ["timestamp(", "templatefile(", "templatestring("].iter().any(|call| text.contains(call))
+        }),
         _ => value.children().any(value_draws_time),
     }
 }

@@ -190,7 +190,8 @@ impl Finder {
                 continue;
             }
             let (below, shown) = (path.join(&name), config::normalise(&format!("{shown}/{name}")));
-            let file = kind == fs::Kind::File || (kind == fs::Kind::Link && fs::kind(&below) != Some(fs::Kind::Directory));
+            let file =
+                kind == fs::Kind::File || (kind == fs::Kind::Link && fs::kind(&below) != Some(fs::Kind::Directory));
             if file && is_named_for_it(&name) {
                 self.file(below, shown);
             } else if kind == fs::Kind::Directory && self.recursive && !is_state(&name, &below, is_project) {

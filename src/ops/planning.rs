@@ -184,6 +184,7 @@ impl Planning<'_> {
                 }
                 Question::Variable(name) => Fact::Text(env::var(&name)),
                 Question::PlanTime => Fact::Text(Some(crate::ledger::format::time_text(targets.now()))),
+                Question::Read(_) if targets.is_unasked() => Fact::Read(Ok(Value::opaque(crate::value::Type::Any))),
                 Question::Read(request) => Fact::Read(targets.read(&request).await),
                 Question::Import(request) => Fact::Imported(targets.import(&request).await),
                 Question::FileDigest { path, .. } => Fact::Digest(file_digest(&reader.resolve(&path), &path)),
@@ -303,7 +304,7 @@ impl Draft {
             engine: file::ENGINE.to_owned(),
             environment: environment.to_owned(),
             bundle: serde_json::to_value(&self.bundle).expect("invariant: a bundle is plain data"),
-            variables: self.variables.iter().map(|(n, v)| (n.to_string(), encode(v, &seal))).collect(),
+            variables: self.variables.iter().map(|(n, v)| (n.to_string(), encode(&kept(v), &seal))).collect(),
             facts: self.facts.encode(&seal),
             options: self.options.clone(),
             seed: self.seed,
@@ -354,6 +355,11 @@ pub struct Fresh<'a> {
     pub variables: &'a BTreeMap<Arc<str>, Value>,
 }
 
+/// A variable's value as it is kept: of one that is ephemeral only the digest, to know it again.
+fn kept(value: &Value) -> Value {
+    if value.marks_deep().has(crate::value::Marks::EPHEMERAL) { value.clone().sensitive() } else { value.clone() }
+}
+
 fn supply(
     name: &str,
     json: &Json,
@@ -367,16 +373,16 @@ fn supply(
     }
     let Some(now) = fresh.variables.get(name).filter(|v| !v.is_null()) else {
         let detail =
-            format!("The variable \"{name}\" is sensitive, so only its digest was kept. It has to be given again.");
+            format!("The variable \"{name}\" is sensitive or ephemeral, so only its digest was kept. It has to be given again.");
         let hint = format!("Give it: --var {name}=…, or GANTRY_VAR_{name} in the environment.");
         return Err(Box::new(Diagnostic::error("Secret missing", detail).hint(hint)));
     };
-    let same = encode(now, &|bytes| key.hmac(bytes)) == *json;
+    let same = encode(&kept(now), &|bytes| key.hmac(bytes)) == *json;
     if same || !strict {
         return Ok(now.clone());
     }
     let detail = format!(
-        "The variable \"{name}\" is sensitive, and the value given now is not the one that the plan was made with."
+        "The variable \"{name}\" is sensitive or ephemeral, and the value given now is not the one that the plan was made with."
     );
     Err(Box::new(Diagnostic::error("Secret differs", detail).hint("Plan again to use the new value.")))
 }
@@ -434,10 +440,7 @@ pub(super) fn open_to_look(workspace: &Workspace, variables: &[crate::config::Va
 ///
 /// # Errors
 /// When nothing of it can be looked at.
-pub fn open_for_validation(
-    workspace: &Workspace,
-    variables: &[crate::config::VarArg],
-) -> Result<(Draft, Diagnostics)> {
+pub fn open_for_validation(workspace: &Workspace, variables: &[crate::config::VarArg]) -> Result<(Draft, Diagnostics)> {
     let (bundle, desired, mut wrong) = crate::config::open_for_validation(&workspace.environment)?;
     let gathered =
         crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables)?;

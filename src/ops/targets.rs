@@ -8,12 +8,12 @@ use super::error::{Failure, Result};
 use super::workspace::Workspace;
 use crate::exec::Images;
 use crate::ledger::record::Pin;
+use crate::plan::Imported;
 use crate::ports::clock::{Clock, SystemClock};
 use crate::ports::env;
 use crate::provider::catalog::Catalog;
 use crate::provider::local::Local;
 use crate::provider::oci;
-use crate::plan::Imported;
 use crate::provider::{Context, ImportRequest, Observation, ObserveRequest, Prior, Provider, ReadRequest, Role};
 use crate::value::Value;
 

@@ -147,6 +147,8 @@ pub enum Detail {
     Data {
         /// The provider.
         provider: String,
+        /// Whether it may go wrong without failing the run: it stands in a `check` block.
+        lenient: bool,
     },
     /// An artifact.
     Artifact,
@@ -154,6 +156,8 @@ pub enum Detail {
     Migration(Box<MigrationDetail>),
     /// A check: the probe's configuration is in [`Change::after`].
     Check(CheckDetail),
+    /// A `check` block.
+    Assertions(Vec<Assertion>),
 }
 
 /// What a resource's steps need.
@@ -211,6 +215,17 @@ pub struct MigrationDetail {
     pub down_on_rollback: bool,
 }
 
+/// An assertion of a `check` block.
+#[derive(Debug, Clone)]
+pub struct Assertion {
+    /// Whether it holds; perhaps known after apply.
+    pub holds: Value,
+    /// What is said if it does not.
+    pub message: Value,
+    /// Whether the plan says already that it does not.
+    pub told: bool,
+}
+
 /// What a check's steps need.
 #[derive(Debug, Clone)]
 pub struct CheckDetail {
@@ -233,7 +248,7 @@ impl Change {
     pub fn is_cause(&self) -> bool {
         self.moved_from.is_some()
             || self.importing.is_some()
-            || (!matches!(self.kind, ChangeKind::NoOp | ChangeKind::Read) && !self.address.kind.is_probe())
+            || (!matches!(self.kind, ChangeKind::NoOp | ChangeKind::Read) && !self.address.kind.looks_only())
     }
 
     /// The resource detail, for resources.

@@ -10,12 +10,12 @@ use super::data::bare;
 use super::outline::{BlockId, Item, ItemId};
 use super::result;
 use super::scope::{ModuleScope, Overlay};
+use super::walk::{BlockInstance, Planner, argument, marked};
 use super::world::At;
-use super::walk::{BlockInstance, Planner, argument, broken, marked};
 use crate::addr::{Address, NodeKind};
-use crate::diag::{Diagnostic, Severity};
+use crate::diag::Diagnostic;
 use crate::provider::{Lowering, Role};
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 impl Planner<'_> {
     /// A health check or smoke test.
@@ -55,29 +55,6 @@ impl Planner<'_> {
         };
         self.decide(one.id, change);
         configuration
-    }
-
-    /// A `check` block: its assertions are warnings, as in Terraform.
-    pub(super) fn assertions(&mut self, one: &BlockInstance<'_>) -> Value {
-        let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
-        for block in one.block.body.blocks.iter().filter(|b| &*b.ty == "assert") {
-            let (Some(condition), Some(message)) =
-                (block.body.attributes.get("condition"), block.body.attributes.get("error_message"))
-            else {
-                let detail = "An assert block needs \"condition\" and \"error_message\".";
-                self.world.report(Diagnostic::error("Missing required argument", detail).at(block.span));
-                continue;
-            };
-            let condition = crate::config::desired::Condition {
-                condition: condition.term.clone(),
-                message: message.term.clone(),
-                span: block.span,
-            };
-            if let Some(failed) = broken(&scope, &condition, "assert", "Check block assertion failed") {
-                self.world.report(Diagnostic { severity: Severity::Warning, ..failed }.on(&one.address));
-            }
-        }
-        Value::object(Map::new())
     }
 
     fn durations(&self, one: &BlockInstance<'_>, configuration: &Value) {

@@ -44,13 +44,19 @@ impl Planner<'_> {
         let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
         let what = format!("a data source of type \"{}\"", schema.ty);
         let arguments = body::evaluate(&one.block.body, shape, &scope, &what, &one.address.to_string());
+        self.nothing_ephemeral(one, &arguments);
         let waits = !one.block.depends_on.is_empty() && self.needs_changes(one.id);
         if arguments_known(&arguments, schema) && !waits {
             let request = ReadRequest { address: one.address.clone(), ty: schema.ty.to_owned(), arguments };
             return match self.world.ask(Question::Read(Box::new(request))) {
                 Some(Fact::Read(Ok(value))) => value.clone(),
                 Some(Fact::Read(Err(why))) => {
-                    let diagnostic = Diagnostic::error("Cannot read data source", why.clone());
+                    let summary = "Cannot read data source";
+                    // In a check block it tells about the world, and fails nothing.
+                    let diagnostic = match &one.block.check {
+                        Some(_) => Diagnostic::warning(summary, why.clone()),
+                        None => Diagnostic::error(summary, why.clone()),
+                    };
                     self.world.report(diagnostic.at(one.block.span).on(&one.address));
                     Value::opaque(schema.object_type())
                 }
@@ -61,7 +67,7 @@ impl Planner<'_> {
         let provider = catalog.provider(Role::Data, schema.ty).unwrap_or_default().to_owned();
         let reason = if waits { Reason::DependsOnChange } else { Reason::NotKnownYet };
         let change =
-            Change { after: Some(arguments), detail: Detail::Data { provider }, ..bare(one, ChangeKind::Read, reason) };
+            Change { after: Some(arguments), detail: Detail::Data { provider, lenient: one.block.check.is_some() }, ..bare(one, ChangeKind::Read, reason) };
         self.decide(one.id, change);
         value
     }
@@ -72,6 +78,7 @@ impl Planner<'_> {
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &attributes, blocks: &blocks };
         let object = body::evaluate(&one.block.body, shape, &scope, "an artifact", &one.address.to_string());
+        self.nothing_ephemeral(one, &object);
         let (image, file) = (object.get("image").cloned(), object.get("file").cloned());
         let (kind, source) = match (image.filter(|v| !v.is_null()), file.filter(|v| !v.is_null())) {
             (Some(image), None) => ("image", image),

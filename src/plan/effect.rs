@@ -40,6 +40,9 @@ fn work(out: &mut String, work: &Work, seal: Seal<'_>) {
     let _ = match work {
         Work::Barrier => write!(out, ": barrier"),
         Work::Commit => write!(out, ": commit"),
+        Work::Assert(all) => all.iter().try_fold(write!(out, ": verify"), |done, one| {
+            done.map(|()| write!(out, " {}", json(&one.holds)))
+        }).unwrap_or(Ok(())),
         Work::Forget => write!(out, ": forget"),
         Work::Import(import) => write!(
             out,

@@ -122,12 +122,9 @@ impl Question {
             Self::Read(request) => {
                 format!("read {} {}", request.address, crate::value::encode(&request.arguments, seal))
             }
-            Self::Import(request) => format!(
-                "import {} {:?} {}",
-                request.address,
-                request.id,
-                crate::value::encode(&request.wanted, seal)
-            ),
+            Self::Import(request) => {
+                format!("import {} {:?} {}", request.address, request.id, crate::value::encode(&request.wanted, seal))
+            }
             Self::FileDigest { address, path } => format!("digest {address} {path}"),
             Self::Image { address, reference } => format!("image {address} {reference}"),
             Self::Journal { address, url } => {

@@ -75,7 +75,7 @@ impl Planner<'_> {
                 let one = |(key, value): (Value, Value)| Repeated { each: Some((key, value)), count: None };
                 return pairs(&value).unwrap_or_default().into_iter().map(one).collect();
             }
-            Kind::Unknown(_) if !self.world.needs.borrow().is_empty() => return Vec::new(),
+            Kind::Unknown(_) if self.world.inputs.options.hollow || !self.world.needs.borrow().is_empty() => return Vec::new(),
             Kind::Unknown(_) => {
                 "\"for_each\" depends on values that are known after apply only, so it cannot be told now what is imported."
             }
@@ -94,9 +94,9 @@ impl Planner<'_> {
         let Some(earlier) = self.wishes.insert(address.clone(), wish) else { return };
         let place = self.world.inputs.desired.sources.place(earlier.span);
         let at = place.map(|p| format!(" at {}:{}", p.name, p.line)).unwrap_or_default();
-        let detail = format!("{address} is imported by the block{at} already. An object is imported by one block only.");
-        self.world
-            .report(Diagnostic::error("Duplicate import configuration", detail).at(import.to.span).on(&address));
+        let detail =
+            format!("{address} is imported by the block{at} already. An object is imported by one block only.");
+        self.world.report(Diagnostic::error("Duplicate import configuration", detail).at(import.to.span).on(&address));
     }
 
     fn import_address(&self, to: &TargetAddress, repeated: &Repeated) -> Option<Address> {
@@ -117,7 +117,7 @@ impl Planner<'_> {
         let key = match (&value.kind, value.marks.is_sensitive()) {
             (Kind::String(name), false) => Some(Key::Name(name.clone())),
             (Kind::Number(n), false) => n.to_u64().map(Key::Index),
-            (Kind::Unknown(_), false) if !self.world.needs.borrow().is_empty() => return None,
+            (Kind::Unknown(_), false) if self.world.inputs.options.hollow || !self.world.needs.borrow().is_empty() => return None,
             _ => None,
         };
         if key.is_none() {
@@ -134,7 +134,8 @@ impl Planner<'_> {
             "The import id is sensitive, but it is shown in the plan and kept in the ledger. nonsensitive() takes the mark off \
              where nothing in it is secret."
         } else if value.is_unknown() {
-            if !self.world.needs.borrow().is_empty() || self.world.diagnostics.borrow().has_errors() {
+            if self.world.inputs.options.hollow
+                || !self.world.needs.borrow().is_empty() || self.world.diagnostics.borrow().has_errors() {
                 return None;
             }
             "The import id depends on values that are known after apply only, so it cannot be told now what is imported."
@@ -196,8 +197,13 @@ impl Planner<'_> {
                         one.address
                     )));
                 }
-                let known =
-                    Known { prior: Some(prior), readiness: Readiness::Ready, vanished: false, drift: None, readable: true };
+                let known = Known {
+                    prior: Some(prior),
+                    readiness: Readiness::Ready,
+                    vanished: false,
+                    drift: None,
+                    readable: true,
+                };
                 Taken::Yes(Box::new(known), wish.id.clone())
             }
         }
@@ -227,9 +233,11 @@ impl Planner<'_> {
             let detail = format!(
                 "There is no block for {name}. What is imported is managed from then on, and its configuration says how it is to be."
             );
-            let hint = format!("Write the block, as in resource \"TYPE\" \"NAME\" {{ … }}, so that it declares {name}.");
-            self.world
-                .report(Diagnostic::error("Configuration for import target does not exist", detail).at(span).hint(hint));
+            let hint =
+                format!("Write the block, as in resource \"TYPE\" \"NAME\" {{ … }}, so that it declares {name}.");
+            self.world.report(
+                Diagnostic::error("Configuration for import target does not exist", detail).at(span).hint(hint),
+            );
         };
         for import in &outline.modules[0].module.imports {
             if outline.import_target(&import.to).is_none() {

@@ -134,9 +134,18 @@ impl<'a> Look<'a> {
     pub fn evaluate(&self, term: &Arc<Term>, host: &dyn Host, budget: &Budget) -> Result<Value, Box<Diagnostic>> {
         let mut named = Vec::new();
         references(term, &mut named);
-        named.into_iter().try_for_each(|r| self.attribute_exists(r))?;
+        let module = &self.world.outline.modules[self.world.instances[self.here].index].module;
+        if let Some(refused) = crate::config::check_calls(module, term).into_iter().next() {
+            return Err(Box::new(refused));
+        }
         let repeated = Repeated::default();
         let scope = ModuleScope::new(self.world, self.here, &repeated);
+        // A name that does not exist is a mistake wherever it stands, in `try` and on the side that is not taken too; in files
+        // loading finds it.
+        for reference in named {
+            scope.resolve(reference)?;
+            self.attribute_exists(reference)?;
+        }
         Evaluator { scope: &scope, host, budget, site: "console" }.evaluate(term)
     }
 
@@ -149,17 +158,11 @@ impl<'a> Look<'a> {
         };
         let Some(schema) = self.world.inputs.catalog.get(role, ty) else { return Ok(()) };
         let behind = r.steps.get(consumed..).unwrap_or_default();
-        let attribute = match behind {
-            [Step::Index(_), Step::Attribute(name), ..] | [Step::Attribute(name), ..] => name,
-            _ => return Ok(()),
+        let ([Step::Index(_), Step::Attribute(attribute), ..] | [Step::Attribute(attribute), ..]) = behind else {
+            return Ok(());
         };
         let known = || schema.attributes.keys().chain(schema.blocks.keys()).copied();
-        // Whether there is such a block at all is told first.
-        let declared = || {
-            let repeated = Repeated::default();
-            ModuleScope::new(self.world, self.here, &repeated).resolve(r).is_ok()
-        };
-        if known().any(|k| k == &**attribute) || !declared() {
+        if known().any(|k| k == &**attribute) {
             return Ok(());
         }
         let detail = format!("A resource of type \"{ty}\" has no attribute \"{attribute}\".");
@@ -207,12 +210,15 @@ impl<'a> Look<'a> {
     }
 }
 
+/// The instances of a block that are recorded.
+type Instances = Vec<(Option<Key>, Arc<Record>)>;
+
 /// The records by block.
-pub(super) struct Recorded(BTreeMap<Address, Vec<(Option<Key>, Arc<Record>)>>);
+pub(super) struct Recorded(BTreeMap<Address, Instances>);
 
 impl Recorded {
     fn of(inputs: &Inputs<'_>) -> Self {
-        let mut all: BTreeMap<Address, Vec<_>> = BTreeMap::new();
+        let mut all: BTreeMap<Address, Instances> = BTreeMap::new();
         for (address, record) in &inputs.recorded.records {
             all.entry(address.block()).or_default().push((address.key.clone(), record.clone()));
         }

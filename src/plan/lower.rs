@@ -113,9 +113,9 @@ impl Lowerer<'_> {
         match (&change.detail, change.kind) {
             (_, ChangeKind::NoOp) => {}
             (Detail::Resource(detail), _) => self.resource(position, change, detail),
-            (Detail::Data { provider }, ChangeKind::Read) => {
+            (Detail::Data { provider, lenient }, ChangeKind::Read) => {
                 let arguments = change.after.clone().unwrap_or_else(|| Value::null(Type::Any));
-                let work = Work::Read { provider: provider.clone(), arguments };
+                let work = Work::Read { provider: provider.clone(), arguments, lenient: *lenient };
                 let after = self.needs(position);
                 let step = self.add(&change.address, "read", work, after);
                 self.finished(position, step, step);
@@ -141,6 +141,11 @@ impl Lowerer<'_> {
                 let work = Work::Check(CheckStep { phase: Phase::Verify, workload: None, configuration });
                 let after = self.needs(position);
                 let step = self.add(&change.address, "verify", work, after);
+                self.finished(position, step, step);
+            }
+            (Detail::Assertions(all), ChangeKind::Run) if self.context.with_checks => {
+                let after = self.needs(position);
+                let step = self.add(&change.address, "verify", Work::Assert(all.clone()), after);
                 self.finished(position, step, step);
             }
             _ => {}
@@ -421,7 +426,9 @@ impl Lowerer<'_> {
         for (n, (version, follows)) in going.into_iter().enumerate() {
             let attributes = version
                 .as_ref()
-                .and_then(|v| self.context.recorded.versions.get(recorded_at(change))?.iter().find(|x| x.identity == *v))
+                .and_then(|v| {
+                    self.context.recorded.versions.get(recorded_at(change))?.iter().find(|x| x.identity == *v)
+                })
                 .and_then(|v| decode(&v.attributes, &schema.object_type()).ok())
                 .or_else(|| change.before.clone())
                 .unwrap_or_else(|| Value::null(schema.object_type()));
@@ -553,7 +560,8 @@ fn recorded_at(change: &Change) -> &Address {
 /// The attributes and blocks of an object that a configuration may set.
 fn settable(schema: &ResourceSchema, object: &Value) -> Value {
     let is_settable = |name: &str| {
-        schema.attributes.get(name).is_some_and(crate::provider::AttributeSchema::settable) || schema.blocks.contains_key(name)
+        schema.attributes.get(name).is_some_and(crate::provider::AttributeSchema::settable)
+            || schema.blocks.contains_key(name)
     };
     let all = object.as_map().into_iter().flatten().filter(|(name, _)| is_settable(name));
     Value::object(all.map(|(n, v)| (n.clone(), v.clone())).collect())

@@ -39,6 +39,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     let outline = Outline::draw(&root, &inputs.desired.sources).map_err(|e| Diagnostics::from(*e))?;
     let world = World::new(inputs, &outline);
     let mut planner = Planner::new(world);
+    planner.create_first = outline.create_first();
     planner.wished = root.imports.iter().filter_map(|import| outline.import_target(&import.to)).collect();
     let settings = settings.unwrap_or_else(|wrong| {
         planner.world.report(wrong);
@@ -74,7 +75,7 @@ impl Planner<'_> {
         let mut changes = if hollow { Vec::new() } else { self.changes };
         if only_checks {
             // `verify` asks what is, whatever an apply would make of it.
-            for change in changes.iter_mut().filter(|c| !c.address.kind.is_probe()) {
+            for change in changes.iter_mut().filter(|c| !c.address.kind.looks_only()) {
                 change.kind = ChangeKind::NoOp;
                 change.moved_from = None;
                 change.importing = None;
@@ -82,7 +83,7 @@ impl Planner<'_> {
         }
         if !cause {
             // Nothing changes, so no check runs: when each last passed is shown instead.
-            for change in changes.iter_mut().filter(|c| c.address.kind.is_probe()) {
+            for change in changes.iter_mut().filter(|c| c.address.kind.looks_only()) {
                 change.kind = ChangeKind::NoOp;
             }
         }
@@ -162,7 +163,9 @@ fn outputs(world: &World<'_>) -> BTreeMap<Arc<str>, OutputChange> {
             continue;
         }
         let before = inputs.recorded.outputs.get(&**name).cloned();
-        let changes = before.as_ref() != Some(&encode_typed(value, inputs.seal));
+        // One that is null and was not there is no news.
+        let new = !(before.is_none() && value.is_null());
+        let changes = new && before.as_ref() != Some(&encode_typed(value, inputs.seal));
         let output = declared.get(name);
         all.insert(
             name.clone(),

@@ -11,6 +11,7 @@
 //! 3. `orphans` decides about what the ledger has and the configuration does not ask for.
 //! 4. `lower` makes steps of the changes; `effect` gives the digest of what they do.
 
+pub(crate) mod assertions;
 mod body;
 mod builtin;
 pub mod change;
@@ -20,10 +21,10 @@ pub mod condition;
 mod data;
 pub mod duration;
 pub mod effect;
+mod ephemeral;
 pub mod fact;
 mod fact_format;
 pub mod file;
-mod implied;
 mod imports;
 pub mod input;
 mod look;
@@ -41,6 +42,7 @@ mod result;
 mod scope;
 pub mod settings;
 pub mod step;
+mod triggers;
 mod walk;
 mod way_back;
 mod world;

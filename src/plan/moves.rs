@@ -42,7 +42,9 @@ impl Endpoint {
             _ => None,
         };
         while &*root == "module" {
-            let [Step::Attribute(name), rest @ ..] = steps else { return Err("A module's name follows the word \"module\".") };
+            let [Step::Attribute(name), rest @ ..] = steps else {
+                return Err("A module's name follows the word \"module\".");
+            };
             steps = rest;
             let key = key(&mut steps);
             modules.push(ModuleStep { name: name.clone(), key });
@@ -56,12 +58,16 @@ impl Endpoint {
             }
         }
         if &*root == "data" {
-            return Err("Data sources are read anew in every run and keep nothing, so they neither move nor are removed.");
+            return Err(
+                "Data sources are read anew in every run and keep nothing, so they neither move nor are removed.",
+            );
         }
         if NodeKind::of_keyword(&root).is_some() {
             return Err("Only resources and modules have records that move or are removed.");
         }
-        let [Step::Attribute(name), rest @ ..] = steps else { return Err("The resource's type is followed by its name.") };
+        let [Step::Attribute(name), rest @ ..] = steps else {
+            return Err("The resource's type is followed by its name.");
+        };
         steps = rest;
         let key = key(&mut steps);
         match steps {
@@ -149,12 +155,8 @@ impl Statement {
                 let here = rest == wanted.as_slice() && address.ty == *ty && address.name == *name;
                 let meant = here && address.kind == NodeKind::Resource && (!self.is_single() || address.key == *key);
                 let key = if self.is_single() { new_key.clone() } else { address.key.clone() };
-                let moved = Address::new(
-                    ModulePath(modules.into()),
-                    NodeKind::Resource,
-                    new_type.clone(),
-                    new_name.clone(),
-                );
+                let moved =
+                    Address::new(ModulePath(modules.into()), NodeKind::Resource, new_type.clone(), new_name.clone());
                 meant.then(|| moved.with_key(key))
             }
             (None, None) => {
@@ -243,7 +245,8 @@ impl Planner<'_> {
                 blocked.concat()
             );
             let diagnostic = Diagnostic::warning("Unresolved resource instance address changes", detail);
-            self.world.report(diagnostic.hint("Decide which object is kept, and give the other one an address of its own."));
+            self.world
+                .report(diagnostic.hint("Decide which object is kept, and give the other one an address of its own."));
         }
     }
 
@@ -272,9 +275,8 @@ impl Planner<'_> {
     fn implied(&self) -> Vec<(usize, Address, Address)> {
         let mut all = Vec::new();
         let modules = self.world.outline.modules.iter();
-        let counted = modules
-            .flat_map(|m| &m.module.nodes)
-            .any(|block| matches!(block.repetition, Repetition::Count(_)));
+        let counted =
+            modules.flat_map(|m| &m.module.nodes).any(|block| matches!(block.repetition, Repetition::Count(_)));
         for recorded in self.world.inputs.recorded.records.keys() {
             let key = match &recorded.key {
                 None if !counted => continue,
@@ -429,7 +431,9 @@ impl Planner<'_> {
         for start in 0..self.statements.len() {
             let mut chain = vec![start];
             let mut at = start;
-            while let Some(next) = (0..self.statements.len()).find(|n| self.statements[at].leads_to(&self.statements[*n])) {
+            while let Some(next) =
+                (0..self.statements.len()).find(|n| self.statements[at].leads_to(&self.statements[*n]))
+            {
                 if next == start {
                     let lines: String = chain
                         .iter()

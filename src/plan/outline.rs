@@ -94,6 +94,22 @@ impl Outline {
         &self.modules[module].module.nodes[position]
     }
 
+    /// The blocks with `create_before_destroy`, and all that they need.
+    pub(super) fn create_first(&self) -> BTreeSet<BlockId> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<BlockId> = Vec::new();
+        for (module, all) in self.modules.iter().enumerate() {
+            let blocks = all.module.nodes.iter().enumerate();
+            open.extend(blocks.filter(|(_, b)| b.lifecycle.create_before_destroy).map(|(n, _)| (module, n)));
+        }
+        while let Some(at) = open.pop() {
+            if found.insert(at) {
+                open.extend(self.needs.get(&at).into_iter().flatten());
+            }
+        }
+        found
+    }
+
     /// The names of the calls that lead to a module.
     pub(super) fn names(&self, module: ModuleIndex) -> Vec<Arc<str>> {
         let mut names = Vec::new();
@@ -233,7 +249,7 @@ impl Outline {
             }
         };
         for (position, block) in module.nodes.iter().enumerate() {
-            let triggers = block.lifecycle.replace_triggered_by.iter().map(|t| &t.block);
+            let triggers = block.lifecycle.replace_triggered_by.iter().map(|t| &t.resource);
             for reference in block.depends_on.iter().chain(triggers) {
                 explicit((index, Item::Node(position)), reference);
             }

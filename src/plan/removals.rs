@@ -49,7 +49,8 @@ impl Planner<'_> {
                     let detail = format!(
                         "This says that {end} was removed, but it is still declared. Take the one block or the other out."
                     );
-                    self.world.report(Diagnostic::error(format!("Removed {what} still exists"), detail).at(removed.span));
+                    self.world
+                        .report(Diagnostic::error(format!("Removed {what} still exists"), detail).at(removed.span));
                 }
             }
         }

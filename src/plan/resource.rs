@@ -122,10 +122,12 @@ impl Planner<'_> {
         }
         self.preconditions(one);
         self.ignored_exist(one, schema);
+        self.triggers_exist(one);
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
         let what = format!("a resource of type \"{}\"", schema.ty);
         let desired = body::evaluate(&one.block.body, shape, &scope, &what, &one.address.to_string());
+        self.nothing_ephemeral(one, &desired);
         if let Some(validate) = schema.validate {
             for (attribute, sentence) in validate(&desired) {
                 let span = one.block.body.attributes.get(attribute).map_or(one.block.span, |a| a.term.span);
@@ -153,6 +155,10 @@ impl Planner<'_> {
     /// The address under which a node's record stands: another one if it moved.
     pub(super) fn recorded_address<'p>(&'p self, address: &'p Address) -> &'p Address {
         self.moved.get(address).unwrap_or(address)
+    }
+
+    fn creates_first(&self, one: &BlockInstance<'_>) -> bool {
+        self.create_first.contains(&one.id)
     }
 
     /// A node that is out of this plan's limits: it stays as it is.
@@ -199,7 +205,7 @@ impl Planner<'_> {
                 prior: prior.cloned(),
                 inputs: Value::object(Map::new()),
                 leftovers,
-                create_before_destroy: self.made_first.contains(&one.id),
+                create_before_destroy: self.creates_first(one),
                 imported: None,
                 postconditions: Vec::new(),
             }),
@@ -238,7 +244,7 @@ impl Planner<'_> {
             .filter(|_| !differs.is_empty() && !self.only_recorded(schema))
             .and_then(|p| schema.must_replace.and_then(|f| f(&p.attributes, &proposed)));
         let (mut kind, reason) = self.judge(one, &known, &differs, &replaces, must, record, desired);
-        if kind.is_replace() && self.made_first.contains(&one.id) {
+        if kind.is_replace() && self.creates_first(one) {
             kind = ChangeKind::ReplaceCreateFirst;
         }
         if kind.is_replace() && one.block.lifecycle.prevent_destroy {
@@ -347,54 +353,6 @@ impl Planner<'_> {
         self.world.inputs.catalog.get(Role::Managed, ty).is_some_and(|schema| self.only_recorded(schema))
     }
 
-    /// What of `replace_triggered_by` changes in this plan. What is new or goes is no trigger, as in Terraform.
-    fn triggered(&self, one: &BlockInstance<'_>) -> Option<String> {
-        let module = self.world.instances[one.instance].index;
-        let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
-        for trigger in &one.block.lifecycle.replace_triggered_by {
-            let key = match &trigger.key {
-                Some(term) => Some(trigger_key(&scope.evaluate(term, "replace_triggered_by"))?),
-                None => None,
-            };
-            for (target, item) in self.world.outline.targets(module, &trigger.block) {
-                let super::outline::Item::Node(position) = item else { continue };
-                let changes = self.of_block.get(&(target, position)).into_iter().flatten().map(|n| &self.changes[*n]);
-                let changes = changes.filter(|c| c.address.module == one.address.module);
-                let changes = changes.filter(|c| key.is_none() || c.address.key == key);
-                let mut changes =
-                    changes.filter(|c| matches!(c.kind, ChangeKind::Update | ChangeKind::Run) || c.kind.is_replace());
-                if changes.any(|change| self.concerns(change, &trigger.path)) {
-                    let key = key.map(|k| k.to_string()).unwrap_or_default();
-                    let path: String = trigger.path.iter().map(step_text).collect();
-                    return Some(format!("{}{key}{path}", trigger.block));
-                }
-            }
-        }
-        None
-    }
-
-    /// Whether a change changes this part of its object.
-    fn concerns(&self, change: &Change, path: &[Step]) -> bool {
-        let part = |object: &Option<Value>| -> Option<Value> {
-            let mut at = object.clone()?;
-            for step in path {
-                at = match (step, at.as_items()) {
-                    (Step::Index(crate::addr::Key::Index(n)), Some(items)) => {
-                        items.get(usize::try_from(*n).ok()?)?.clone()
-                    }
-                    (Step::Attribute(name) | Step::Index(crate::addr::Key::Name(name)), _) => at.get(name)?.clone(),
-                    _ => return None,
-                };
-            }
-            Some(at)
-        };
-        match (path.is_empty(), part(&change.before), part(&change.after)) {
-            (true, ..) => true,
-            (false, Some(before), Some(after)) => !super::compare::same(&before, &after, self.world.inputs.seal),
-            (false, before, after) => before.is_some() != after.is_some(),
-        }
-    }
-
     /// The object as it will be: what is asked for, and computed attributes as far as they can be told.
     fn planned(
         &self,
@@ -473,18 +431,6 @@ impl Planner<'_> {
     }
 }
 
-fn trigger_key(value: &Value) -> Option<crate::addr::Key> {
-    let number = value.as_number().and_then(crate::value::Number::to_u64);
-    number.map(crate::addr::Key::Index).or_else(|| value.as_str().map(|name| crate::addr::Key::Name(name.into())))
-}
-
-fn step_text(step: &Step) -> String {
-    match step {
-        Step::Attribute(name) => format!(".{name}"),
-        Step::Index(key) => key.to_string(),
-    }
-}
-
 fn is_settable(schema: &ResourceSchema, name: &str) -> bool {
     schema.attributes.get(name).is_some_and(crate::provider::AttributeSchema::settable)
         || schema.blocks.contains_key(name)
@@ -532,7 +478,7 @@ fn graft(value: &Value, from: &Value, path: &[Step]) -> Value {
     let [first, rest @ ..] = path else { return from.clone() };
     let name: Arc<str> = match first {
         Step::Attribute(name) | Step::Index(crate::addr::Key::Name(name)) => name.clone(),
-        Step::Index(crate::addr::Key::Index(_)) => return value.clone(),
+        Step::Index(crate::addr::Key::Index(n)) => return graft_item(value, from, *n, rest),
     };
     let Some(map) = value.as_map() else { return value.clone() };
     let mut out = map.clone();
@@ -545,6 +491,23 @@ fn graft(value: &Value, from: &Value, path: &[Step]) -> Value {
     let kind = match &value.kind {
         crate::value::Kind::Map(t, _) => crate::value::Kind::Map(t.clone(), Arc::new(out)),
         _ => crate::value::Kind::Object(Arc::new(out)),
+    };
+    Value { kind, marks: value.marks }
+}
+
+/// The same for an element of a list or tuple, where both have it.
+fn graft_item(value: &Value, from: &Value, index: u64, rest: &[Step]) -> Value {
+    use crate::value::Kind;
+    let (Some(items), Some(old), Ok(n)) = (value.as_items(), from.as_items(), usize::try_from(index)) else {
+        return value.clone();
+    };
+    let (Some(inner), Some(old)) = (items.get(n), old.get(n)) else { return value.clone() };
+    let mut out = items.to_vec();
+    out[n] = graft(inner, old, rest);
+    let kind = match &value.kind {
+        Kind::List(ty, _) => Kind::List(ty.clone(), out.into()),
+        Kind::Tuple(_) => Kind::Tuple(out.into()),
+        _ => return value.clone(),
     };
     Value { kind, marks: value.marks }
 }

@@ -37,6 +37,8 @@ pub enum Work {
         provider: String,
         /// Its arguments.
         arguments: Value,
+        /// Whether it may go wrong without failing the run: it stands in a `check` block.
+        lenient: bool,
     },
     /// An artifact is fixed to its content and, if it is a file, copied into the ledger.
     Pin(PinStep),
@@ -56,6 +58,8 @@ pub enum Work {
     },
     /// A check.
     Check(CheckStep),
+    /// The assertions of a `check` block.
+    Assert(Vec<super::change::Assertion>),
     /// A record is dropped and its object stays.
     Forget,
     /// A record moves to this step's address.

@@ -35,6 +35,9 @@ pub(super) struct Planner<'a> {
     pub(super) unreadable: Vec<(Address, String)>,
     /// Records that moved: the new address and the old.
     pub(super) moved: BTreeMap<Address, Address>,
+    /// The blocks whose replacements come before the old objects go: those that say so, and what they need, for that has to be
+    /// there as long as they are.
+    pub(super) create_first: BTreeSet<BlockId>,
     /// Set where the ledger is looked at and nothing is decided about resources.
     pub(super) seen: Option<Recorded>,
     /// The `moved` blocks.
@@ -43,8 +46,6 @@ pub(super) struct Planner<'a> {
     pub(super) wishes: BTreeMap<Address, super::imports::Wish>,
     /// The blocks that `import` blocks name.
     pub(super) wished: BTreeSet<BlockId>,
-    /// The blocks whose replacements are made before what they replace goes.
-    pub(super) made_first: BTreeSet<BlockId>,
 }
 
 /// One instance of a block.
@@ -71,9 +72,9 @@ impl<'a> Planner<'a> {
             targeted: None,
             unreadable: Vec::new(),
             moved: BTreeMap::new(),
-            made_first: super::implied::made_first(world.outline),
             world,
             seen: None,
+            create_first: BTreeSet::new(),
             statements: Vec::new(),
             wishes: BTreeMap::new(),
             wished: BTreeSet::new(),
@@ -205,6 +206,26 @@ impl Planner<'_> {
             }
         }
         let mut value = scope.evaluate(&output.term, name);
+        let root = self.world.instances[instance].path.is_root();
+        if output.ephemeral {
+            if root {
+                let detail = "An output of the environment itself is recorded, so it cannot be ephemeral; one of a module can.";
+                self.world.report(Diagnostic::error("Ephemeral output not allowed", detail).at(output.span));
+            }
+            value = value.mark(Marks::EPHEMERAL);
+        } else if super::ephemeral::is_ephemeral(&value) {
+            let detail = format!(
+                "The value of the output \"{name}\" is derived from an ephemeral value, but the output is not declared as \
+                 ephemeral."
+            );
+            let diagnostic = Diagnostic::error("Ephemeral value not allowed", detail).at(output.term.span);
+            let hint = if root {
+                "ephemeralasnull() leaves the value out."
+            } else {
+                "Write ephemeral = true into the output block, or take the value out with ephemeralasnull()."
+            };
+            self.world.report(diagnostic.hint(hint));
+        }
         if output.sensitive {
             value = value.sensitive();
         } else if self.world.instances[instance].path.is_root() && value.marks_deep().is_sensitive() {
@@ -318,7 +339,7 @@ impl Planner<'_> {
 
     /// Whether a block's instances change in this run. Checks look and change nothing.
     pub(super) fn block_changes(&self, id: BlockId) -> bool {
-        !self.world.outline.block(id).kind.is_probe()
+        !self.world.outline.block(id).kind.looks_only()
             && self.of_block.get(&id).into_iter().flatten().any(|n| !self.changes[*n].is_no_op())
     }
 
@@ -358,6 +379,14 @@ pub(super) fn argument(
     let given = module.calls.get(&called)?.arguments.get(name)?;
     let scope = ModuleScope { overlay, ..ModuleScope::new(world, parent, &world.instances[instance].repeated) };
     let value = scope.evaluate(&given.term, name);
+    if super::ephemeral::is_ephemeral(&value) && !declared.ephemeral {
+        let detail = format!(
+            "The value for the variable \"{name}\" of module.{called} is derived from an ephemeral value, but the variable is not \
+             declared as ephemeral."
+        );
+        let diagnostic = Diagnostic::error("Ephemeral value not allowed", detail).at(given.term.span);
+        world.report(diagnostic.hint("Write ephemeral = true into the module's variable block."));
+    }
     if value.is_null() && !declared.nullable {
         if declared.default.is_none() {
             let detail = format!(
@@ -495,7 +524,14 @@ fn repeatable(scope: &ModuleScope<'_>, term: &Arc<Term>, what: &str) -> Option<V
     let value = scope.try_evaluate(term, what).map_err(|e| scope.report(*e)).ok()?;
     let summary = format!("Invalid {what} argument");
     let mut cause = Cause::default();
-    let detail = if value.marks.is_sensitive() && what == "for_each" {
+    // How many there are is seen in every plan; Terraform takes it from a sensitive value all the same, keys it does not.
+    let detail = if super::ephemeral::is_ephemeral(&value) {
+        cause.marked = true;
+        format!(
+            "\"{what}\" is derived from an ephemeral value, but which instances there are is recorded, and has to be the same \
+             when the plan is applied."
+        )
+    } else if value.marks.is_sensitive() && what != "count" {
         cause.marked = true;
         format!("\"{what}\" is derived from a sensitive value, and the keys of instances are shown everywhere.")
     } else if value.is_unknown()

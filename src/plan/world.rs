@@ -12,7 +12,7 @@ use super::outline::{ModuleIndex, Outline};
 use crate::addr::{Address, Key, ModulePath, NodeKind};
 use crate::config::desired::Repetition;
 use crate::diag::{Caller, Diagnostic, Diagnostics};
-use crate::eval::{Answer, Budget, Host};
+use crate::eval::{Answer, Budget, Host, Syntax};
 use crate::value::{Map, Type, Value};
 
 /// The number of a module instance; 0 is the root.
@@ -304,6 +304,10 @@ impl Host for World<'_> {
 
     fn directory(&self) -> String {
         self.inputs.directory.to_owned()
+    }
+
+    fn syntax(&self) -> Option<Syntax> {
+        Some(crate::config::SYNTAX)
     }
 }
 

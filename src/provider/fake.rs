@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Act, Action, AttributeSchema, Evidence, Found, ImportRequest, Lowering, Observation, ObserveRequest, Outcome, Prior,
-    Problem, ProblemClass, Progress, Provider, ReadRequest, Readiness, ResourceSchema, Role, Undo,
+    Act, Action, AttributeSchema, Evidence, Found, ImportRequest, Lowering, Observation, ObserveRequest, Outcome,
+    Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, Readiness, ResourceSchema, Role, Undo,
 };
 use crate::value::{Map, Type, Value};
 

@@ -21,8 +21,8 @@ pub mod oci;
 pub(crate) mod fake;
 
 pub use act::{
-    Act, Action, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome, Prior, Problem, ProblemClass,
-    Progress, Provider, ReadRequest, Readiness, Silent,
+    Act, Action, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome, Prior, Problem,
+    ProblemClass, Progress, Provider, ReadRequest, Readiness, Silent,
 };
 pub use schema::{
     AttributeSchema, BlockSchema, Compute, Lowering, Mode, Nesting, ProposedChange, ResourceSchema, Role, Undo,

@@ -40,7 +40,8 @@ pub(super) fn works(step: &Step) -> bool {
 
 /// Whether a step takes away what cannot be had back.
 pub(super) fn destroys(step: &Step) -> bool {
-    matches!(step.work, Work::Revert { .. } | Work::Forget) || matches!(action(step), Some(Action::Delete | Action::Retire))
+    matches!(step.work, Work::Revert { .. } | Work::Forget)
+        || matches!(action(step), Some(Action::Delete | Action::Retire))
 }
 
 /// Whether a step belongs to how its node gets its new value: not what takes the old one away, proves, or only moves records.

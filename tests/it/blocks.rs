@@ -164,9 +164,8 @@ fn a_secret_file_is_imported_without_showing_it() {
 
 #[test]
 fn what_is_managed_already_is_not_imported_twice() {
-    let file = |name: &str| {
-        format!("resource \"local_file\" \"{name}\" {{\n  filename = \"f.txt\"\n  content = \"x\"\n}}\n")
-    };
+    let file =
+        |name: &str| format!("resource \"local_file\" \"{name}\" {{\n  filename = \"f.txt\"\n  content = \"x\"\n}}\n");
     let sandbox = with(&[(MAIN, &file("f"))]);
     applies(&sandbox);
     let import = "import {\n  to = local_file.g\n  id = \"f.txt\"\n}\n";
@@ -248,12 +247,8 @@ fn records_move_with_their_modules_and_back() {
         assert!(plan.contains(part), "{part}: {plan}");
     }
     applies(&sandbox);
-    let moved = [
-        "terraform_data.dep",
-        "terraform_data.s[0]",
-        "terraform_data.t",
-        "module.y[0].terraform_data.r2[\"k\"]",
-    ];
+    let moved =
+        ["terraform_data.dep", "terraform_data.s[0]", "terraform_data.t", "module.y[0].terraform_data.r2[\"k\"]"];
     assert_eq!(list(&sandbox), moved);
     nothing_to_do(&sandbox);
     // Back: what moved moves back, and nothing is made anew but what was forgotten.
@@ -318,7 +313,8 @@ fn an_address_that_is_taken_keeps_its_object() {
     let two = "resource \"terraform_data\" \"a\" {}\nresource \"terraform_data\" \"b\" {}\n";
     let sandbox = with(&[(MAIN, two)]);
     applies(&sandbox);
-    let moved = "resource \"terraform_data\" \"b\" {}\nmoved {\n  from = terraform_data.a\n  to = terraform_data.b\n}\n";
+    let moved =
+        "resource \"terraform_data\" \"b\" {}\nmoved {\n  from = terraform_data.a\n  to = terraform_data.b\n}\n";
     write(&sandbox, &[(MAIN, moved)]);
     let ran = sandbox.run("plan test").succeeds();
     assert!(ran.stdout.contains("# terraform_data.a will be destroyed"), "{}", ran.stdout);

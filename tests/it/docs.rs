@@ -281,7 +281,11 @@ fn the_reference_of_functions_is_current() {
     page.push_str(
         "\nThe functions of the language, with Terraform's names and meanings (`tests/language/functions.txt` holds what Terraform\n\
          1.11 printed for each, `tests/language/differences.txt` where Gantry differs on purpose). `...` takes any number of further\n\
-         arguments. Besides these there are `try(expressions...)` and `can(expression)`, which the evaluator itself knows.\n",
+         arguments. Besides these there are `try(expressions...)` and `can(expression)`, which the evaluator itself knows.\n\
+         \n\
+         A module calls `provider::terraform::...` only with an entry for `terraform.io/builtin/terraform` in its\n\
+         `required_providers`, and `provider::kubernetes::manifest_...`, which are the functions without the prefix, with one for\n\
+         `hashicorp/kubernetes`. Templates see the variables that they are given, and render no further templates.\n",
     );
     let mut groups: Vec<&str> = functions::all().map(|f| f.group).collect();
     groups.sort_unstable();

@@ -71,7 +71,8 @@ fn differences_are_those_that_are_listed() {
 
 #[test]
 fn the_repository_is_formatted() {
-    let mut folders = ["environments", "modules", "examples", "tests/projects", "tests/data"].map(|f| repository().join(f)).to_vec();
+    let mut folders =
+        ["environments", "modules", "examples", "tests/projects", "tests/data"].map(|f| repository().join(f)).to_vec();
     let mut checked = 0;
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("the folder is there") {
@@ -136,7 +137,8 @@ fn without_list_and_write_the_text_is_shown() {
 /// Runs a command with text on its standard input; gives its exit code and what it said on both.
 fn piped(sandbox: &Sandbox, arguments: &[&str], text: &[u8]) -> (Option<i32>, String, String) {
     let mut command = sandbox.command(arguments);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     child.stdin.take().expect("it was piped").write_all(text).expect("it reads");
     let output = child.wait_with_output().expect("it ends");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is text");
@@ -250,7 +252,8 @@ fn replaced_files_keep_their_mode_and_links_stay_links() {
     sandbox.write("script.tf", UNTIDY);
     sandbox.write("elsewhere/real.txt", UNTIDY);
     let mode = |path: &str| std::fs::metadata(sandbox.project().join(path)).expect("it is there").permissions().mode();
-    std::fs::set_permissions(sandbox.project().join("script.tf"), PermissionsExt::from_mode(0o640)).expect("it is ours");
+    std::fs::set_permissions(sandbox.project().join("script.tf"), PermissionsExt::from_mode(0o640))
+        .expect("it is ours");
     symlink("elsewhere/real.txt", sandbox.project().join("link.tf")).expect("links can be made");
     symlink(".", sandbox.project().join("loop")).expect("links can be made");
     symlink("elsewhere", sandbox.project().join("folder.tf")).expect("links can be made");

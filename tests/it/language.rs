@@ -8,9 +8,9 @@ use std::sync::Arc;
 use gantry::config::parse_expression;
 use gantry::diag::{Diagnostic, FileId};
 use gantry::eval::{Budget, Evaluator, Reference, Scope};
-use gantry::value::{Attribute, Type, Value};
+use gantry::value::Value;
 
-use super::functions::{Files, lines, printed};
+use super::functions::{Files, lines, on_one_line, printed};
 
 const RECORDED: &str = include_str!("../language/expressions.txt");
 
@@ -30,43 +30,12 @@ impl Scope for Nothing {
     }
 }
 
-/// A type as `terraform console` prints it.
-pub(super) fn type_name(ty: &Type, depth: usize) -> String {
-    let (pad, end) = ("    ".repeat(depth + 1), "    ".repeat(depth));
-    match ty {
-        Type::Any => "dynamic".to_owned(),
-        Type::List(t) | Type::Set(t) | Type::Map(t) => {
-            let name = match ty {
-                Type::List(_) => "list",
-                Type::Set(_) => "set",
-                _ => "map",
-            };
-            match &**t {
-                Type::Tuple(_) | Type::Object(_) => {
-                    format!("{name}(\\n{pad}{},\\n{end})", type_name(t, depth + 1))
-                }
-                t => format!("{name}({})", type_name(t, depth)),
-            }
-        }
-        Type::Tuple(all) if all.is_empty() => "tuple([])".to_owned(),
-        Type::Tuple(all) => {
-            let lines: String = all.iter().map(|t| format!("{pad}{},\\n", type_name(t, depth + 1))).collect();
-            format!("tuple([\\n{lines}{end}])")
-        }
-        Type::Object(all) => {
-            let line = |(name, a): (&Arc<str>, &Attribute)| format!("{pad}{name}: {},\\n", type_name(&a.ty, depth + 1));
-            format!("object({{\\n{}{end}}})", all.iter().map(line).collect::<String>())
-        }
-        simple => simple.to_string(),
-    }
-}
-
 /// The printed result, or `error: ` with the summary.
 fn answer(expression: &str) -> String {
     // `type` is a function of the console alone.
     let inner = expression.strip_prefix("type(").and_then(|rest| rest.strip_suffix(')'));
     match evaluate(inner.unwrap_or(expression)) {
-        Ok(value) if inner.is_some() => type_name(&value.ty(), 0),
+        Ok(value) if inner.is_some() => on_one_line(&gantry::view::human::type_of(&value.ty())),
         Ok(value) => printed(&value),
         Err(summary) => format!("error: {summary}"),
     }

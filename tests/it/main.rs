@@ -5,14 +5,18 @@ mod support;
 
 mod bad_days;
 mod blocks;
+mod console;
 mod docs;
 mod errors;
 mod fmt;
+mod function_arguments;
+mod function_limits;
 mod functions;
 mod fuzz;
 mod harness;
 mod kill;
 mod language;
+mod templates;
 mod unknown;
 mod local_command;
 mod local_conformance;

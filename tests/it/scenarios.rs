@@ -29,6 +29,7 @@ macro_rules! scenarios {
 
 scenarios! {
     sample_answers_nothing_before_it_is_deployed,
+    walk_console,
     walk_fails_after_the_switch,
     walk_first_deployment,
     walk_first_one_fails,

@@ -11,8 +11,7 @@ use gantry::diag::{Diagnostic, FileId};
 use gantry::eval::{Budget, Evaluator, Reference, Scope};
 use gantry::value::{Marks, Refinement, Type, Value};
 
-use super::functions::{Files, lines, printed};
-use super::language::type_name;
+use super::functions::{Files, lines, on_one_line, printed};
 
 const RECORDED: &str = include_str!("../language/unknown.txt");
 const CONFIGURATION: &str = include_str!("../language/unknown/main.tf");
@@ -80,7 +79,7 @@ impl Declared {
         // `type` is a function of the console alone.
         let inner = expression.strip_prefix("type(").and_then(|rest| rest.strip_suffix(')'));
         match self.evaluate(inner.unwrap_or(expression)) {
-            Ok(value) if inner.is_some() => type_name(&value.ty(), 0),
+            Ok(value) if inner.is_some() => on_one_line(&gantry::view::human::type_of(&value.ty())),
             Ok(value) => printed(&value),
             Err(e) => format!("error: {}", e.summary),
         }

@@ -37,7 +37,7 @@ const CONCRETE: [(&str, &[&str], &[&str]); 3] = [
 ];
 
 /// Crates that only some modules may know.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("tokio", &["ports", "ledger", "provider", "migrate", "probe", "exec", "ops", "view", "cli", "main"]),
     ("sqlx", &["ledger", "migrate"]),
     ("reqwest", &["provider", "probe", "ops"]),
@@ -45,8 +45,6 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("hyper_util", &["provider", "probe"]),
     ("tonic", &["provider", "probe"]),
     ("tonic_health", &["provider", "probe"]),
-    ("hcl_edit", &["config"]),
-    ("hcl_primitives", &["config"]),
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli", "main"]),
     ("indicatif", &["view"]),

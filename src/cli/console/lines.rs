@@ -34,9 +34,7 @@ pub(super) fn evaluate(shell: Shell, session: &Session<'_>) -> Result<u8> {
             continue;
         }
         let text = std::mem::take(&mut pending);
-        // A heredoc's marker needs its line end; everywhere else none is wanted, for places in messages.
-        let text = if text.trim().contains('\n') { text.as_str() } else { text.trim() };
-        let said = interpret(session, text)?;
+        let said = interpret(session, text.trim())?;
         if shell.json {
             tell_json(shell, &said);
         }

@@ -57,9 +57,7 @@ pub(super) fn converse(shell: Shell, session: &Session<'_>) -> Result<u8> {
                 shell.err(&format!("Warning: What is typed is not kept for the next console: {why}.\n"));
             }
         }
-        // A heredoc's marker needs a line end.
-        let text = if text.contains('\n') { text + "\n" } else { text };
-        match interpret(session, text.trim_start_matches([' ', '\t'])) {
+        match interpret(session, text.trim()) {
             Ok(Said::End) => return Ok(ENDED),
             Ok(Said::Nothing) => {}
             Ok(Said::Text(text)) => shell.out(&format!("{text}\n")),

@@ -15,7 +15,7 @@ struct Line {
     lead: Range<usize>,
     assign: Range<usize>,
     comment: Range<usize>,
-    /// How wide the lead is, indentation included.
+    /// How wide the lead is, indentation included, where something stands behind it.
     width: usize,
 }
 
@@ -27,7 +27,9 @@ pub(super) fn set(mut pieces: Vec<Piece<'_>>) -> String {
         indent(line, &mut pieces, &mut levels);
         space(&line.lead, &mut pieces);
         space(&line.assign, &mut pieces);
-        line.width = width(&pieces[line.lead.clone()]);
+        if !(line.assign.is_empty() && line.comment.is_empty()) {
+            line.width = width(&pieces[line.lead.clone()]);
+        }
     }
     align(&lines, &mut pieces, |line, _| (line.assign.clone(), line.width));
     align(&lines, &mut pieces, |line, pieces| {
@@ -57,7 +59,8 @@ fn line(all: Range<usize>, pieces: &[Piece<'_>]) -> Line {
     let mut assign = comment.start..comment.start;
     let equals = (lead.start + 1..lead.end).find(|at| pieces[*at].kind == Kind::Assign);
     // What opens more brackets than it closes goes on in the next lines, and takes part in no column.
-    if let Some(equals) = equals.filter(|at| pieces[*at..lead.end].iter().map(|p| bracket(p.kind)).sum::<isize>() == 0) {
+    if let Some(equals) = equals.filter(|at| pieces[*at..lead.end].iter().map(|p| bracket(p.kind)).sum::<isize>() == 0)
+    {
         assign.start = equals;
         lead.end = equals;
     }
@@ -135,7 +138,7 @@ fn width(pieces: &[Piece<'_>]) -> usize {
 fn text(pieces: &[Piece<'_>]) -> String {
     let mut out = String::with_capacity(pieces.iter().map(|p| p.spaces + p.text.len()).sum());
     for piece in pieces {
-        out.extend(std::iter::repeat_n(' ', piece.spaces));
+        (0..piece.spaces).for_each(|_| out.push(' '));
         out.push_str(&piece.text);
     }
     out

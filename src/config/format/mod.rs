@@ -8,25 +8,14 @@
 //!
 //! Everything is one pass over the tokens, so the time is linear in the length of the file.
 
+mod file;
 mod label;
 mod layout;
 mod piece;
 mod rewrite;
 mod spacing;
 
-use super::syntax;
-use super::token::scan;
-use crate::diag::{Diagnostics, FileId};
-
-/// The text of a file in the canonical format. A byte order mark is left out.
-///
-/// # Errors
-/// The syntax errors of a file that has some: what is not understood is not touched.
-pub fn format(text: &str, file: FileId) -> Result<String, Diagnostics> {
-    let bare = text.strip_prefix('\u{feff}').unwrap_or(text);
-    syntax::deep(|| syntax::parse(bare, file))?;
-    Ok(layout::set(rewrite::rewritten(bare, &scan(bare))))
-}
+pub use file::format;
 
 #[cfg(test)]
 mod tests;

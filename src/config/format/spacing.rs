@@ -21,15 +21,18 @@ pub(super) fn apart(before: Option<Kind>, this: &Piece<'_>, next: &Piece<'_>) ->
         (this, next) if is_template(this, next) => false,
         // `in` is an operator of `for`, unless nothing stands before it that could be its variable: `for x in [1]`.
         (Identifier, _) if this.text == "in" && before == Some(Identifier) => true,
-        (Identifier | Kind::Number, OpenBracket) => false,
+        // An index, an empty pair of braces, and two sequences of a template side by side.
+        (Identifier | Kind::Number, OpenBracket)
+        | (OpenBrace, CloseBrace)
+        | (CloseTemplate, OpenInterpolation | OpenDirective) => false,
         (this, OpenBracket) if bracket(this) < 0 => false,
         (Kind::Not, _) => false,
         (Kind::Minus, _) => !is_negation(before),
-        (OpenBrace, CloseBrace) => false,
-        (OpenBrace, _) | (_, CloseBrace) => true,
-        // An object alone in a sequence keeps its braces off the sequence's own.
-        (OpenInterpolation | OpenDirective, OpenBrace) | (CloseBrace, CloseTemplate) => true,
-        (CloseTemplate, OpenInterpolation | OpenDirective) => false,
+        // Braces are set apart from what is in them, an object alone in a sequence also from the sequence's own.
+        (OpenBrace, _)
+        | (_, CloseBrace)
+        | (OpenInterpolation | OpenDirective, OpenBrace)
+        | (CloseBrace, CloseTemplate) => true,
         (this, next) => bracket(this) <= 0 && bracket(next) >= 0,
     }
 }

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree as _;
 
 use super::{format, rewrite};
-use crate::config::token::{Kind, scan};
 use crate::config::syntax;
+use crate::config::token::{Kind, scan};
 use crate::diag::FileId;
 
 fn formatted(text: &str) -> Option<String> {
@@ -64,33 +65,57 @@ fn gap() -> BoxedStrategy<&'static str> {
 
 fn literal() -> impl Strategy<Value = String> {
     let all = [
-        "1", "-1.5", "1e3", "true", "null", "\"\"", "\"a b\"", "\"é日本👩‍👩‍👧\"", "\"$${x} %%{y} $ %\"", "\"\\\"\\\\\"", "a", "var.x",
-        "a.b[0].c", "a.*.b", "a[*].b", "in", "été", "a.0.b", "m[\"k\"]",
+        "1",
+        "-1.5",
+        "1e3",
+        "true",
+        "null",
+        "\"\"",
+        "\"a b\"",
+        "\"é日本👩‍👩‍👧\"",
+        "\"$${x} %%{y} $ %\"",
+        "\"\\\"\\\\\"",
+        "a",
+        "var.x",
+        "a.b[0].c",
+        "a.*.b",
+        "a[*].b",
+        "in",
+        "été",
+        "a.0.b",
+        "m[\"k\"]",
     ];
     select(all.to_vec()).prop_map(str::to_owned)
 }
 
 fn expression() -> BoxedStrategy<String> {
-    literal().prop_recursive(5, 40, 4, |inner| {
-        let operators = ["+", "-", "*", "/", "%", "==", "!=", "<", ">", "<=", ">=", "&&", "||"];
-        let list = prop::collection::vec((gap(), inner.clone(), gap()), 0..4);
-        prop_oneof![
-            (inner.clone(), select(operators.to_vec()), inner.clone(), gap(), gap())
-                .prop_map(|(a, o, b, g, h)| format!("({a}{g} {o}{h} {b})")),
-            (inner.clone(), inner.clone(), inner.clone(), gap()).prop_map(|(a, b, c, g)| format!("({a} ?{g}{b}{g} : {c})")),
-            (select(vec!["-", "!", "- ", "!! "]), inner.clone()).prop_map(|(o, a)| format!("{o}{a}")),
-            (list.clone(), gap()).prop_map(|(all, g)| format!("[{g}{}]", joined(&all))),
-            (list, gap()).prop_map(|(all, g)| format!("foo({g}{})", joined(&all))),
-            prop::collection::vec((inner.clone(), select(vec!["\n", ",", ", # c\n", " # c\n", " /* d */\n"])), 0..4)
+    literal()
+        .prop_recursive(5, 40, 4, |inner| {
+            let operators = ["+", "-", "*", "/", "%", "==", "!=", "<", ">", "<=", ">=", "&&", "||"];
+            let list = prop::collection::vec((gap(), inner.clone(), gap()), 0..4);
+            prop_oneof![
+                (inner.clone(), select(operators.to_vec()), inner.clone(), gap(), gap())
+                    .prop_map(|(a, o, b, g, h)| format!("({a}{g} {o}{h} {b})")),
+                (inner.clone(), inner.clone(), inner.clone(), gap())
+                    .prop_map(|(a, b, c, g)| format!("({a} ?{g}{b}{g} : {c})")),
+                (select(vec!["-", "!", "- ", "!! "]), inner.clone()).prop_map(|(o, a)| format!("{o}{a}")),
+                (list.clone(), gap()).prop_map(|(all, g)| format!("[{g}{}]", joined(&all))),
+                (list, gap()).prop_map(|(all, g)| format!("foo({g}{})", joined(&all))),
+                prop::collection::vec(
+                    (inner.clone(), select(vec!["\n", ",", ", # c\n", " # c\n", " /* d */\n"])),
+                    0..4
+                )
                 .prop_map(|all| object(&all)),
-            (inner.clone(), inner.clone(), gap()).prop_map(|(a, b, g)| format!("[for x in {g}{a} :{g}{b}{g}]")),
-            (inner.clone(), inner.clone(), gap()).prop_map(|(a, b, g)| format!("{{for k,v in {a}:{g}k=>{b}{g} if v}}")),
-            (gap(), inner.clone(), gap()).prop_map(|(g, a, h)| format!("\"${{{g}{a}{h}}}\"")),
-            (gap(), inner.clone(), gap()).prop_map(|(g, a, h)| format!("\" x${{{g}{a}{h}}}%{{ if b }} y%{{endif}}\"")),
-            (inner, gap()).prop_map(|(a, g)| format!("[<<-EOT\n  a ${{{g}{a}}}  b\n  EOT\n]")),
-        ]
-    })
-    .boxed()
+                (inner.clone(), inner.clone(), gap()).prop_map(|(a, b, g)| format!("[for x in {g}{a} :{g}{b}{g}]")),
+                (inner.clone(), inner.clone(), gap())
+                    .prop_map(|(a, b, g)| format!("{{for k,v in {a}:{g}k=>{b}{g} if v}}")),
+                (gap(), inner.clone(), gap()).prop_map(|(g, a, h)| format!("\"${{{g}{a}{h}}}\"")),
+                (gap(), inner.clone(), gap())
+                    .prop_map(|(g, a, h)| format!("\" x${{{g}{a}{h}}}%{{ if b }} y%{{endif}}\"")),
+                (inner, gap()).prop_map(|(a, g)| format!("[<<-EOT\n  a ${{{g}{a}}}  b\n  EOT\n]")),
+            ]
+        })
+        .boxed()
 }
 
 fn joined(all: &[(&str, String, &str)]) -> String {
@@ -106,7 +131,11 @@ fn object(all: &[(String, &str)]) -> String {
 fn file() -> impl Strategy<Value = String> {
     let end = select(vec!["\n", "\n", "\n\n", " # c\n", "  // d é\n", "/* e */\n", "\r\n"]);
     let argument = (expression(), end.clone(), select(vec!["", "  ", "\t", "/* c */"]));
-    let block = (prop::collection::vec(argument.clone(), 0..4), select(vec!["b", "b \"c\"", "b é /* d */ x-y", "b \"\\u00e9\""]), end);
+    let block = (
+        prop::collection::vec(argument.clone(), 0..4),
+        select(vec!["b", "b \"c\"", "b é /* d */ x-y", "b \"\\u00e9\""]),
+        end,
+    );
     (prop::collection::vec(argument, 0..5), prop::collection::vec(block, 0..3)).prop_map(|(arguments, blocks)| {
         let mut out = written(&arguments);
         for (inner, header, end) in blocks {
@@ -117,14 +146,18 @@ fn file() -> impl Strategy<Value = String> {
 }
 
 fn written(arguments: &[(String, &str, &str)]) -> String {
-    let all = arguments.iter().enumerate().map(|(n, (a, end, before))| format!("{before}{}{n}={a}{end}", "n".repeat(n % 3 + 1)));
+    let all = arguments
+        .iter()
+        .enumerate()
+        .map(|(n, (a, end, before))| format!("{before}{}{n}={a}{end}", "n".repeat(n % 3 + 1)));
     all.collect()
 }
 
 /// The files of `tests/fmt`.
 fn corpus() -> Vec<String> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fmt/untidy");
-    let mut all: Vec<_> = std::fs::read_dir(folder).expect("the folder is there").map(|e| e.expect("readable").path()).collect();
+    let mut all: Vec<_> =
+        std::fs::read_dir(folder).expect("the folder is there").map(|e| e.expect("readable").path()).collect();
     all.sort();
     all.iter().map(|path| std::fs::read_to_string(path).expect("a file of the corpus is text")).collect()
 }
@@ -140,6 +173,14 @@ fn what_holds_for_every_file_holds_for_the_corpus() {
 }
 
 #[test]
+fn most_generated_files_parse() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut text = || file().new_tree(&mut runner).expect("a file can be generated").current();
+    let accepted = (0..200).filter(|_| formatted(&text()).is_some()).count();
+    assert!(accepted >= 120, "the properties are looked at for {accepted} of 200 files only");
+}
+
+#[test]
 fn a_number_does_not_take_in_what_was_apart_from_it() {
     for (text, wanted) in [("a = 1 . 5", "a = 1. 5"), ("a = b.0 .e5", "a = b.0. e5"), ("a = b.0 . c", "a = b.0.c")] {
         let pieces = rewrite::rewritten(text, &scan(text));
@@ -149,7 +190,19 @@ fn a_number_does_not_take_in_what_was_apart_from_it() {
 
 #[test]
 fn text_that_is_no_configuration_never_panics() {
-    for text in ["}", "{", "a = ", "a = \"", "\"${", "a \"", "a = <<E\n", "]])", "a = \"${}\"", "variable x { type =", "\u{feff}"] {
+    for text in [
+        "}",
+        "{",
+        "a = ",
+        "a = \"",
+        "\"${",
+        "a \"",
+        "a = <<E\n",
+        "]])",
+        "a = \"${}\"",
+        "variable x { type =",
+        "\u{feff}",
+    ] {
         let _ = formatted(text);
         let _ = super::layout::set(rewrite::rewritten(text, &scan(text)));
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{check, read, target};
+use super::{read, target};
 use crate::config::desired::{
     AttributeTerm, BlockBody, Body, Import, Local, Moved, Output, ProviderBlock, Removed, Variable,
 };
-use crate::config::schema::{BACKENDS, MODULE_META, Shape};
+use crate::config::schema::{BACKENDS, MODULE_META};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::eval::constraint::{constant, constraint};
 use crate::eval::{Term, TermKind};
@@ -160,40 +160,6 @@ pub(super) fn environment(block: &BlockBody, errors: &mut Diagnostics) {
     }
 }
 
-/// The providers that are built in.
-const PROVIDERS: [&str; 4] = ["aws", "kubernetes", "local", "terraform"];
-
-/// A `terraform` block: accepted for the sake of modules that have one.
-pub(super) fn terraform(block: &BlockBody, shape: &Shape, errors: &mut Diagnostics) {
-    let mut body = block.body.clone();
-    body.blocks.retain(|inner| {
-        let ty = &*inner.ty;
-        if matches!(ty, "backend" | "cloud") {
-            let detail = format!(
-                "A \"{ty}\" block says where Terraform keeps its state. Gantry keeps a ledger, and where is said in the \
-                 environment block."
-            );
-            let diagnostic = Diagnostic::error("State is configured elsewhere", detail).at(inner.span);
-            errors.push(diagnostic.hint("Write environment { state \"s3\" { … } }, or nothing for the local ledger."));
-            return false;
-        }
-        true
-    });
-    check::body(&body, shape, &["backend"], errors);
-    for required in body.blocks.iter().filter(|b| &*b.ty == "required_providers") {
-        for (name, attribute) in &required.body.attributes {
-            let source = source_of(&attribute.term);
-            let provider = source.as_deref().and_then(|s| s.rsplit('/').next()).unwrap_or(name);
-            if !PROVIDERS.contains(&provider) {
-                let detail =
-                    format!("The provider \"{provider}\" is not built in. There are {}.", PROVIDERS.join(", "));
-                let diagnostic = Diagnostic::error("Unknown provider", detail).at(attribute.name_span);
-                errors.push(diagnostic.hint_opt(did_you_mean(provider, PROVIDERS)));
-            }
-        }
-    }
-}
-
 /// The `configuration_aliases` of all entries of `required_providers`.
 pub(super) fn configuration_aliases(block: &BlockBody) -> Vec<String> {
     let required = block.body.blocks.iter().filter(|b| &*b.ty == "required_providers");
@@ -209,11 +175,4 @@ pub(super) fn configuration_aliases(block: &BlockBody) -> Vec<String> {
         }
     }
     all
-}
-
-/// The `source` of an entry of `required_providers`.
-fn source_of(term: &Term) -> Option<String> {
-    let TermKind::Object(items) = &term.kind else { return None };
-    let source = items.iter().find(|item| item.key.as_literal_str() == Some("source"))?;
-    source.value.as_literal_str().map(str::to_owned)
 }

@@ -1,6 +1,6 @@
 //! `lifecycle` blocks.
 
-use super::{check, read};
+use super::{check, read, target};
 use crate::config::desired::{BlockBody, Ignored, Lifecycle, Step};
 use crate::config::schema::{CONDITIONS, LIFECYCLE};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -18,7 +18,9 @@ pub(super) fn lifecycle(block: &BlockBody, managed: bool, errors: &mut Diagnosti
         ..Lifecycle::default()
     };
     if managed {
-        lifecycle.replace_triggered_by = read::triggers(body.attributes.get("replace_triggered_by"), errors);
+        if let Some(triggers) = body.attributes.get("replace_triggered_by") {
+            lifecycle.replace_triggered_by = target::triggers(&triggers.term, errors);
+        }
         if let Some(ignore) = body.attributes.get("ignore_changes") {
             ignore_changes(&ignore.term, &mut lifecycle, errors);
         }

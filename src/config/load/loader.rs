@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::callers::Callers;
-use super::{blocks, call, check, files, names, node};
+use super::{blocks, call, check, files, names, node, settings};
 use crate::addr::NodeKind;
-use crate::config::desired::{BlockBody, Module};
+use crate::config::desired::{BlockBody, Module, NodeBlock};
 use crate::config::error::ConfigError;
 use crate::config::path::normalise;
 use crate::config::schema;
@@ -189,6 +189,11 @@ impl Loader<'_> {
             word => NodeKind::of_keyword(word),
         };
         if let Some(kind) = kind {
+            let mut block = block;
+            let scoped = if kind == NodeKind::Check { node::scoped_data(&mut block, &mut self.errors) } else { None };
+            if let Some(data) = scoped {
+                self.scoped(data, &name, building);
+            }
             let full = if block.labels.len() == 2 { block.labels.join(".") } else { (*name).to_owned() };
             if self.declare(known.name, full, block.span, building) {
                 let node = node::node(kind, block, known.shape, &mut self.errors);
@@ -233,11 +238,23 @@ impl Loader<'_> {
         }
     }
 
+    /// The data source of a `check` block. It has its name in the module, like any other.
+    fn scoped(&mut self, data: BlockBody, check: &Arc<str>, building: &mut Building) {
+        let known = schema::TOP.iter().find(|b| b.name == "data").expect("invariant: the table has data sources");
+        if check::labels(&data, known, &mut self.errors)
+            && self.declare(known.name, data.labels.join("."), data.span, building)
+        {
+            let node = node::node(NodeKind::Data, data, known.shape, &mut self.errors);
+            building.module.nodes.push(Arc::new(NodeBlock { check: Some(check.clone()), ..node }));
+        }
+    }
+
     /// Blocks that neither are nodes nor call modules.
     fn plain(&mut self, block: &BlockBody, known: &schema::Block, building: &mut Building) {
         let name = block.labels.last().cloned().unwrap_or_default();
         if known.name == "terraform" {
-            blocks::terraform(block, known.shape, &mut self.errors);
+            let required = settings::terraform(block, known.shape, &mut self.errors);
+            building.module.required_providers.extend(required);
             building.module.provider_aliases.extend(blocks::configuration_aliases(block));
             return;
         }

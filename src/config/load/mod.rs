@@ -13,8 +13,11 @@ mod call;
 mod callers;
 mod node;
 mod lifecycle;
+mod settings;
 mod target;
 mod names;
+mod provided;
 
 pub use loader::load;
+pub use provided::check_calls;
 pub(super) use loader::{Attempt, Sources, attempt, run};

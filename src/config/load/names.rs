@@ -51,6 +51,8 @@ struct Around<'a> {
     each: bool,
     count: bool,
     this: bool,
+    /// The `check` block that it is in.
+    check: Option<&'a str>,
     /// Whether it is in the `environment` block, which is evaluated before everything else.
     alone: bool,
     /// The iterators of `dynamic` blocks around.
@@ -121,7 +123,8 @@ impl<'a> Names<'a> {
     }
 
     fn node(&mut self, node: &'a NodeBlock) {
-        let around = self.repetition(&node.repetition);
+        let mut around = self.repetition(&node.repetition);
+        around.check = if node.kind == NodeKind::Check { Some(&node.name) } else { node.check.as_deref() };
         self.depends_on(&node.depends_on, &around);
         self.lifecycle(&node.lifecycle, &around);
         if let Some(provider) = &node.provider {
@@ -196,14 +199,7 @@ impl<'a> Names<'a> {
 
     fn lifecycle(&mut self, lifecycle: &'a Lifecycle, around: &Around<'a>) {
         for trigger in &lifecycle.replace_triggered_by {
-            if ROOTS[..9].contains(&&*trigger.block.root) {
-                let detail = "Only resources can be named here: what else there is does not change by itself.";
-                let diagnostic = Diagnostic::error("Invalid reference in replace_triggered_by expression", detail);
-                let hint = "For a plain value write a terraform_data resource with it as input, and name that.";
-                self.errors.push(diagnostic.at(trigger.block.span).hint(hint));
-            } else {
-                self.reference(&trigger.block, around);
-            }
+            self.reference(&trigger.resource, around);
             if let Some(key) = &trigger.key {
                 self.term(key, around);
             }
@@ -254,9 +250,8 @@ impl<'a> Names<'a> {
             if matches!(&**name, "try" | "can" | "core::try" | "core::can") {
                 return;
             }
-            if let Err(wrong) = check_call(term) {
-                self.errors.push(*wrong);
-            }
+            let wrong = super::provided::check(self.module, term);
+            self.errors.extend(wrong.or_else(|| check_call(term).err().map(|wrong| *wrong)));
         }
         for inner in term.children(true) {
             self.calls(inner);
@@ -328,7 +323,7 @@ impl<'a> Names<'a> {
                 "The \"self\" object can be used only in postcondition blocks.",
             )),
             "self" => Ok(()),
-            "data" => self.data(reference),
+            "data" => self.data(reference, around),
             word => match NodeKind::of_keyword(word) {
                 Some(kind) => {
                     let known = self.nodes.get(&(kind, ""));
@@ -355,11 +350,20 @@ impl<'a> Names<'a> {
         Err(Diagnostic::error("Unsupported attribute", detail).hint_opt(hint))
     }
 
-    fn data(&self, reference: &Reference) -> Result<(), Diagnostic> {
+    fn data(&self, reference: &Reference, around: &Around<'_>) -> Result<(), Diagnostic> {
         let (Some(ty), Some(name)) = (reference.attribute(0), reference.attribute(1)) else {
             let detail = "A reference to a data source has its type and its name: data.TYPE.NAME.";
             return Err(Diagnostic::error("Invalid reference", detail));
         };
+        let mut nodes = self.module.nodes.iter();
+        let meant = nodes.find(|n| n.kind == NodeKind::Data && n.ty == *ty && n.name == *name);
+        if let Some(check) = meant.and_then(|n| n.check.as_deref()).filter(|check| around.check != Some(*check)) {
+            let detail = format!(
+                "The data source \"{ty}\" \"{name}\" stands in the check block \"{check}\", and only that block can refer to it."
+            );
+            let diagnostic = Diagnostic::error("Reference to scoped resource", detail);
+            return Err(diagnostic.hint("Move the data source out of the check block."));
+        }
         self.node_of(NodeKind::Data, "data.", ty, name).map_err(|hint| {
             let detail = format!("A data source \"{ty}\" \"{name}\" has not been declared in this module.");
             Diagnostic::error("Reference to undeclared resource", detail).hint_opt(hint)

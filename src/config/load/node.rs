@@ -36,7 +36,26 @@ pub(super) fn node(kind: NodeKind, block: BlockBody, shape: &Shape, errors: &mut
         NodeKind::HealthCheck | NodeKind::SmokeTest => probe(&body, errors),
         _ => {}
     }
-    NodeBlock { kind, ty, name, repetition, depends_on, lifecycle, provider, body, span }
+    NodeBlock { kind, ty, name, repetition, depends_on, lifecycle, provider, check: None, body, span }
+}
+
+/// Takes the data source out of a `check` block: a node of its own that only that block sees.
+pub(super) fn scoped_data(block: &mut BlockBody, errors: &mut Diagnostics) -> Option<BlockBody> {
+    let mut found = block.body.blocks.extract_if(.., |b| &*b.ty == "data").collect::<Vec<_>>().into_iter();
+    let first = found.next();
+    for more in found {
+        let detail = "A check block has one data source at most. What else it looks at can stand beside it, or in a check block \
+                      of its own.";
+        errors.push(Diagnostic::error("Multiple data resource blocks", detail).at(more.span));
+    }
+    let mut first = first?;
+    for name in ["count", "for_each"] {
+        if let Some(attribute) = first.body.attributes.remove(name) {
+            let detail = format!("A data source inside of a check block is read once: \"{name}\" is not expected here.");
+            errors.push(Diagnostic::error("Unsupported argument", detail).at(attribute.name_span));
+        }
+    }
+    Some(first)
 }
 
 /// Takes `count` or `for_each` out of a body.
@@ -74,11 +93,6 @@ fn refuse_foreign(body: &mut Body, kind: NodeKind, errors: &mut Diagnostics) {
                 "Provisioners are not supported",
                 "What a provisioner does is neither planned nor recorded, so it can be neither shown nor taken back.",
                 "Use a resource \"local_command\" that depends on this one.",
-            ),
-            ("data", NodeKind::Check) => (
-                "Data sources in check blocks are not supported",
-                "In this version a check block has assert blocks only.",
-                "Put the data source beside the check block and refer to it.",
             ),
             _ => return true,
         };

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::addr::Key;
-use crate::config::desired::{AttributeTerm, Body, Condition, Step, Trigger};
+use crate::config::desired::{AttributeTerm, Body, Condition};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::eval::constraint::constant;
 use crate::eval::{Reference, Term, TermKind};
-use crate::value::{Type, Value, convert};
+use crate::value::{Type, convert};
 
 /// A constant string; `None` for null and after noting what is wrong.
 pub(super) fn text(term: &Term, errors: &mut Diagnostics) -> Option<String> {
@@ -72,59 +71,6 @@ pub(super) fn references(attribute: Option<&AttributeTerm>, errors: &mut Diagnos
         return Vec::new();
     };
     items.iter().filter_map(|item| reference(item, errors)).collect()
-}
-
-/// The entries of `replace_triggered_by`: blocks, their instances, and parts of these.
-pub(super) fn triggers(attribute: Option<&AttributeTerm>, errors: &mut Diagnostics) -> Vec<Trigger> {
-    let Some(attribute) = attribute else { return Vec::new() };
-    let TermKind::Tuple(items) = &attribute.term.kind else {
-        let detail = "A list of references is required here, as in [local_file.a, local_file.b[count.index].content].";
-        errors.push(Diagnostic::error("Invalid expression", detail).at(attribute.term.span));
-        return Vec::new();
-    };
-    let mut all = Vec::new();
-    for item in items {
-        match trigger(item) {
-            Some(trigger) => all.push(trigger),
-            None => {
-                let detail =
-                    "A resource is required here, one of its instances, or an attribute of it: no calculation.";
-                errors.push(Diagnostic::error("Invalid replace_triggered_by expression", detail).at(item.span));
-            }
-        }
-    }
-    all
-}
-
-fn trigger(term: &Arc<Term>) -> Option<Trigger> {
-    match &term.kind {
-        TermKind::Reference(reference) => {
-            let own = if &*reference.root == "data" { 2 } else { 1 };
-            let (block, rest) = reference.steps.split_at_checked(own)?;
-            let (key, path) = match rest {
-                [Step::Index(key), path @ ..] => (Some(key), path),
-                path => (None, path),
-            };
-            let literal = |key: &Key| match key {
-                Key::Index(n) => Value::number(i64::try_from(*n).unwrap_or(i64::MAX)),
-                Key::Name(name) => Value::string(name.clone()),
-            };
-            let block = Reference { steps: block.to_vec(), ..reference.clone() };
-            let key = key.map(|key| Arc::new(Term::literal(literal(key), reference.span)));
-            Some(Trigger { block, key, path: path.to_vec() })
-        }
-        TermKind::Index(of, key) => {
-            let of = trigger(of)?;
-            let free = of.key.is_none() && of.path.is_empty();
-            free.then(|| Trigger { key: Some(Arc::clone(key)), ..of })
-        }
-        TermKind::Attribute(of, name) => {
-            let mut of = trigger(of)?;
-            of.path.push(Step::Attribute(name.clone()));
-            Some(of)
-        }
-        _ => None,
-    }
 }
 
 /// All `condition` and `error_message` pairs of the blocks of one type; incomplete ones the table has noted.

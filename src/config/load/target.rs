@@ -1,10 +1,11 @@
-//! The `to` of an `import` block: an address whose instance keys may be calculated.
+//! Addresses whose instance keys may be calculated: the `to` of an `import` block, the items of `replace_triggered_by`.
 
 use std::sync::Arc;
 
-use crate::config::desired::TargetAddress;
+use crate::addr::Key;
+use crate::config::desired::{TargetAddress, Trigger};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::eval::{Step, Term, TermKind};
+use crate::eval::{Reference, Step, Term, TermKind};
 use crate::value::Value;
 
 /// One step of the address.
@@ -21,7 +22,10 @@ pub(super) fn target(term: &Arc<Term>, errors: &mut Diagnostics) -> Option<Targe
     };
     let mut parts = Vec::new();
     if !flatten(term, &mut parts) {
-        refuse(errors, "\"to\" is the address of a resource: names, with an instance key in brackets where there is one.");
+        refuse(
+            errors,
+            "\"to\" is the address of a resource: names, with an instance key in brackets where there is one.",
+        );
         return None;
     }
     let mut parts = parts.into_iter().peekable();
@@ -62,6 +66,70 @@ pub(super) fn target(term: &Arc<Term>, errors: &mut Diagnostics) -> Option<Targe
     Some(TargetAddress { modules, ty, name, key, span: term.span })
 }
 
+/// The items of `replace_triggered_by`.
+pub(super) fn triggers(term: &Term, errors: &mut Diagnostics) -> Vec<Trigger> {
+    let TermKind::Tuple(items) = &term.kind else {
+        let detail = "A list of references is required here, as in [local_file.a, terraform_data.b[each.key].input].";
+        errors.push(Diagnostic::error("Invalid expression", detail).at(term.span));
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| trigger(item, errors)).collect()
+}
+
+fn trigger(term: &Arc<Term>, errors: &mut Diagnostics) -> Option<Trigger> {
+    let mut parts = Vec::new();
+    let sound = flatten(term, &mut parts);
+    let mut parts = parts.into_iter().peekable();
+    let names = match (sound, parts.next(), parts.next()) {
+        (true, Some(Part::Name(ty)), Some(Part::Name(name))) if !super::names::ROOTS.contains(&&*ty) => Some((ty, name)),
+        _ => None,
+    };
+    let Some((ty, name)) = names else {
+        let detail = "What triggers a replacement is a resource, one of its instances or one of their attributes. A value of \
+                      another kind can be given to a terraform_data as its input, and that can be named here.";
+        let summary = "Invalid reference in replace_triggered_by expression";
+        errors.push(Diagnostic::error(summary, detail).at(term.span));
+        return None;
+    };
+    let resource = Reference { root: ty, steps: vec![Step::Attribute(name)], span: term.span };
+    let key = match parts.next_if(|part| matches!(part, Part::Key(_))) {
+        Some(Part::Key(key)) => Some(key),
+        _ => None,
+    };
+    let plain = |key: &Term| match &key.kind {
+        TermKind::Literal(_) => true,
+        TermKind::Reference(r) => matches!((&*r.root, r.attribute(0).map(|n| &**n)), ("each", Some("key")) | ("count", Some("index"))),
+        _ => false,
+    };
+    let mut path = Vec::new();
+    let mut static_path = key.as_ref().is_none_or(|key| plain(key));
+    for part in parts {
+        match part {
+            Part::Name(name) => path.push(Step::Attribute(name)),
+            Part::Key(key) => match constant_key(&key) {
+                Some(key) => path.push(Step::Index(key)),
+                None => static_path = false,
+            },
+        }
+    }
+    if !static_path {
+        let detail = "Only constants, each.key and count.index may stand in brackets here.";
+        let summary = "Invalid reference in replace_triggered_by expression";
+        errors.push(Diagnostic::error(summary, detail).at(term.span));
+        return None;
+    }
+    Some(Trigger { resource, key, path })
+}
+
+fn constant_key(term: &Term) -> Option<Key> {
+    let TermKind::Literal(value) = &term.kind else { return None };
+    match (value.as_str(), value.as_number()) {
+        (Some(name), _) => Some(Key::Name(name.into())),
+        (None, Some(n)) => n.to_u64().map(Key::Index),
+        (None, None) => None,
+    }
+}
+
 /// The steps of an address, outermost first; false for what is none.
 fn flatten(term: &Arc<Term>, parts: &mut Vec<Part>) -> bool {
     match &term.kind {
@@ -71,8 +139,8 @@ fn flatten(term: &Arc<Term>, parts: &mut Vec<Part>) -> bool {
                 Step::Attribute(name) => Part::Name(name.clone()),
                 Step::Index(key) => {
                     let value = match key {
-                        crate::addr::Key::Name(name) => Value::string(name.clone()),
-                        crate::addr::Key::Index(n) => Value::number(usize::try_from(*n).unwrap_or(usize::MAX)),
+                        Key::Name(name) => Value::string(name.clone()),
+                        Key::Index(n) => Value::number(usize::try_from(*n).unwrap_or(usize::MAX)),
                     };
                     Part::Key(Arc::new(Term::literal(value, reference.span)))
                 }

@@ -1,5 +1,6 @@
 //! Tests of the module as a whole, through its public functions.
 
+mod deep;
 mod loading;
 mod mistakes;
 mod robust;

@@ -84,7 +84,17 @@ fn a_bare_template_starts_with_text() {
 fn what_cannot_be_there_is_a_token_too() {
     assert_eq!(kinds("a; 'b' & ` ~ ^ \u{a0} \r \u{201c}").iter().filter(|k| **k == Kind::Stray).count(), 10);
     assert_eq!(kinds("/* x"), [Kind::UnclosedComment, Kind::End]);
-    assert_eq!(kinds("\"a\n\nb"), [Kind::OpenQuote, Kind::QuotedText, Kind::QuotedNewline, Kind::QuotedText, Kind::End]);
+}
+
+#[test]
+fn a_line_break_ends_a_string_unless_a_later_mark_does() {
+    use Kind::{CloseQuote, End, Identifier, Newline, OpenQuote, QuotedNewline, QuotedText, UnclosedQuote};
+    assert_eq!(kinds("\"a\n\nb\""), [OpenQuote, QuotedText, QuotedNewline, QuotedText, CloseQuote, End]);
+    assert_eq!(kinds("\"a\nb"), [OpenQuote, QuotedText, UnclosedQuote, Newline, Identifier, End]);
+    assert_eq!(
+        kinds("\"${a\"\n\"\""),
+        [OpenQuote, Kind::OpenInterpolation, Identifier, OpenQuote, UnclosedQuote, Newline, OpenQuote, CloseQuote, End]
+    );
 }
 
 fn rebuilt(text: &str, tokens: &[Token]) -> String {

@@ -60,6 +60,8 @@ pub(in crate::config) enum Kind {
     Text,
     /// A line break inside a quoted template, which may not be there
     QuotedNewline,
+    /// The end of a line on which a quoted template was not closed, and is not closed on a later one either: empty
+    UnclosedQuote,
     /// A number: a digit and what can belong to it, so perhaps no good number
     Number,
     /// A name, keywords among them

@@ -19,8 +19,8 @@ pub(in crate::config) fn scan_template(text: &str) -> Vec<Token> {
 enum Frame {
     /// Blocks and expressions. `depth` counts open braces, so that the one that ends an interpolation is known.
     Code { depth: u32, in_template: bool },
-    /// A quoted template.
-    Quoted,
+    /// A quoted template, and whether it is known to go on over line breaks.
+    Quoted { goes_on: bool },
     /// A heredoc: its marker, and whether only whole lines were read since the last line end.
     Heredoc { marker: Range<usize>, line_start: bool },
     /// A bare template.
@@ -45,7 +45,7 @@ impl<'t> Scanner<'t> {
     fn run(mut self) -> Vec<Token> {
         while self.at < self.bytes.len() {
             match self.frames.last() {
-                Some(Frame::Quoted) => self.quoted(),
+                Some(Frame::Quoted { .. }) => self.quoted(),
                 Some(Frame::Heredoc { .. }) => self.heredoc(),
                 Some(Frame::Bare) => self.bare(),
                 Some(Frame::Code { .. }) | None => self.code(),
@@ -77,7 +77,7 @@ impl<'t> Scanner<'t> {
             b'\r' if self.peek(1) == b'\n' => self.token(Kind::Newline, 2),
             b'"' => {
                 self.token(Kind::OpenQuote, 1);
-                self.frames.push(Frame::Quoted);
+                self.frames.push(Frame::Quoted { goes_on: false });
             }
             b'#' => self.line_comment(),
             b'/' if self.peek(1) == b'/' => self.line_comment(),
@@ -226,11 +226,27 @@ impl<'t> Scanner<'t> {
                 self.frames.pop();
             }
             b'$' | b'%' => self.open_template(),
-            _ => {
-                let rest = &self.bytes[from..];
-                let length = rest.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-                self.token(Kind::QuotedNewline, length);
-            }
+            _ => self.quoted_newline(),
+        }
+    }
+
+    /// A line break in a quoted template. Either the text was meant to go on, or the closing mark was forgotten; then what
+    /// follows is read as if it stood there, or every quotation mark to come would mean its opposite.
+    fn quoted_newline(&mut self) {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
+        let text = self.text;
+        let behind = &text[self.at + length..];
+        if let Some(Frame::Quoted { goes_on }) = self.frames.last_mut()
+            && (*goes_on || closes_later(behind))
+        {
+            *goes_on = true;
+            self.token(Kind::QuotedNewline, length);
+            return;
+        }
+        self.token(Kind::UnclosedQuote, 0);
+        while let Some(Frame::Quoted { .. } | Frame::Code { in_template: true, .. }) = self.frames.last() {
+            self.frames.pop();
         }
     }
 
@@ -269,6 +285,21 @@ impl<'t> Scanner<'t> {
             self.open_template();
         }
     }
+}
+
+/// Whether a quoted template that a line break interrupts is closed further on: the next line that has quotation marks has
+/// an odd number of them. Where the mark was forgotten, that line has its own pairs.
+fn closes_later(text: &str) -> bool {
+    let marks = |line: &str| {
+        let mut escaped = false;
+        let counts = |b: u8| {
+            let mark = b == b'"' && !escaped;
+            escaped = b == b'\\' && !escaped;
+            mark
+        };
+        line.bytes().map(counts).filter(|mark| *mark).count()
+    };
+    text.lines().map(marks).find(|n| *n > 0).is_some_and(|n| n % 2 == 1)
 }
 
 /// The symbol that starts with these bytes, and its length.

@@ -37,7 +37,7 @@ pub(super) fn functions() -> Vec<Function> {
             .takes("format", Type::String)
             .takes("time", Type::String),
         function("plantimestamp", "The time at which the plan was made.", a_string, |c, _| match c.host.plan_time() {
-            Answer::Known(time) => Ok(string(time)),
+            Answer::Known(time) => Ok(string(whole_seconds(&time))),
             Answer::Pending => Ok(Value::opaque(Type::String)),
             Answer::Missing(why) => Err(FunctionError::new(why)),
         }),
@@ -59,13 +59,27 @@ pub(super) fn functions() -> Vec<Function> {
         )
         .takes("timestamp_a", Type::String)
         .takes("timestamp_b", Type::String),
-        function("timestamp", "The time, drawn once at apply.", a_string, |c, _| Ok(drawn(c, "timestamp"))),
+        function("timestamp", "The time, drawn once at apply.", a_string, |c, _| {
+            let time = drawn(c, "timestamp");
+            Ok(time.as_str().map(|text| string(whole_seconds(text))).unwrap_or(time))
+        }),
     ]
+}
+
+/// A time in UTC without fractions of a second, as Terraform has it.
+fn whole_seconds(time: &str) -> String {
+    match time.split_once('.') {
+        Some((seconds, fraction)) if fraction.ends_with('Z') => format!("{seconds}Z"),
+        _ => time.to_owned(),
+    }
 }
 
 /// A value that is drawn once at apply, filed under the function's name and the place of the call.
 pub(super) fn drawn(context: &CallContext<'_>, name: &str) -> Value {
-    let what = format!("{name}:{}", context.site);
+    let what = match (context.number)() {
+        0 => format!("{name}:{}", context.site),
+        n => format!("{name}:{}#{n}", context.site),
+    };
     context.host.draw(&what).unwrap_or_else(|| Value::opaque(Type::String))
 }
 

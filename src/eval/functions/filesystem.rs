@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::argument::{spend_bytes, spend_items, string, text};
+use super::argument::{normal, spend_bytes, spend_items, string, text};
 use super::build::{Called, function};
 use super::{CallContext, Function, FunctionError, glob, hash};
 use crate::eval::Answer;
@@ -113,14 +113,15 @@ fn missing_digest(path: &str, why: &str, nothing: bool) -> FunctionError {
     FunctionError::new(if nothing { format!("open {path}: no such file or directory") } else { why.to_owned() })
 }
 
-fn with_file(context: &CallContext<'_>, path: &Value, refusal: Refusal, make: impl FnOnce(&[u8]) -> Called) -> Called {
-    let path = text(path)?;
-    let bytes: Arc<[u8]> = match context.host.file(path) {
+/// The bytes of a file, or `None` while they are being asked for.
+fn read(context: &CallContext<'_>, path: &str, refusal: Refusal) -> Result<Option<Arc<[u8]>>, FunctionError> {
+    let Some(full) = &expanded(context, path)? else { return Ok(None) };
+    let bytes: Arc<[u8]> = match context.host.file(full) {
         Answer::Known(bytes) => bytes,
-        Answer::Pending => return Ok(Value::opaque(Type::String)),
+        Answer::Pending => return Ok(None),
         // Why there is nothing to read decides what the user has to do, so look what is there.
-        Answer::Missing(why) => match context.host.file_kind(path) {
-            Answer::Pending => return Ok(Value::opaque(Type::String)),
+        Answer::Missing(why) => match context.host.file_kind(full) {
+            Answer::Pending => return Ok(None),
             Answer::Known("") => return Err(refusal(path, &why, true)),
             Answer::Known("directory") => {
                 return Err(refusal(path, &format!("read {}: is a directory", clean(path)), false));
@@ -129,18 +130,42 @@ fn with_file(context: &CallContext<'_>, path: &Value, refusal: Refusal, make: im
         },
     };
     spend_bytes(context, bytes.len())?;
-    make(&bytes)
+    Ok(Some(bytes))
+}
+
+fn with_file(context: &CallContext<'_>, path: &Value, refusal: Refusal, make: impl FnOnce(&[u8]) -> Called) -> Called {
+    match read(context, text(path)?, refusal)? {
+        Some(bytes) => make(&bytes),
+        None => Ok(Value::opaque(Type::String)),
+    }
+}
+
+/// A file's text, or `None` while it is being asked for.
+pub(super) fn read_text(context: &CallContext<'_>, path: &str) -> Result<Option<String>, FunctionError> {
+    let Some(bytes) = read(context, path, missing_file)? else { return Ok(None) };
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        FunctionError::new(format!(
+            "contents of \"{path}\" are not valid UTF-8; use the filebase64 function to obtain the Base64 encoded contents or the other file functions (e.g. filemd5, filesha256) to obtain file hashing results instead"
+        ))
+    })?;
+    Ok(Some(normal(text).into_owned()))
 }
 
 fn file(context: &CallContext<'_>, args: &[Value]) -> Called {
-    with_file(context, &args[0], missing_file, |bytes| {
-        let path = text(&args[0])?;
-        std::str::from_utf8(bytes).map(string).map_err(|_| {
-            FunctionError::new(format!(
-                "contents of \"{path}\" are not valid UTF-8; use the filebase64 function to obtain the Base64 encoded contents or the other file functions (e.g. filemd5, filesha256) to obtain file hashing results instead"
-            ))
-        })
-    })
+    Ok(read_text(context, text(&args[0])?)?.map_or_else(|| Value::opaque(Type::String), Value::string))
+}
+
+/// A path with a leading `~` as the home directory, or `None` while that is being asked for.
+fn expanded(context: &CallContext<'_>, path: &str) -> Result<Option<String>, FunctionError> {
+    let Some(rest) = path.strip_prefix('~') else { return Ok(Some(path.to_owned())) };
+    if !rest.is_empty() && !rest.starts_with('/') {
+        return Err(FunctionError::new("failed to expand ~: cannot expand user-specific home dir"));
+    }
+    match context.host.variable("HOME") {
+        Answer::Known(home) => Ok(Some(clean(&format!("{home}{rest}")))),
+        Answer::Pending => Ok(None),
+        Answer::Missing(why) => Err(FunctionError::new(format!("failed to expand ~: {why}"))),
+    }
 }
 
 fn digested(context: &CallContext<'_>, args: &[Value], digest: fn(&[u8]) -> String) -> Called {
@@ -148,7 +173,7 @@ fn digested(context: &CallContext<'_>, args: &[Value], digest: fn(&[u8]) -> Stri
 }
 
 fn fileexists(context: &CallContext<'_>, args: &[Value]) -> Called {
-    let path = text(&args[0])?;
+    let Some(path) = &expanded(context, text(&args[0])?)? else { return Ok(Value::opaque(Type::Bool)) };
     match context.host.file_kind(path) {
         Answer::Known("file") => Ok(Value::bool(true)),
         Answer::Known("") => Ok(Value::bool(false)),
@@ -198,14 +223,7 @@ fn relative(file: &str, directory: &str) -> String {
 }
 
 fn pathexpand(context: &CallContext<'_>, args: &[Value]) -> Called {
-    let path = text(&args[0])?;
-    let Some(rest) = path.strip_prefix('~') else { return Ok(args[0].clone()) };
-    if !rest.is_empty() && !rest.starts_with('/') {
-        return Err(FunctionError::new("cannot expand user-specific home dir"));
-    }
-    match context.host.variable("HOME") {
-        Answer::Known(home) => Ok(string(clean(&format!("{home}{rest}")))),
-        Answer::Pending => Ok(Value::opaque(Type::String)),
-        Answer::Missing(why) => Err(FunctionError::new(why)),
-    }
+    let plain = |e: FunctionError| FunctionError::new(e.message.trim_start_matches("failed to expand ~: "));
+    let path = expanded(context, text(&args[0])?).map_err(plain)?;
+    Ok(path.map_or_else(|| Value::opaque(Type::String), string))
 }

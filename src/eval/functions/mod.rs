@@ -25,16 +25,27 @@ mod yaml_scalar;
 mod yaml_write;
 mod filesystem;
 mod glob;
+mod place;
+mod template;
+mod terraform;
+mod hcl_write;
+mod manifest;
 mod date;
 mod moment;
 mod hash;
+mod crypto;
+mod private_key;
 mod network;
 mod conversion;
 
-pub use table::{all, find, names};
+use std::sync::Arc;
 
-use crate::eval::Host;
-use crate::value::{Type, Value};
+pub use table::{all, find, names, plain, provided};
+pub(super) use template::refused_source;
+
+use crate::diag::Diagnostic;
+use crate::eval::{Calls, Host, Term};
+use crate::value::{Map, Type, Value};
 
 /// One parameter.
 #[derive(Debug, Clone)]
@@ -72,7 +83,15 @@ pub struct CallContext<'a> {
     pub spend: &'a dyn Fn(u64) -> Result<(), FunctionError>,
     /// A text that tells this call from every other in the plan, for functions that are drawn at apply.
     pub site: &'a str,
+    /// The number of this call among those that draw values, where the call is evaluated several times.
+    pub number: &'a dyn Fn() -> u64,
+    /// Evaluates a term that is no part of the configuration: a template, a variable file. It sees these names only, and may
+    /// call what is said.
+    pub render: &'a Render<'a>,
 }
+
+/// What evaluates a term with these names alone, and these calls.
+pub type Render<'a> = dyn Fn(&Arc<Term>, &Map, Calls) -> Result<Value, Box<Diagnostic>> + 'a;
 
 /// A function.
 pub struct Function {

@@ -298,7 +298,9 @@ pub(super) fn format(context: &CallContext<'_>, args: &[Value]) -> Called {
 
 /// `formatlist`: lists go element by element, all else stands in each.
 pub(super) fn formatlist(context: &CallContext<'_>, args: &[Value]) -> Called {
-    if args.iter().any(Value::is_unknown) {
+    // One text for all lines leaves their number known, though not the lines.
+    let open = |value: &Value| value.is_unknown() && !value.ty().is_primitive();
+    if args[0].is_unknown() || args.iter().any(open) {
         return Ok(Value::opaque(Type::list(Type::String)));
     }
     let pieces = pieces(text(&args[0])?)?;

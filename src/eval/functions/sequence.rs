@@ -33,7 +33,8 @@ fn whole_lists() -> Vec<Function> {
             .unknown()
             .marked(),
         function("sort", "The strings in the order of their bytes.", |_| Type::list(Type::String), sort)
-            .takes("list", Type::list(Type::String)),
+            .takes("list", Type::list(Type::String))
+            .unknown(),
     ]
 }
 
@@ -215,11 +216,18 @@ fn reverse(context: &CallContext<'_>, args: &[Value]) -> Called {
 }
 
 fn sort(context: &CallContext<'_>, args: &[Value]) -> Called {
+    if args[0].is_unknown() {
+        return Ok(opaque(Type::list(Type::String), Marks::NONE));
+    }
     let all = items(&args[0])?;
     if let Some(i) = all.iter().position(Value::is_null) {
         return Err(FunctionError::new(format!("given list element {i} is null; a null string cannot be sorted")));
     }
     spend_items(context, all.len())?;
+    if !args[0].is_wholly_known() {
+        // How many there will be is known, but not where any of them comes.
+        return Ok(Value::list(Type::String, vec![Value::opaque(Type::String); all.len()]));
+    }
     let mut sorted = all.to_vec();
     sorted.sort();
     Ok(Value::list(Type::String, sorted))

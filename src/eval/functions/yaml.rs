@@ -24,17 +24,27 @@ const CORE: &str = "tag:yaml.org,2002:";
 
 /// `yamldecode`
 pub(super) fn yamldecode(context: &CallContext<'_>, args: &[Value]) -> Called {
-    let source = text(&args[0])?;
-    spend_bytes(context, source.len())?;
-    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let mut reader = Reader {
-        parser: Parser::new_from_str(source),
-        anchors: BTreeMap::new(),
-        nodes: 0,
-        context,
-        at: Span::default(),
-    };
-    reader.document()
+    Reader::new(context, text(&args[0])?)?.document()
+}
+
+/// All documents of a stream, each with the line on which it starts.
+pub(super) fn documents(context: &CallContext<'_>, source: &str) -> Result<Vec<(usize, Value)>, FunctionError> {
+    let mut reader = Reader::new(context, source)?;
+    let mut all = Vec::new();
+    loop {
+        match reader.next()? {
+            Event::StreamStart | Event::Nothing | Event::DocumentEnd => {}
+            Event::DocumentStart(_) => {
+                let first = reader.next()?;
+                let line = reader.at.start.line();
+                // Anchors are those of their document.
+                reader.anchors.clear();
+                all.push((line, reader.value(first, 0)?));
+            }
+            Event::StreamEnd => return Ok(all),
+            _ => return Err(reader.refuse("did not find expected <document start>")),
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -48,6 +58,13 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    fn new(context: &'a CallContext<'a>, source: &'a str) -> Result<Self, FunctionError> {
+        spend_bytes(context, source.len())?;
+        let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+        let parser = Parser::new_from_str(source);
+        Ok(Self { parser, anchors: BTreeMap::new(), nodes: 0, context, at: Span::default() })
+    }
+
     fn next(&mut self) -> Result<Event<'a>, FunctionError> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => {

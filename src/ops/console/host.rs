@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::config::{Bundle, Reader};
-use crate::eval::{Answer, Host};
+use crate::eval::{Answer, Host, Syntax};
 use crate::ops::workspace::Workspace;
 use crate::ports::{env, id};
 use crate::value::Value;
@@ -79,6 +79,10 @@ impl Host for Live {
 
     fn directory(&self) -> String {
         self.directory.clone()
+    }
+
+    fn syntax(&self) -> Option<Syntax> {
+        Some(crate::config::SYNTAX)
     }
 }
 

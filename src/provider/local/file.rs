@@ -19,7 +19,8 @@ use serde_json::json;
 use super::words::{hex, sha256, with};
 use crate::ports::{crash, fs, id};
 use crate::provider::{
-    Act, Action, Context, Found, ImportRequest, Observation, Outcome, Prior, Problem, ProblemClass, ProposedChange, Readiness,
+    Act, Action, Context, Found, ImportRequest, Observation, Outcome, Prior, Problem, ProblemClass, ProposedChange,
+    Readiness,
 };
 use crate::value::{Type, Value};
 
@@ -177,6 +178,11 @@ fn standing(path: &Path) -> Result<Option<Vec<u8>>, Problem> {
         Err(e) if e.is_not_found() => Ok(None),
         Err(e) => Err(problem(&e)),
     }
+}
+
+/// The bytes of a file; `None` if there is none.
+pub(super) fn content(context: &Context, name: &str) -> Result<Option<Vec<u8>>, Problem> {
+    standing(&Files { context }.path(name))
 }
 
 /// Refuses unless what stands there is what was recorded or what the plan saw.

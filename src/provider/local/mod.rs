@@ -15,6 +15,7 @@ mod words;
 
 mod data;
 mod file;
+mod file_data;
 mod shim;
 mod command;
 mod supervise;

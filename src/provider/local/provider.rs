@@ -2,7 +2,7 @@
 
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use super::{command, data, file, service};
+use super::{command, data, file, file_data, service};
 use crate::provider::{
     Act, Action, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome, Prior, Problem,
     ProblemClass, Progress, Provider, ReadRequest, Readiness, ResourceSchema,
@@ -95,6 +95,9 @@ impl Provider for Local {
     }
 
     async fn read(&self, request: &ReadRequest) -> Result<Value, Problem> {
+        if request.ty == file::TYPE {
+            return file_data::read(&self.context, request);
+        }
         let sentence = format!("The local target has no data source \"{}\".", request.ty);
         Err(Problem::new(ProblemClass::Invalid, sentence))
     }

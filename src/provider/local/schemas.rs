@@ -10,7 +10,7 @@ use crate::value::{Type, Value};
 /// The types of the local target.
 #[must_use]
 pub fn schemas() -> Vec<ResourceSchema> {
-    vec![terraform_data(), local_file(), local_command(), local_service()]
+    vec![terraform_data(), local_file(), local_command(), local_service(), local_file_data()]
 }
 
 fn managed<const N: usize>(
@@ -85,6 +85,28 @@ fn local_file() -> ResourceSchema {
     }
     schema.validate = Some(file::validate);
     schema
+}
+
+fn local_file_data() -> ResourceSchema {
+    let schema = managed(
+        file::TYPE,
+        Lowering::InProcess,
+        None,
+        [
+            ("filename", A::required(Type::String, "The file; relative to the environment's directory.")),
+            ("content", A::computed(Type::String, "Its content, as text.")),
+            ("content_base64", A::computed(Type::String, "Its content, as base64.")),
+            ("content_base64sha256", A::computed(Type::String, "The SHA-256 of its content, base64.")),
+            ("content_base64sha512", A::computed(Type::String, "The SHA-512 of its content, base64.")),
+            ("content_md5", A::computed(Type::String, "The MD5 of its content, hexadecimal.")),
+            ("content_sha1", A::computed(Type::String, "The SHA-1 of its content, hexadecimal.")),
+            ("content_sha256", A::computed(Type::String, "The SHA-256 of its content, hexadecimal.")),
+            ("content_sha512", A::computed(Type::String, "The SHA-512 of its content, hexadecimal.")),
+            ("id", A::computed(Type::String, "The SHA-1 of its content, hexadecimal.")),
+        ],
+        "The content of a file on this machine.",
+    );
+    ResourceSchema { role: Role::Data, ..schema }
 }
 
 fn local_command() -> ResourceSchema {

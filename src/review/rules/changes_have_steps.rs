@@ -59,6 +59,7 @@ fn deed(step: &Step) -> Deed {
             Some(workload) => format!("{} {workload}", check.phase.word()),
             None => check.phase.word().to_owned(),
         },
+        Work::Assert(_) => Phase::Verify.word().to_owned(),
         Work::Forget => "forget".into(),
         Work::Move { from } => format!("move from {from}"),
         Work::Import(import) => format!("import {}", import.id),
@@ -77,6 +78,7 @@ fn wanted(subject: &Subject<'_>, change: &Change) -> Vec<Deed> {
         Detail::Data { .. } => all.push("read".into()),
         Detail::Artifact => all.push("pin".into()),
         Detail::Migration(detail) => all.extend(of_migration(detail)),
+        Detail::Assertions(_) => all.push(Phase::Verify.word().to_owned()),
         Detail::Check(detail) => all.extend(of_check(subject, detail)),
     }
     all

@@ -70,6 +70,10 @@ fn values(step: &Step, see: &mut dyn FnMut(&Value)) {
         Work::Pin(pin) => see(&pin.source),
         Work::Migrate { url, .. } | Work::Revert { url, .. } => see(url),
         Work::Check(check) => see(&check.configuration),
+        Work::Assert(all) => all.iter().for_each(|assertion| {
+            see(&assertion.holds);
+            see(&assertion.message);
+        }),
         Work::Import(import) => see(&import.inputs),
         Work::Barrier | Work::Forget | Work::Move { .. } | Work::Commit => {}
     }

@@ -245,7 +245,7 @@ impl World {
                     self.state.records.insert(step.address.clone(), record);
                 }
                 Work::Import(_) => panic!("these worlds import nothing"),
-                Work::Barrier | Work::Read { .. } | Work::Check(_) | Work::Commit => {}
+                Work::Barrier | Work::Read { .. } | Work::Check(_) | Work::Assert(_) | Work::Commit => {}
             }
         }
     }

@@ -93,13 +93,17 @@ fn write_one(page: &mut Page, mark: Mark, migration: &PlannedMigration, sql: &st
 
 /// Whether a change is a check that will run.
 pub(super) fn runs(change: &Change) -> bool {
-    matches!(change.detail, Detail::Check(_)) && change.kind == ChangeKind::Run
+    matches!(change.detail, Detail::Check(_) | Detail::Assertions(_)) && change.kind == ChangeKind::Run
 }
 
 /// The checks that will run: when, on what, and what they ask.
 pub(super) fn write_checks(page: &mut Page, plan: &Plan) {
     let mut rows = Vec::new();
     for change in plan.changes.iter().filter(|c| runs(c)) {
+        if let Detail::Assertions(all) = &change.detail {
+            let what = crate::view::words::count(all.len(), "assertion");
+            rows.push(vec![clean(&change.address.to_string()), "verify".into(), what]);
+        }
         let Detail::Check(detail) = &change.detail else { continue };
         let mut phases = Vec::new();
         if !detail.prove.is_empty() {

@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_function_is_shown_with_what_it_takes_and_gives() {
         let shown = help("substr").unwrap();
-        assert!(shown.starts_with("substr(string, offset, length) string\n\n  "), "{shown}");
+        assert!(shown.starts_with("substr(str, offset, length) string\n\n  "), "{shown}");
         assert!(shown.contains("\n  offset  number\n"), "{shown}");
         assert!(shown.ends_with("group: string"), "{shown}");
     }

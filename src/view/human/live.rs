@@ -78,6 +78,7 @@ impl Live {
                 steps.iter().for_each(|step| self.clear(step));
                 self.steps = 0;
             }
+            RunEvent::Warned { .. } => self.done += 1,
             RunEvent::Reconciled { .. } | RunEvent::Committed | RunEvent::Interrupted { .. } => {}
         }
     }

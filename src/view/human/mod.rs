@@ -34,8 +34,8 @@ pub use plan::plan;
 pub use run::HumanRun;
 pub use show::{show, show_generation};
 pub use state::{state_list, state_show};
-pub use value::{type_of, value};
 pub use summary::{Failure, Tally, summary};
+pub use value::{type_of, value};
 
 pub(in crate::view) use history::outcome as outcome_word;
 pub(in crate::view) use outputs::recorded;

@@ -46,7 +46,7 @@ impl Counts {
             match (&change.detail, change.kind) {
                 (Detail::Migration(d), _) => n.migrations += d.pending.len() + d.reverting.len(),
                 (_, ChangeKind::NoOp) => {}
-                (Detail::Check(_), _) => n.checks += usize::from(delivery::runs(change)),
+                (Detail::Check(_) | Detail::Assertions(_), _) => n.checks += usize::from(delivery::runs(change)),
                 (Detail::Artifact, _) => n.artifacts += 1,
                 (_, ChangeKind::Create) => n.add += 1,
                 (_, ChangeKind::Update) => n.change += 1,

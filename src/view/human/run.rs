@@ -80,6 +80,7 @@ pub(in crate::view) fn weight(event: &RunEvent) -> Weight {
         RunEvent::Started { .. }
         | RunEvent::StepFailed { .. }
         | RunEvent::Reconciled { .. }
+        | RunEvent::Warned { .. }
         | RunEvent::Committed
         | RunEvent::Unwinding { .. }
         | RunEvent::Interrupted { .. }
@@ -143,6 +144,9 @@ pub(super) fn describe(event: &RunEvent, style: Style, starts: bool) -> Option<S
         }
         RunEvent::Reconciled { address, sentence: text, .. } => {
             say(address, format!("after the crash: {}", sentence(text)))
+        }
+        RunEvent::Warned { address, sentence: text } => {
+            say(address, format!("{}: {}", style.paint(Ink::Yellow, "Warning, assertion failed"), sentence(text)))
         }
         RunEvent::Committed => "Committed: from here on the run only goes forward".to_owned(),
         RunEvent::Unwinding { sentence: text, steps } => {

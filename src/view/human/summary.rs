@@ -43,6 +43,8 @@ pub struct Tally {
     pub migrated: usize,
     /// Checks that passed, once for each phase and workload.
     pub passed: usize,
+    /// `check` blocks that do not hold, which fails nothing.
+    pub warned: usize,
     /// Steps of the way back that succeeded.
     pub undone: usize,
     /// How many steps failed.
@@ -78,6 +80,8 @@ impl Tally {
                     });
                 }
             }
+            RunEvent::Warned { .. } if self.unwinding.is_none() => self.warned += 1,
+            RunEvent::Warned { .. } => {}
             RunEvent::Finished { outcome, sentence, elapsed } => {
                 self.outcome = Some((outcome.clone(), sentence.clone()));
                 self.elapsed = *elapsed;
@@ -97,7 +101,7 @@ impl Tally {
             return;
         }
         match (address.kind, action.split(' ').next().unwrap_or_default()) {
-            (NodeKind::HealthCheck | NodeKind::SmokeTest, _) => self.passed += 1,
+            (NodeKind::HealthCheck | NodeKind::SmokeTest | NodeKind::Check, _) => self.passed += 1,
             (NodeKind::Migration, "migrate") => self.migrated += 1,
             (NodeKind::Resource, "import") => self.imported += 1,
             (NodeKind::Resource, "create") => self.added += 1,
@@ -176,6 +180,9 @@ fn complete(kind: RunKind, verb: &str, tally: &Tally, style: Style) -> String {
     }
     if tally.passed > 0 {
         also.push(format!("{} passed", count(tally.passed, "check")));
+    }
+    if tally.warned > 0 {
+        also.push(format!("{} did not hold, which is a warning", count(tally.warned, "check block")));
     }
     let generation = tally.generation.map(|n| format!("generation {n} is verified")).unwrap_or_default();
     let parts: Vec<String> = [also.join(", "), generation].into_iter().filter(|part| !part.is_empty()).collect();

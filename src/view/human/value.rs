@@ -25,12 +25,10 @@ pub fn value(value: &Value) -> String {
 }
 
 fn write(out: &mut String, value: &Value, indent: usize) {
-    // A mark counts before whether the value is known: a secret that only apply knows is a secret all the same.
-    if value.marks.is_sensitive() {
-        out.push_str("(sensitive value)");
-        return;
-    }
     match &value.kind {
+        // A recorded secret is known to somebody, if not here; what only apply will know is named as that, as Terraform does.
+        Kind::Unknown(_) if value.sealed_digest().is_none() => out.push_str("(known after apply)"),
+        _ if value.marks.is_sensitive() => out.push_str("(sensitive value)"),
         Kind::Unknown(_) => out.push_str("(known after apply)"),
         _ if value.marks.has(Marks::EPHEMERAL) => out.push_str("(ephemeral value)"),
         Kind::Null(ty) => out.push_str(&null(ty)),
@@ -252,7 +250,7 @@ mod tests {
         let secret = Value::string("x").sensitive();
         let passing = Value::string("x").mark(Marks::EPHEMERAL);
         let whole = Value::tuple([secret, passing, Value::opaque(Type::Any), Value::opaque(Type::String).sensitive()]);
-        let wanted = "[\n  (sensitive value),\n  (ephemeral value),\n  (known after apply),\n  (sensitive value),\n]";
+        let wanted = "[\n  (sensitive value),\n  (ephemeral value),\n  (known after apply),\n  (known after apply),\n]";
         assert_eq!(value(&whole), wanted);
     }
 }

@@ -67,8 +67,7 @@ pub fn diagnostic(diagnostic: &Diagnostic, sources: &SourceMap) -> Json {
         let values = diagnostic.values().iter();
         let values: Vec<Json> =
             values.map(|note| json!({ "traversal": note.traversal, "statement": note.statement })).collect();
-        let range =
-            json!({ "filename": extent.name, "start": position(extent.start), "end": position(extent.end) });
+        let range = json!({ "filename": extent.name, "start": position(extent.start), "end": position(extent.end) });
         let snippet = json!({
             "context": extent.context,
             "code": extent.code,

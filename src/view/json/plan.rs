@@ -64,8 +64,8 @@ fn variables_json(variables: &BTreeMap<Arc<str>, Value>) -> Json {
 fn provider_of(change: &Change) -> &str {
     match &change.detail {
         Detail::Resource(resource) => &resource.provider,
-        Detail::Data { provider } => provider,
-        Detail::Artifact | Detail::Migration(_) | Detail::Check(_) => "",
+        Detail::Data { provider, .. } => provider,
+        Detail::Artifact | Detail::Migration(_) | Detail::Check(_) | Detail::Assertions(_) => "",
     }
 }
 
@@ -321,6 +321,9 @@ fn migrations(plan: &Plan) -> Json {
 fn checks(plan: &Plan) -> Json {
     let mut out = Vec::new();
     for change in plan.changes.iter().filter(|c| c.kind == ChangeKind::Run) {
+        if let Detail::Assertions(all) = &change.detail {
+            out.push(json!({ "address": change.address.to_string(), "verify": true, "assertions": all.len() }));
+        }
         if let Detail::Check(detail) = &change.detail {
             let prove: Vec<String> = detail.prove.iter().map(|(w, _)| w.to_string()).collect();
             let configuration = change.after.as_ref().map_or(Json::Null, known);

@@ -242,6 +242,11 @@ impl Watcher for Stream {
                 let hook = hook(&step, &address, "reconcile", vec![("found", json!(text))]);
                 say("info", &message, "reconciled", vec![("hook", hook)]);
             }
+            RunEvent::Warned { address, sentence: text } => {
+                let message = format!("{address}: assertion failed: {}", sentence(&text));
+                let rest = vec![("passed", json!(false)), ("sentence", json!(text))];
+                say("warn", &message, "check_judged", vec![("hook", hook("", &address, "verify", rest))]);
+            }
             RunEvent::Started { run, generation, steps, resumed } => {
                 let message = format!("Run {run} {}", if resumed { "goes on" } else { "starts" });
                 let body = json!({ "run": run, "generation": generation, "steps": steps, "resumed": resumed });

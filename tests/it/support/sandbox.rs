@@ -211,10 +211,43 @@ impl Sandbox {
         Ran { command: shown.clone(), status, stdout: finish(&out, &shown), stderr: finish(&err, &shown) }
     }
 
+    /// Runs `gantry` with a text on its standard input.
+    pub(crate) fn run_fed(&self, input: &str, arguments: &[&str]) -> Ran {
+        self.run_bytes(input.as_bytes(), arguments)
+    }
+
+    /// The same with anything on its standard input.
+    pub(crate) fn run_bytes(&self, input: &[u8], arguments: &[&str]) -> Ran {
+        let (out, out_pipe) = std::io::pipe().expect("a pipe can be made");
+        let (err, err_pipe) = std::io::pipe().expect("a pipe can be made");
+        let mut command = self.command(arguments);
+        command.stdout(out_pipe).stderr(err_pipe).stdin(self.holding(input));
+        let shown = format!("gantry {}", arguments.join(" "));
+        let (out, err) = (collect(out), collect(err));
+        let status = wait(command, &shown);
+        Ran { command: shown.clone(), status, stdout: finish(&out, &shown), stderr: finish(&err, &shown) }
+    }
+
+    /// A file without a name that holds some bytes, to be read from its start.
+    fn holding(&self, input: &[u8]) -> std::fs::File {
+        use std::io::{Seek as _, Write as _};
+        let mut file = tempfile::tempfile_in(self.root.join("tmp")).expect("the sandbox is writable");
+        file.write_all(input).and_then(|()| file.rewind()).expect("the sandbox is writable");
+        file
+    }
+
     /// Runs `gantry` with both outputs in one pipe, in the order in which a person would see them.
     pub(crate) fn run_as_seen(&self, arguments: &[&str]) -> Ran {
+        self.run_fed_as_seen("", arguments)
+    }
+
+    /// The same with a text on its standard input.
+    pub(crate) fn run_fed_as_seen(&self, input: &str, arguments: &[&str]) -> Ran {
         let (seen, pipe) = std::io::pipe().expect("a pipe can be made");
         let mut command = self.command(arguments);
+        if !input.is_empty() {
+            command.stdin(self.holding(input.as_bytes()));
+        }
         command.stdout(pipe.try_clone().expect("a pipe can be shared")).stderr(pipe);
         let shown = format!("gantry {}", arguments.join(" "));
         let seen = collect(seen);

@@ -10,6 +10,7 @@
 //! # write FILE <<EOF                   writes the lines up to EOF
 //! # remove FILE                        removes a file
 //! $ gantry plan local                  runs it; quotes as in a shell, but no shell
+//! $ echo 'TEXT' | gantry console local  the same with a line on its standard input
 //! $ GET {port}/health                  asks, and shows the status and the body
 //! $ POST {port}/orders {"sku": "A1"}   the same with a body, which goes to the end of the line
 //! ```
@@ -120,9 +121,13 @@ fn prepare(sandbox: &Sandbox, words: &[&str]) {
 fn run(sandbox: &Sandbox, typed: &str) -> String {
     let words = split(typed);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let mut seen = match words.as_slice() {
+    let (input, words) = match words.as_slice() {
+        ["echo", text, "|", words @ ..] => (format!("{text}\n"), words),
+        words => (String::new(), words),
+    };
+    let mut seen = match words {
         ["gantry", arguments @ ..] => {
-            let ran = sandbox.run_as_seen(arguments);
+            let ran = sandbox.run_fed_as_seen(&input, arguments);
             let mut seen = sandbox.normalise(&ran.stdout);
             let command = arguments.iter().find(|a| !a.starts_with('-'));
             if !matches!(command, Some(&"plan" | &"show")) || arguments.contains(&"--out") {
