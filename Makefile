@@ -45,4 +45,5 @@ docs:
 
 language-oracle:
 	tests/language/record.sh
+	tests/language/record-syntax.sh
 	tests/fmt/record.sh
