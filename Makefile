@@ -56,4 +56,5 @@ language-oracle:
 	tests/language/record-console.sh
 	tests/language/record.sh tests/language/expressions.txt tests/language/unknown.txt
 	tests/language/record-modules.py
+	tests/language/record-syntax.sh
 	tests/fmt/record.sh

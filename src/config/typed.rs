@@ -33,7 +33,7 @@ pub fn unfinished(text: &str) -> Option<Unfinished> {
             Kind::CloseParen => &[Kind::OpenParen],
             Kind::CloseHeredoc => &[Kind::OpenHeredoc],
             Kind::CloseTemplate => &[Kind::OpenInterpolation, Kind::OpenDirective],
-            Kind::Stray | Kind::QuotedNewline | Kind::UnclosedComment => return None,
+            Kind::Stray | Kind::QuotedNewline | Kind::UnclosedQuote | Kind::UnclosedComment => return None,
             _ => continue,
         };
         if !open.pop().is_some_and(|last| opener.contains(&last)) {

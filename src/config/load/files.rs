@@ -1,44 +1,40 @@
 //! The files of one module: read from the bundle, decoded, parsed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::desired::BlockBody;
 use crate::config::path::join;
 use crate::config::source::Bundle;
 use crate::config::syntax;
-use crate::diag::{Diagnostic, Diagnostics, SourceMap, Span};
+use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
 
-/// Parses every configuration file of a module's directory: the blocks of those that can be read, and whether all can.
+/// How many bytes a module's files have together from which on they are parsed by several threads. Starting a thread costs
+/// about what parsing some tens of kilobytes does.
+const LARGE: usize = 256 << 10;
+
+/// How many threads parse at most; a module with more files gives each thread several.
+const THREADS_MAX: usize = 8;
+
+/// A file whose text is known, in its place in the map of sources.
+struct Text {
+    text: Arc<str>,
+    id: FileId,
+}
+
+/// Parses every configuration file of a module's directory: the blocks of those that can be read, and whether all can. Blocks
+/// and errors come in the order of the files, whoever parsed them.
 pub(super) fn parse(
     bundle: &Bundle,
     directory: &str,
     sources: &mut SourceMap,
     errors: &mut Diagnostics,
 ) -> (Vec<BlockBody>, bool) {
+    let names = bundle.modules.get(directory).into_iter().flatten();
+    let texts: Vec<Result<Text, Diagnostic>> = names.map(|name| text(bundle, directory, name, sources)).collect();
     let mut blocks = Vec::new();
     let mut whole = true;
-    for name in bundle.modules.get(directory).into_iter().flatten() {
-        let path = join(directory, name);
-        let shown = bundle.shown(&path);
-        if let Some(refusal) = refuse(name, &shown) {
-            errors.push(refusal);
-            whole = false;
-            continue;
-        }
-        let content = match bundle.file(&path) {
-            Some(Ok(content)) => content,
-            Some(Err(why)) => {
-                errors.push(unreadable(&shown, why));
-                whole = false;
-                continue;
-            }
-            None => {
-                errors.push(unreadable(&shown, "it is not in the bundle"));
-                whole = false;
-                continue;
-            }
-        };
-        match file(content, &shown, sources) {
+    for result in parse_all(texts) {
+        match result {
             Ok(found) => blocks.extend(found),
             Err(found) => {
                 errors.extend(found);
@@ -47,6 +43,52 @@ pub(super) fn parse(
         }
     }
     (blocks, whole)
+}
+
+/// What each file gives, in order.
+fn parse_all(texts: Vec<Result<Text, Diagnostic>>) -> Vec<Result<Vec<BlockBody>, Diagnostics>> {
+    let one = |text: Result<Text, Diagnostic>| text.map_err(Diagnostics::from).and_then(|text| file(&text));
+    let bytes: usize = texts.iter().flatten().map(|text| text.text.len()).sum();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(texts.len()).min(THREADS_MAX);
+    if bytes < LARGE || threads < 2 {
+        return texts.into_iter().map(one).collect();
+    }
+    // Each thread takes the next file that nobody has, so that one large file does not wait behind others.
+    let results: Vec<Mutex<Option<_>>> = texts.iter().map(|_| Mutex::new(None)).collect();
+    let waiting = Mutex::new(texts.into_iter().enumerate());
+    let unpoisoned = PoisonError::into_inner;
+    let work = || {
+        loop {
+            let next = waiting.lock().unwrap_or_else(unpoisoned).next();
+            let Some((at, text)) = next else { return };
+            *results[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(one(text));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|| syntax::deep(work));
+        }
+        work();
+    });
+    let parsed = |slot: Mutex<Option<_>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results
+        .into_iter()
+        .map(|slot| parsed(slot).expect("invariant: every file was taken, and parsed before the end"))
+        .collect()
+}
+
+/// The text of one file, decoded and entered into the map of sources.
+fn text(bundle: &Bundle, directory: &str, name: &str, sources: &mut SourceMap) -> Result<Text, Diagnostic> {
+    let path = join(directory, name);
+    let shown = bundle.shown(&path);
+    if let Some(refusal) = refuse(name, &shown) {
+        return Err(refusal);
+    }
+    match bundle.file(&path) {
+        Some(Ok(content)) => decode(content, &shown, sources),
+        Some(Err(why)) => Err(unreadable(&shown, why)),
+        None => Err(unreadable(&shown, "it is not in the bundle")),
+    }
 }
 
 fn unreadable(shown: &str, why: &str) -> Diagnostic {
@@ -73,20 +115,25 @@ fn refuse(name: &str, shown: &str) -> Option<Diagnostic> {
     None
 }
 
-/// Decodes and parses one file. The map holds the text without a byte order mark, and spans count from there.
-fn file(content: &[u8], shown: &str, sources: &mut SourceMap) -> Result<Vec<BlockBody>, Diagnostics> {
+/// Decodes one file. The map holds the text without a byte order mark, and spans count from there.
+fn decode(content: &[u8], shown: &str, sources: &mut SourceMap) -> Result<Text, Diagnostic> {
     let text = match std::str::from_utf8(content) {
         Ok(text) => text,
         Err(e) => {
             let id = sources.add(shown, String::from_utf8_lossy(content));
             let at = Span::new(id, e.valid_up_to()..e.valid_up_to() + 1);
             let detail = "The file is not UTF-8 at this place. Configuration is written in UTF-8.";
-            return Err(Diagnostic::error("Invalid character encoding", detail).at(at).into());
+            return Err(Diagnostic::error("Invalid character encoding", detail).at(at));
         }
     };
     let text: Arc<str> = text.strip_prefix('\u{feff}').unwrap_or(text).into();
     let id = sources.add(shown, Arc::clone(&text));
-    let body = syntax::parse(&text, id)?;
+    Ok(Text { text, id })
+}
+
+/// Parses one file.
+fn file(text: &Text) -> Result<Vec<BlockBody>, Diagnostics> {
+    let body = syntax::parse(&text.text, text.id)?;
     let stray = body.attributes.iter().map(|(name, attribute)| {
         let detail =
             format!("An argument named \"{name}\" is not expected here: at the top of a file there are only blocks.");

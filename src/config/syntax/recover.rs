@@ -38,13 +38,30 @@ impl Parser<'_> {
                     (None, Some(wanted)) if *wanted == kind => {
                         open.pop();
                     }
-                    (None, None) if kind == Kind::CloseBrace && inside && at >= self.at => return Some(at),
+                    (None, None)
+                        if kind == Kind::CloseBrace && inside && at >= self.at && self.closes_block(*token) =>
+                    {
+                        return Some(at);
+                    }
                     (None, Some(_)) if closes(kind) => return None,
                     (None, _) => {}
                 },
             }
         }
         None
+    }
+
+    /// Whether a closing brace ends the block around, and not one on a line further down that is indented as the block is.
+    fn closes_block(&self, brace: Token) -> bool {
+        let Some(open) = self.open.last() else { return true };
+        let own = &self.text[line_start(self.text, brace.start as usize)..];
+        if own.trim_start().starts_with('}') {
+            return true;
+        }
+        let behind = &self.text[next_line(self.text, brace.start as usize)..];
+        let next = behind.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
+        let header = &self.text[line_start(self.text, open.start as usize)..];
+        !(next.trim_start().starts_with('}') && indentation(next) == indentation(header))
     }
 
     fn by_layout(&mut self, start: usize, inside: bool) {

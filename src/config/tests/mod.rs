@@ -6,6 +6,7 @@ mod mistakes;
 mod robust;
 mod tokens;
 mod templates;
+mod syntax;
 mod terms;
 mod values;
 
