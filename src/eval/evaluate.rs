@@ -232,9 +232,7 @@ impl Evaluator<'_> {
                 (Some(false), _, b) => b.map(|v| v.mark(marks)),
                 (None, Err(e), Err(_)) => Err(e),
                 // The side that failed may be the one that is not taken.
-                (None, Ok(v), _) | (None, _, Ok(v)) => {
-                    Ok(Value::opaque(Type::Any).mark(marks.union(v.marks_deep())))
-                }
+                (None, Ok(v), _) | (None, _, Ok(v)) => Ok(Value::opaque(Type::Any).mark(marks.union(v.marks_deep()))),
             };
         };
         let marks = marks.union(x.marks).union(y.marks);

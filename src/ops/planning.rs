@@ -357,7 +357,11 @@ pub struct Fresh<'a> {
 
 /// A variable's value as it is kept: of one that is ephemeral only the digest, to know it again.
 fn kept(value: &Value) -> Value {
-    if value.marks_deep().has(crate::value::Marks::EPHEMERAL) { value.unmark_deep().0.sensitive() } else { value.clone() }
+    if value.marks_deep().has(crate::value::Marks::EPHEMERAL) {
+        value.unmark_deep().0.sensitive()
+    } else {
+        value.clone()
+    }
 }
 
 fn supply(

@@ -18,9 +18,46 @@ const CORPORA: [&str; 3] = [
 
 /// What mutations put in, beside pieces of other inputs.
 const WORDS: [&str; 40] = [
-    "${", "%{", "}", "~}", "\"", "<<A\n", "\nA\n", "<<-A\n", "[*]", ".*", "...", "[", "]", "(", ")", "{", "=>", "for x in ",
-    " if ", "%{ if true }", "%{ endif }", "%{ for a in l }", "%{ endfor }", "null", "1e400", "-", "!", "==", "?", ":", "::",
-    "u", "ul", "any", "p", "\u{feff}", "\r\n", "/*", "#", "\\u00e9",
+    "${",
+    "%{",
+    "}",
+    "~}",
+    "\"",
+    "<<A\n",
+    "\nA\n",
+    "<<-A\n",
+    "[*]",
+    ".*",
+    "...",
+    "[",
+    "]",
+    "(",
+    ")",
+    "{",
+    "=>",
+    "for x in ",
+    " if ",
+    "%{ if true }",
+    "%{ endif }",
+    "%{ for a in l }",
+    "%{ endfor }",
+    "null",
+    "1e400",
+    "-",
+    "!",
+    "==",
+    "?",
+    ":",
+    "::",
+    "u",
+    "ul",
+    "any",
+    "p",
+    "\u{feff}",
+    "\r\n",
+    "/*",
+    "#",
+    "\\u00e9",
 ];
 
 /// Splitmix64: enough to vary inputs, and the same everywhere (Steele, Lea, Flood 2014).
@@ -95,7 +132,9 @@ fn run(name: &str, target: fn(&[u8])) {
         let input = mutated(&seeds, &mut Random(round));
         if catch_unwind(AssertUnwindSafe(|| target(&input))).is_err() {
             let shown = String::from_utf8_lossy(&input);
-            panic!("{name} broke a promise; again with GANTRY_FUZZ_SEED={round} GANTRY_FUZZ_ROUNDS=1:\n{shown}\n{shown:?}");
+            panic!(
+                "{name} broke a promise; again with GANTRY_FUZZ_SEED={round} GANTRY_FUZZ_ROUNDS=1:\n{shown}\n{shown:?}"
+            );
         }
     }
 }

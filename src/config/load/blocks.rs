@@ -8,8 +8,8 @@ use crate::config::desired::{
 };
 use crate::config::schema::{BACKENDS, MODULE_META};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
-use crate::eval::{Term, TermKind};
 use crate::eval::constraint::{constant, constraint};
+use crate::eval::{Term, TermKind};
 use crate::value::{Type, Value, convert};
 
 /// Refuses nested blocks where there are arguments only.

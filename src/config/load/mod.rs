@@ -20,5 +20,5 @@ mod names;
 mod provided;
 
 pub use loader::load;
-pub use provided::check_calls;
 pub(super) use loader::{Attempt, Sources, attempt, run};
+pub use provided::check_calls;

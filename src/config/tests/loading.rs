@@ -120,8 +120,7 @@ output "url" {
 }
 "#;
 
-const WEB: &str =
-    "terraform {\n  required_providers {\n    local = { source = \"hashicorp/local\", configuration_aliases = [local.main] }\n  }\n}\nvariable \"name\" {}\nmodule \"db\" {\n  source = \"../db\"\n}\noutput \"db\" {\n  value = module.db\n}\n";
+const WEB: &str = "terraform {\n  required_providers {\n    local = { source = \"hashicorp/local\", configuration_aliases = [local.main] }\n  }\n}\nvariable \"name\" {}\nmodule \"db\" {\n  source = \"../db\"\n}\noutput \"db\" {\n  value = module.db\n}\n";
 const DB: &str = "output \"url\" {\n  value = \"db://${path.module}\"\n}\n";
 
 fn project() -> tempfile::TempDir {

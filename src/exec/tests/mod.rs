@@ -399,7 +399,7 @@ impl Build {
             protected: false,
             schemas,
             conditions: Default::default(),
-        unreadable: Vec::new(),
+            unreadable: Vec::new(),
         };
         Self { state: state.clone(), plan }
     }

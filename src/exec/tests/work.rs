@@ -237,7 +237,8 @@ async fn data_is_read_when_its_arguments_are_known_and_again_where_it_holds_secr
     let a = build.act("fake_thing.a", Action::Create, &thing("a", "1"), &[]);
     let arguments = with(&object("echo", result_of("fake_thing.a", "id")), "token", crash::secret("s3cret"));
     let arguments = with(&with(&arguments, "id", Value::null(Type::String)), "url", Value::null(Type::String));
-    let read = build.step("data.fake_echo.e", "read", Work::Read { provider: "fake".into(), arguments, lenient: false }, &[a]);
+    let read =
+        build.step("data.fake_echo.e", "read", Work::Read { provider: "fake".into(), arguments, lenient: false }, &[a]);
     let b = build.act("fake_thing.b", Action::Create, &object("b", result_of("data.fake_echo.e", "value")), &[read]);
     build.act("fake_thing.c", Action::Create, &object("c", result_of("data.fake_echo.e", "token")), &[read, b]);
     for point in 1..=12 {
