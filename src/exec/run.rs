@@ -13,7 +13,7 @@ use super::recover;
 use super::request::finish_all;
 use super::results::{Draws, RunResults};
 use super::runner::{Begin, Ending, Finished, Runner, StepFailure};
-use crate::addr::NodeKind;
+use crate::addr::{Address, NodeKind};
 use crate::event::RunEvent;
 use crate::ledger::State;
 use crate::ledger::event::{Event, FailureKind, RunOutcome};
@@ -204,7 +204,13 @@ impl Run<'_> {
     fn checked(&self) -> String {
         let state = self.recorder.state();
         let asked = self.plan.steps.iter().filter_map(|step| state.checks.get(&step.address));
-        match asked.filter(|(judged, _)| judged.address.kind == NodeKind::Check && !judged.passed).count() {
+        let mut holds: BTreeMap<&Address, bool> = asked.map(|(judged, _)| (&judged.address, judged.passed)).collect();
+        for event in self.recorder.batch() {
+            if let Event::CheckJudged(judged) = event {
+                holds.insert(&judged.address, judged.passed);
+            }
+        }
+        match holds.iter().filter(|(address, holds)| address.kind == NodeKind::Check && !**holds).count() {
             0 => "every check passed".into(),
             1 => "every probe passed, but 1 check block does not hold".into(),
             n => format!("every probe passed, but {n} check blocks do not hold"),
