@@ -16,8 +16,12 @@ use proptest::prelude::*;
 
 use super::tape::{Tape, VARIABLES, type_of, value_of};
 
-/// How many expressions each law is held against.
+/// How many expressions each law is held against; `PROPTEST_CASES` asks for more.
 const CASES: u32 = 2000;
+
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|number| number.parse().ok()).unwrap_or(CASES)
+}
 
 /// The values of the variables.
 type World = BTreeMap<&'static str, Value>;
@@ -187,7 +191,7 @@ fn about(expression: &str, world: &World) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_known_gives_what_is_known(bytes in tape()) {
