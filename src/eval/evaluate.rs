@@ -14,6 +14,7 @@ pub(super) type Evaluated = Result<Value, Box<Diagnostic>>;
 /// doubling locals keep a machine busy for minutes.
 #[derive(Debug)]
 pub struct Budget {
+    units: u64,
     left: Cell<u64>,
     drawn: Cell<u64>,
     attempts: Cell<usize>,
@@ -26,7 +27,7 @@ impl Budget {
     /// A budget of so many units.
     #[must_use]
     pub fn new(units: u64) -> Self {
-        Self { left: Cell::new(units), drawn: Cell::new(0), attempts: Cell::new(0) }
+        Self { units, left: Cell::new(units), drawn: Cell::new(0), attempts: Cell::new(0) }
     }
 
     /// The number of the next value that is drawn (`uuid()`), so that one place that is evaluated several times, in a `for`,
@@ -56,6 +57,16 @@ impl Budget {
         let left = self.left.get();
         self.left.set(left.saturating_sub(units));
         left >= units
+    }
+
+    /// What is said when it is used up.
+    pub(super) fn exceeded(&self) -> Diagnostic {
+        let detail = format!(
+            "Evaluating this configuration takes more work than the limit of {} steps. A definition that doubles itself again \
+             and again is the usual cause.",
+            self.units
+        );
+        Diagnostic::error("Evaluation limit reached", detail)
     }
 }
 
@@ -155,7 +166,7 @@ impl Evaluator<'_> {
             }
             TermKind::Tuple(items) => Ok(Value::tuple(self.eval_all(items, locals)?)),
             TermKind::Object(items) => self.object(items, locals),
-            TermKind::For(f) => self.for_expression(f, term.span, locals),
+            TermKind::For(f) => self.for_expression(f, locals),
         }
     }
 
@@ -180,7 +191,7 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn spend(&self, units: u64, span: Span) -> Result<(), Box<Diagnostic>> {
-        if self.budget.spend(units) { Ok(()) } else { Err(Box::new(over_budget().at(span))) }
+        if self.budget.spend(units) { Ok(()) } else { Err(Box::new(self.budget.exceeded().at(span))) }
     }
 
     fn reference(&self, reference: &Reference, locals: Option<&Locals<'_>>) -> Evaluated {
@@ -317,7 +328,7 @@ impl Evaluator<'_> {
         Value::opaque(Type::list(element)).refined(&Refinement::length(shortest, longest))
     }
 
-    fn for_expression(&self, f: &ForTerm, span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
+    fn for_expression(&self, f: &ForTerm, locals: Option<&Locals<'_>>) -> Evaluated {
         let collection = self.eval(&f.collection, locals)?;
         let mut marks = collection.marks;
         let Some(pairs) = pairs(&collection, f.collection.span)? else {
@@ -338,7 +349,6 @@ impl Evaluator<'_> {
             let (key, value) = (key.clone().mark(collection.marks), value.clone().mark(collection.marks));
             return Err(self.for_item(f, &key, &value, locals, &mut results).err().unwrap_or(failed));
         }
-        let _ = span;
         Ok(results.into_value(f).mark(marks))
     }
 
@@ -508,17 +518,6 @@ pub(super) fn shown(value: &Value) -> Option<String> {
 
 /// How [`shown`] begins.
 pub(super) const THE_VALUE: &str = "The value is ";
-
-pub(super) fn over_budget() -> Diagnostic {
-    Diagnostic::error(
-        "Evaluation limit reached",
-        format!(
-            "Evaluating this configuration takes more work than the limit of {} steps. A definition that doubles itself again \
-             and again is the usual cause.",
-            Budget::PLAN
-        ),
-    )
-}
 
 pub(super) fn bug(what: &str, span: Span) -> Box<Diagnostic> {
     Box::new(Diagnostic::error("Internal error", format!("{what}. This is a bug in Gantry.")).at(span))

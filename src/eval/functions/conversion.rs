@@ -142,7 +142,15 @@ fn env(context: &CallContext<'_>, args: &[Value]) -> Called {
         Answer::Pending => Value::opaque(Type::String).sensitive(),
         Answer::Missing(why) => {
             let named = if why.contains(name) { why } else { format!("environment variable \"{name}\": {why}") };
-            return Err(FunctionError::at(0, named));
+            let unset = named.ends_with("is not set");
+            let error = FunctionError::at(0, named);
+            if !unset {
+                return Err(error);
+            }
+            let hint = format!(
+                "Set it where gantry runs (export {name}=…), or say what holds without it: try(env(\"{name}\"), \"…\")."
+            );
+            return Err(error.hint(hint));
         }
     })
 }
