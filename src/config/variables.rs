@@ -16,7 +16,7 @@ use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, did_you_mean
 use crate::eval::Term;
 use crate::eval::constraint::constant;
 use crate::ports::{env, fs};
-use crate::value::{Marks, Number, Type, Value, convert};
+use crate::value::{Marks, Number, Type, Value, convert, normal};
 
 /// One `--var` or `--var-file`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,15 +282,15 @@ impl Gathering<'_> {
         }
     }
 
-    /// A text from outside as a value. As in Terraform, a variable of a simple type takes the text as it is; others read it
-    /// as an expression. One without a type does so where the text looks like a list, an object or a quoted string.
+    /// A text from outside as a value. As in Terraform, a variable of a simple type, or without a type, takes the text as it is;
+    /// others, `type = any` among them, read it as an expression.
     fn expression(&mut self, variable: &Variable, text: &str, origin: &str) -> Option<Value> {
         let literal = match &variable.ty {
-            Type::Any => !text.trim_start().starts_with(['[', '{', '"']),
+            Type::Any => variable.untyped,
             ty => ty.is_primitive(),
         };
         if literal {
-            return Some(Value::string(text));
+            return Some(Value::string(normal(text)));
         }
         let file = self.sources.add(format!("<{origin}>"), text);
         let parsed =
@@ -359,6 +359,7 @@ impl Gathering<'_> {
                 }
             }
             Ok(_) => {
+                self.unread = true;
                 let detail = format!("\"{shown}\" has to be one JSON object with a key for each variable.");
                 self.errors.push(Diagnostic::error("Invalid variables file", detail).at(Span::new(file, 0..1)));
             }
@@ -449,11 +450,11 @@ fn from_json(json: &serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::null(Type::Any),
         serde_json::Value::Bool(b) => Value::bool(*b),
-        serde_json::Value::String(s) => Value::string(s.as_str()),
+        serde_json::Value::String(s) => Value::string(normal(s)),
         serde_json::Value::Number(n) => {
             n.to_string().parse::<Number>().map_or_else(|_| Value::null(Type::Number), Value::number)
         }
         serde_json::Value::Array(items) => Value::tuple(items.iter().map(from_json).collect::<Vec<_>>()),
-        serde_json::Value::Object(all) => Value::object_of(all.iter().map(|(k, v)| (k.as_str(), from_json(v)))),
+        serde_json::Value::Object(all) => Value::object_of(all.iter().map(|(k, v)| (normal(k), from_json(v)))),
     }
 }

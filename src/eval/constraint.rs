@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Binary, Part, Term, TermKind, Unary};
 use crate::diag::{Diagnostic, Span, did_you_mean};
-use crate::value::{Attribute, Map, Type, Value, convert};
+use crate::value::{Attribute, Map, Type, Value, convert, normal};
 
 /// The words of constraints, for suggestions.
 const WORDS: [&str; 9] = ["any", "bool", "number", "string", "list", "set", "map", "tuple", "object"];
@@ -205,7 +205,7 @@ fn template(term: &Term, parts: &[Part]) -> Outcome<Value> {
             }
         }
     }
-    Ok(Value::string(text))
+    Ok(Value::string(normal(text)))
 }
 
 fn unary(term: &Term, operator: Unary, value: &Value) -> Outcome<Value> {

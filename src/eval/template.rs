@@ -3,7 +3,7 @@
 use super::evaluate::{Evaluated, Evaluator, Locals, pairs};
 use super::{Part, Term};
 use crate::diag::{Diagnostic, Span};
-use crate::value::{Kind, Marks, Refinement, Type, Value, convert};
+use crate::value::{Kind, Marks, Refinement, Type, Value, convert, normal};
 use std::sync::Arc;
 
 /// A template being filled in.
@@ -30,8 +30,8 @@ impl Evaluator<'_> {
         let mut filling = Filling::new();
         self.fill(parts, &mut filling, span, locals)?;
         let value = match filling.known {
-            Some(end) => Value::opaque(Type::String).refined(&Refinement::prefix(&filling.text[..end])),
-            None => Value::string(filling.text),
+            Some(end) => Value::opaque(Type::String).refined(&Refinement::prefix(&normal(&filling.text[..end]))),
+            None => Value::string(normal(filling.text)),
         };
         Ok(value.mark(filling.marks))
     }

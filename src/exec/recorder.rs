@@ -33,6 +33,11 @@ impl Recorder {
         self.state
     }
 
+    /// What is in the batch: it will be in the state as soon as that is durable.
+    pub(crate) fn batch(&self) -> &[Event] {
+        &self.events
+    }
+
     /// Adds an event to the batch.
     pub(crate) fn push(&mut self, event: Event) {
         self.events.push(event);

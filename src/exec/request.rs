@@ -219,7 +219,8 @@ fn contradiction(
 
 fn differs(want: &Value, got: &Value, path: &Path) -> Option<(Path, Value, Value)> {
     let here = || Some((path.clone(), want.clone(), got.clone()));
-    if want.is_unknown() || path.0.len() > PATH_DEPTH {
+    // Null is null, of whatever type each side takes it for.
+    if want.is_unknown() || path.0.len() > PATH_DEPTH || (want.is_null() && got.is_null()) {
         return None;
     }
     if want.is_wholly_known() {

@@ -13,6 +13,7 @@ use super::recover;
 use super::request::finish_all;
 use super::results::{Draws, RunResults};
 use super::runner::{Begin, Ending, Finished, Runner, StepFailure};
+use crate::addr::{Address, NodeKind};
 use crate::event::RunEvent;
 use crate::ledger::State;
 use crate::ledger::event::{Event, FailureKind, RunOutcome};
@@ -193,9 +194,26 @@ impl Run<'_> {
             Some(_) if self.plan.kind == crate::ledger::event::RunKind::Destroy => {
                 "everything that was recorded is gone".into()
             }
-            Some(generation) => format!("generation {generation} is serving, and every check passed"),
-            None if self.open().is_some() => "every check passed".into(),
-            None => format!("generation {} is serving, and every check passed", self.plan.generation),
+            Some(generation) => format!("generation {generation} is serving, and {}", self.checked()),
+            None if self.open().is_some() => self.checked(),
+            None => format!("generation {} is serving, and {}", self.plan.generation, self.checked()),
+        }
+    }
+
+    /// What the checks said. Probes have all passed where a run ends well; a check block that does not hold is a warning.
+    fn checked(&self) -> String {
+        let state = self.recorder.state();
+        let asked = self.plan.steps.iter().filter_map(|step| state.checks.get(&step.address));
+        let mut holds: BTreeMap<&Address, bool> = asked.map(|(judged, _)| (&judged.address, judged.passed)).collect();
+        for event in self.recorder.batch() {
+            if let Event::CheckJudged(judged) = event {
+                holds.insert(&judged.address, judged.passed);
+            }
+        }
+        match holds.iter().filter(|(address, holds)| address.kind == NodeKind::Check && !**holds).count() {
+            0 => "every check passed".into(),
+            1 => "every probe passed, but 1 check block does not hold".into(),
+            n => format!("every probe passed, but {n} check blocks do not hold"),
         }
     }
 

@@ -16,6 +16,7 @@ mod path;
 mod refinement;
 mod residual;
 mod show;
+mod text;
 mod types;
 mod unify;
 #[expect(clippy::module_inception, reason = "the module's main noun")]
@@ -32,6 +33,7 @@ pub use path::{Path, PathStep};
 pub use refinement::Refinement;
 pub use residual::{Deferred, Residual, Results, Unfinished};
 pub use show::show;
+pub use text::normal;
 pub use types::{Attribute, Type};
 pub use unify::{conversion, unify};
 pub use value::{Kind, Map, Unknown, Value};

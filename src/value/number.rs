@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_number() {
-        for text in ["", "x", "1x", "+1", "1e999999", "--1", ".5", "0x10", "NaN", "inf", " 1"] {
+        for text in ["", "x", "1x", "++1", "+-1", "+", "-", ".", "+.", "1e999999", "--1", "0x10", "NaN", "inf", " 1"] {
             assert!(text.parse::<Number>().is_err(), "{text:?}");
         }
     }

@@ -69,8 +69,20 @@ fn differences_are_those_that_are_listed() {
     }
 }
 
+/// What of the repository is not in the canonical format, and must not be.
+const UNFORMATTED: [&str; 2] = [
+    // A module with a mistake of syntax, for everything wrong at once.
+    "tests/data/at-once/modules/db/main.hcl",
+    // Terraform's words about mistakes, with their lines and columns.
+    "tests/data/terraform-validate",
+];
+
 #[test]
 fn the_repository_is_formatted() {
+    let unformatted = UNFORMATTED.map(|path| repository().join(path));
+    for path in &unformatted {
+        assert!(path.exists(), "{} has gone: it is an exception no more", path.display());
+    }
     let mut folders =
         ["environments", "modules", "examples", "tests/projects", "tests/data"].map(|f| repository().join(f)).to_vec();
     let mut checked = 0;
@@ -78,6 +90,9 @@ fn the_repository_is_formatted() {
         for entry in std::fs::read_dir(&folder).expect("the folder is there") {
             let path = entry.expect("the folder is readable").path();
             let named = |end: &str| path.extension().is_some_and(|e| e == end);
+            if unformatted.contains(&path) {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
             } else if ["hcl", "tf", "tfvars"].iter().any(|end| named(end)) {

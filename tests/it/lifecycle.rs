@@ -192,6 +192,8 @@ check "inner" {
     assert_eq!(again.stderr.matches("Check block assertion failed").count(), 1, "{}", again.stderr);
     let verified = sandbox.run("verify test").succeeds();
     holds(&verified.stdout, &["2 checks passed, 2 check blocks did not hold"]);
+    let history = sandbox.run("history test").succeeds();
+    holds(&history.stdout, &["generation 1 is serving, and every probe passed, but 2 check blocks do not hold"]);
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::literal::{normal, unquote};
+use super::literal::unquote;
 use super::parser::{ERRORS_MAX, HEIGHT_MAX, NESTING_MAX, Parsed, Parser};
 use crate::config::token::{Kind, Token};
 use crate::diag::{Diagnostic, Span};
+use crate::value::normal;
 
 /// What a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
-
 /// What is wrong with a literal, and where in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct BadLiteral {
@@ -12,15 +10,6 @@ pub(in crate::config) struct BadLiteral {
     pub(super) detail: String,
     /// Where, in bytes from the literal's start.
     pub(super) at: Range<usize>,
-}
-
-/// The text in the normal form in which Terraform keeps texts and names (NFC).
-pub(super) fn normal<'t>(text: impl Into<Cow<'t, str>>) -> Cow<'t, str> {
-    let text = text.into();
-    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
-        return text;
-    }
-    text.nfc().collect()
 }
 
 /// The text without its doubled markers: `$${` is `${`, `%%{` is `%{`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::literal::normal;
+use crate::value::normal;
 
 /// The names met so far, in a table with open addressing. Nothing walks over it, so its order is nobody's.
 pub(super) struct Names {

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use super::literal::{normal, unmark};
+use super::literal::unmark;
 use super::parser::{NESTING_MAX, Parsed, Parser};
 use crate::config::token::{Kind, Token};
 use crate::diag::Span;
 use crate::eval::{Part, Term, TermKind};
-use crate::value::Value;
+use crate::value::{Value, normal};
 
 enum Piece {
     Text(String),

@@ -3,12 +3,8 @@
 //! The evaluator has converted every argument already, so that a wrong kind here would be a slip in the table; it is
 //! answered as an error all the same, for a user's input must never bring the process down.
 
-use std::borrow::Cow;
-
-use unicode_normalization::{UnicodeNormalization, is_nfc_quick};
-
 use super::{CallContext, FunctionError};
-use crate::value::{Kind, Map, Marks, Number, Type, Value, unify};
+use crate::value::{Kind, Map, Marks, Number, Type, Value, normal, unify};
 
 /// A string.
 pub(super) fn text(value: &Value) -> Result<&str, FunctionError> {
@@ -40,14 +36,6 @@ pub(super) fn map(value: &Value) -> Result<&Map, FunctionError> {
 /// A new string. Terraform keeps all text in normalization form C, so that equal-looking texts are equal.
 pub(super) fn string(text: impl AsRef<str>) -> Value {
     Value::string(normal(text.as_ref()).as_ref())
-}
-
-/// Text in normalization form C.
-pub(super) fn normal(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() || is_nfc_quick(text.chars()) == unicode_normalization::IsNormalized::Yes {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(text.nfc().collect())
 }
 
 /// Spends for that many bytes.

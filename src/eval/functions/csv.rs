@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::argument::{normal, spend_bytes, spend_items, string, text};
+use super::argument::{spend_bytes, spend_items, string, text};
 use super::build::Called;
 use super::{CallContext, FunctionError};
-use crate::value::{Map, Type, Value};
+use crate::value::{Map, Type, Value, normal};
 
 /// `csvdecode`: the first line has the names.
 pub(super) fn csvdecode(context: &CallContext<'_>, args: &[Value]) -> Called {

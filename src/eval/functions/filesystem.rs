@@ -5,11 +5,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::argument::{normal, spend_bytes, spend_items, string, text};
+use super::argument::{spend_bytes, spend_items, string, text};
 use super::build::{Called, function};
 use super::{CallContext, Function, FunctionError, glob, hash};
 use crate::eval::Answer;
-use crate::value::{Type, Value};
+use crate::value::{Type, Value, normal};
 
 fn a_string(_: &[Type]) -> Type {
     Type::String

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-use super::argument::{normal, string};
-use crate::value::{Kind, Map, Number, Type, Value};
+use super::argument::{string};
+use crate::value::{Kind, Map, Number, Type, Value, normal};
 
 /// The deepest nesting that is read: each level takes stack.
 const DEPTH_MAX: usize = 256;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use regex::Captures;
 
-use super::argument::{normal, spend_bytes, spend_items, string, text};
+use super::argument::{spend_bytes, spend_items, string, text};
 use super::build::{Called, function};
 use super::pattern::Pattern;
 use super::{CallContext, Function, FunctionError};
-use crate::value::{Map, Type, Value};
+use crate::value::{Map, Type, Value, normal};
 
 pub(super) fn functions() -> Vec<Function> {
     vec![

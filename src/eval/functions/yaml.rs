@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::argument::{normal, spend_bytes, spend_items, string, text};
+use super::argument::{spend_bytes, spend_items, string, text};
 use super::build::Called;
 use super::encoding::LENIENT;
 use super::{CallContext, FunctionError, yaml_scalar};
-use crate::value::{Kind, Map, Type, Value, convert};
+use crate::value::{Kind, Map, Type, Value, convert, normal};
 
 /// The deepest nesting that is read: each level takes stack.
 const DEPTH_MAX: usize = 128;

@@ -9,6 +9,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d| UTC)?", "{time}"),
         (r"\b\d\d:\d\d:\d\d(\.\d+)?\b", "{time}"),
+        (r"\bblobs/[0-9a-f]{2}/[0-9a-f]{62}\b", "blobs/{digest}"),
         (r"\b[0-9a-f]{64}\b", "{digest}"),
         // Shorter identities and shortened digests; a decimal number of that length is none of ours.
         (r"\b[0-9a-f]{12,63}\b", "{id}"),
