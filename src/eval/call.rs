@@ -110,7 +110,7 @@ impl Evaluator<'_> {
             return Ok(result.refined(&super::refine::of_call(function.name, &prepared)).mark(marks));
         }
         let spend = |units: u64| {
-            if self.budget.spend(units) { Ok(()) } else { Err(FunctionError::new(self.budget.exceeded().detail)) }
+            if self.budget.spend(units) { Ok(()) } else { Err(self.budget.exceeded().into()) }
         };
         // Two calls in one expression draw two values, so the place tells them apart.
         let site = match DRAWN.contains(&function.name) {
@@ -125,7 +125,7 @@ impl Evaluator<'_> {
         let context = CallContext { host: self.host, spend: &spend, site: &site, number: &number, render: &render };
         let value = (function.call)(&context, &prepared).map_err(|e| {
             // The marks are off, so that the function does not know that its argument is not to be shown.
-            let e = if marks.is_sensitive() { discreet(function, e) } else { e };
+            let e = if marks.is_sensitive() { discreet(function, &e) } else { e };
             failed(function, values, span, e)
         })?;
         Ok(super::refine::result(function.name, &prepared, value).mark(marks))
@@ -180,7 +180,7 @@ fn failed(
 }
 
 /// What may be said of a call with a sensitive argument that failed.
-fn discreet(function: &functions::Function, error: FunctionError) -> FunctionError {
+fn discreet(function: &functions::Function, error: &FunctionError) -> FunctionError {
     if let Some(said) = error.said_discreetly() {
         return FunctionError { argument: error.argument, ..FunctionError::new(said) };
     }

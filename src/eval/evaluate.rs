@@ -48,7 +48,7 @@ impl Budget {
 
     /// Whether what fails now is to be explained.
     pub(super) fn explains(&self) -> bool {
-        self.attempts.get() == 0 && self.left.get() > 0
+        self.attempts.get() == 0 && !self.is_used_up()
     }
 
     /// Spends some; false when it is used up.
@@ -57,6 +57,10 @@ impl Budget {
         let left = self.left.get();
         self.left.set(left.saturating_sub(units));
         left >= units
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.left.get() == 0
     }
 
     /// What is said when it is used up.
@@ -285,7 +289,11 @@ impl Evaluator<'_> {
         let value = self.eval(source, locals)?;
         let here = |item: &Value| self.eval(each, Some(&Locals::bind(locals, SPLAT_ITEM, item)));
         // Where an element fails it is asked again with its collection's marks, for the message to be as discreet.
-        let one = |item: &Value| here(item).map_err(|e| here(&item.clone().mark(value.marks)).err().unwrap_or(e));
+        let again = |item: &Value| here(&item.clone().mark(value.marks));
+        let one = |item: &Value| match here(item) {
+            Err(e) if self.asks_again(&value) => Err(again(item).err().unwrap_or(e)),
+            result => result,
+        };
         // What an element whose value is not known gives, for its type and for the mistakes that show in types.
         let of_type = |ty: &Type| one(&Value::opaque(ty.clone())).map(|v| v.ty());
         let result = match &value.kind {
@@ -346,10 +354,18 @@ impl Evaluator<'_> {
                 }
                 Err(e) => e,
             };
+            if !self.asks_again(&collection) {
+                return Err(failed);
+            }
             let (key, value) = (key.clone().mark(collection.marks), value.clone().mark(collection.marks));
             return Err(self.for_item(f, &key, &value, locals, &mut results).err().unwrap_or(failed));
         }
         Ok(results.into_value(f).mark(marks))
+    }
+
+    /// Whether an element that failed is asked again: its collection has marks that the element itself has not.
+    fn asks_again(&self, collection: &Value) -> bool {
+        !collection.marks.is_empty() && !self.budget.is_used_up()
     }
 
     /// One element of a `for`, and the marks that it puts on the whole. Where it fails it is asked again with the collection's marks

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{CallContext, Function, FunctionError, Parameter};
+use crate::diag::Diagnostic;
 use crate::value::{ArithmeticError, ConvertError, Type, Value};
 
 /// What computes a function.
@@ -84,6 +85,12 @@ impl FunctionError {
             Cow::Borrowed(written) => Some(self.discreet.unwrap_or(written)),
             Cow::Owned(_) => self.discreet,
         }
+    }
+}
+
+impl From<Diagnostic> for FunctionError {
+    fn from(e: Diagnostic) -> Self {
+        Self::new(e.detail.strip_suffix('.').unwrap_or(&e.detail).to_owned())
     }
 }
 

@@ -42,7 +42,9 @@ fn base64_functions() -> Vec<Function> {
         function("textdecodebase64", "The text of a Base64 string in a character encoding.", a_string, |c, a| {
             let source = text(&a[0])?;
             spend_bytes(c, source.len())?;
-            let bytes = LENIENT.decode(unbroken(source)).map_err(|e| FunctionError::at(0, symbol_error(source, &e)).discreetly("it is not valid Base64"))?;
+            let bytes = LENIENT
+                .decode(unbroken(source))
+                .map_err(|e| FunctionError::at(0, symbol_error(source, &e)).discreetly("it is not valid Base64"))?;
             charset::decode(&bytes, text(&a[1])?).map(string)
         })
         .takes("source", Type::String)

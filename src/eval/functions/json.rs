@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-use super::argument::{string};
+use super::argument::string;
 use crate::value::{Kind, Map, Number, Type, Value, normal};
 
 /// The deepest nesting that is read: each level takes stack.
