@@ -57,7 +57,7 @@ async fn output(context: &Context, arguments: &Arguments) -> Result<u8> {
         let form = json::outputs(&one);
         shell.out_json(&form[name]["value"]);
     } else {
-        shell.out(&format!("{}\n", human::output(value)));
+        shell.out(&human::output(value));
     }
     Ok(exit_code::SUCCESS)
 }

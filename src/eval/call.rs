@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::evaluate::{Evaluated, Evaluator, Locals, over_budget, shown};
+use super::evaluate::{Evaluated, Evaluator, Locals, shown};
 use super::functions::{self, CallContext, FunctionError};
 use super::host::Within;
 use super::{Calls, Reference, Scope, Term, TermKind};
@@ -110,8 +110,7 @@ impl Evaluator<'_> {
             return Ok(result.refined(&super::refine::of_call(function.name, &prepared)).mark(marks));
         }
         let spend = |units: u64| {
-            let used_up = || FunctionError { argument: None, message: over_budget().detail };
-            if self.budget.spend(units) { Ok(()) } else { Err(used_up()) }
+            if self.budget.spend(units) { Ok(()) } else { Err(self.budget.exceeded().into()) }
         };
         // Two calls in one expression draw two values, so the place tells them apart.
         let site = match DRAWN.contains(&function.name) {
@@ -126,9 +125,8 @@ impl Evaluator<'_> {
         let context = CallContext { host: self.host, spend: &spend, site: &site, number: &number, render: &render };
         let value = (function.call)(&context, &prepared).map_err(|e| {
             // The marks are off, so that the function does not know that its argument is not to be shown.
-            let sensitive = marks.is_sensitive();
-            let why = if sensitive { "the reason is not shown, for an argument is sensitive" } else { &e.message };
-            failed(function, values, span, e.argument, why)
+            let e = if marks.is_sensitive() { discreet(function, &e) } else { e };
+            failed(function, values, span, e)
         })?;
         Ok(super::refine::result(function.name, &prepared, value).mark(marks))
     }
@@ -168,9 +166,9 @@ fn failed(
     function: &functions::Function,
     values: &[(Value, Span)],
     span: Span,
-    argument: Option<usize>,
-    message: &str,
+    error: FunctionError,
 ) -> Box<Diagnostic> {
+    let FunctionError { argument, message, hint, .. } = error;
     let parameter = argument.and_then(|i| function.parameters.get(i).or(function.variadic.as_ref()));
     let at = argument.and_then(|i| values.get(i)).map_or(span, |(_, s)| *s);
     let end = if message.ends_with('?') { "" } else { "." };
@@ -178,7 +176,20 @@ fn failed(
         Some(p) => ("Invalid function argument", format!("Invalid value for \"{}\" parameter: {message}{end}", p.name)),
         None => ("Error in function call", format!("Call to function \"{}\" failed: {message}{end}", function.name)),
     };
-    Box::new(Diagnostic::error(summary, detail).at(at))
+    Box::new(Diagnostic::error(summary, detail).at(at).hint_opt(hint))
+}
+
+/// What may be said of a call with a sensitive argument that failed.
+fn discreet(function: &functions::Function, error: &FunctionError) -> FunctionError {
+    if let Some(said) = error.said_discreetly() {
+        return FunctionError { argument: error.argument, ..FunctionError::new(said) };
+    }
+    let hint = format!(
+        "In gantry console, {}() tells the reason when nonsensitive() stands around what is sensitive.",
+        function.name
+    );
+    let hidden = FunctionError::new("the reason is not shown, for an argument is sensitive");
+    FunctionError { argument: error.argument, hint: Some(hint), ..hidden }
 }
 
 fn unknown_function(name: &str) -> Diagnostic {

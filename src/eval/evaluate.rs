@@ -14,6 +14,7 @@ pub(super) type Evaluated = Result<Value, Box<Diagnostic>>;
 /// doubling locals keep a machine busy for minutes.
 #[derive(Debug)]
 pub struct Budget {
+    units: u64,
     left: Cell<u64>,
     drawn: Cell<u64>,
     attempts: Cell<usize>,
@@ -26,7 +27,7 @@ impl Budget {
     /// A budget of so many units.
     #[must_use]
     pub fn new(units: u64) -> Self {
-        Self { left: Cell::new(units), drawn: Cell::new(0), attempts: Cell::new(0) }
+        Self { units, left: Cell::new(units), drawn: Cell::new(0), attempts: Cell::new(0) }
     }
 
     /// The number of the next value that is drawn (`uuid()`), so that one place that is evaluated several times, in a `for`,
@@ -47,7 +48,7 @@ impl Budget {
 
     /// Whether what fails now is to be explained.
     pub(super) fn explains(&self) -> bool {
-        self.attempts.get() == 0 && self.left.get() > 0
+        self.attempts.get() == 0 && !self.is_used_up()
     }
 
     /// Spends some; false when it is used up.
@@ -56,6 +57,20 @@ impl Budget {
         let left = self.left.get();
         self.left.set(left.saturating_sub(units));
         left >= units
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    /// What is said when it is used up.
+    pub(super) fn exceeded(&self) -> Diagnostic {
+        let detail = format!(
+            "Evaluating this configuration takes more work than the limit of {} steps. A definition that doubles itself again \
+             and again is the usual cause.",
+            self.units
+        );
+        Diagnostic::error("Evaluation limit reached", detail)
     }
 }
 
@@ -155,7 +170,7 @@ impl Evaluator<'_> {
             }
             TermKind::Tuple(items) => Ok(Value::tuple(self.eval_all(items, locals)?)),
             TermKind::Object(items) => self.object(items, locals),
-            TermKind::For(f) => self.for_expression(f, term.span, locals),
+            TermKind::For(f) => self.for_expression(f, locals),
         }
     }
 
@@ -180,7 +195,7 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn spend(&self, units: u64, span: Span) -> Result<(), Box<Diagnostic>> {
-        if self.budget.spend(units) { Ok(()) } else { Err(Box::new(over_budget().at(span))) }
+        if self.budget.spend(units) { Ok(()) } else { Err(Box::new(self.budget.exceeded().at(span))) }
     }
 
     fn reference(&self, reference: &Reference, locals: Option<&Locals<'_>>) -> Evaluated {
@@ -274,7 +289,11 @@ impl Evaluator<'_> {
         let value = self.eval(source, locals)?;
         let here = |item: &Value| self.eval(each, Some(&Locals::bind(locals, SPLAT_ITEM, item)));
         // Where an element fails it is asked again with its collection's marks, for the message to be as discreet.
-        let one = |item: &Value| here(item).map_err(|e| here(&item.clone().mark(value.marks)).err().unwrap_or(e));
+        let again = |item: &Value| here(&item.clone().mark(value.marks));
+        let one = |item: &Value| match here(item) {
+            Err(e) if self.asks_again(&value) => Err(again(item).err().unwrap_or(e)),
+            result => result,
+        };
         // What an element whose value is not known gives, for its type and for the mistakes that show in types.
         let of_type = |ty: &Type| one(&Value::opaque(ty.clone())).map(|v| v.ty());
         let result = match &value.kind {
@@ -317,7 +336,7 @@ impl Evaluator<'_> {
         Value::opaque(Type::list(element)).refined(&Refinement::length(shortest, longest))
     }
 
-    fn for_expression(&self, f: &ForTerm, span: Span, locals: Option<&Locals<'_>>) -> Evaluated {
+    fn for_expression(&self, f: &ForTerm, locals: Option<&Locals<'_>>) -> Evaluated {
         let collection = self.eval(&f.collection, locals)?;
         let mut marks = collection.marks;
         let Some(pairs) = pairs(&collection, f.collection.span)? else {
@@ -335,11 +354,18 @@ impl Evaluator<'_> {
                 }
                 Err(e) => e,
             };
+            if !self.asks_again(&collection) {
+                return Err(failed);
+            }
             let (key, value) = (key.clone().mark(collection.marks), value.clone().mark(collection.marks));
             return Err(self.for_item(f, &key, &value, locals, &mut results).err().unwrap_or(failed));
         }
-        let _ = span;
         Ok(results.into_value(f).mark(marks))
+    }
+
+    /// Whether an element that failed is asked again: its collection has marks that the element itself has not.
+    fn asks_again(&self, collection: &Value) -> bool {
+        !collection.marks.is_empty() && !self.budget.is_used_up()
     }
 
     /// One element of a `for`, and the marks that it puts on the whole. Where it fails it is asked again with the collection's marks
@@ -508,17 +534,6 @@ pub(super) fn shown(value: &Value) -> Option<String> {
 
 /// How [`shown`] begins.
 pub(super) const THE_VALUE: &str = "The value is ";
-
-pub(super) fn over_budget() -> Diagnostic {
-    Diagnostic::error(
-        "Evaluation limit reached",
-        format!(
-            "Evaluating this configuration takes more work than the limit of {} steps. A definition that doubles itself again \
-             and again is the usual cause.",
-            Budget::PLAN
-        ),
-    )
-}
 
 pub(super) fn bug(what: &str, span: Span) -> Box<Diagnostic> {
     Box::new(Diagnostic::error("Internal error", format!("{what}. This is a bug in Gantry.")).at(span))

@@ -58,14 +58,8 @@ impl<'a> Scene<'a> {
         state: &State,
     ) -> Result<Prepared, Failure> {
         let step = self.step(at);
-        if !self.unwinding && !matches!(step.work, Work::Barrier) {
-            let broken = match step.work {
-                Work::Commit => condition::broken(&self.plan.conditions, results, false),
-                _ => condition::broken_before(&self.plan.conditions, &step.address, results),
-            };
-            if let Some(why) = broken {
-                return Err(Failure::not_sent(why));
-            }
+        if let Some(why) = self.broken_condition(step, results) {
+            return Err(Failure::not_sent(why));
         }
         let (job, request) = match &step.work {
             Work::Barrier | Work::Commit => return Ok(self.nothing(step)),
@@ -120,6 +114,16 @@ impl<'a> Scene<'a> {
             }
         };
         Ok(Prepared::Job(self.intent(step, attempt, request), job).with_op())
+    }
+
+    /// Why a step must not start: a condition that is known by now and does not hold. On the way back there are none.
+    fn broken_condition(&self, step: &Step, results: &RunResults) -> Option<String> {
+        match step.work {
+            _ if self.unwinding => None,
+            Work::Barrier => None,
+            Work::Commit => condition::broken(&self.plan.conditions, results, false),
+            _ => condition::broken_before(&self.plan.conditions, &step.address, results),
+        }
     }
 
     fn intent(&self, step: &Step, attempt: u32, request: String) -> StepIntended {

@@ -219,7 +219,9 @@ impl Run<'_> {
 
     /// Goes back to the base. The decision is durable before the way is planned, so that no crash changes it.
     async fn back(&mut self, cause: &str, resumed: bool) -> Result<Verdict, JournalError> {
-        let stuck = |why: &str| Ok(Verdict::ended(RunOutcome::Stuck, format!("{cause}; the way back failed: {why}")));
+        // What a sentence went on with is no sentence of its own.
+        let so_far = cause.strip_suffix('.').unwrap_or(cause);
+        let stuck = |why: &str| Ok(Verdict::ended(RunOutcome::Stuck, format!("{so_far}; the way back failed: {why}")));
         if !resumed {
             self.recorder.push(Event::UnwindingStarted { sentence: cause.to_owned() });
         }
@@ -252,7 +254,7 @@ impl Run<'_> {
         self.interrupted |= stopped;
         match end? {
             End::Finished if unclear.is_some() => stuck(&unclear.unwrap_or_default()),
-            End::Finished => Ok(Verdict::ended(RunOutcome::RolledBack, format!("{cause}; {}", self.at_base()))),
+            End::Finished => Ok(Verdict::ended(RunOutcome::RolledBack, format!("{so_far}; {}", self.at_base()))),
             // A way back is gone to its end by the next command; it is not given up because somebody is in a hurry.
             _ if stopped => Ok(Verdict::left("the way back was interrupted; the next command goes on with it")),
             End::Held(why) | End::Unwind(why) => stuck(&why),

@@ -463,7 +463,7 @@ pub(super) fn open_for_validation(
         crate::config::gather_for_validation(&desired, &workspace.environment, &workspace.project, variables);
     let unknown = gathered.values.values().any(|given| !given.value.is_wholly_known());
     let hollow = wrong.has_errors() || unknown;
-    let options = Options { refresh: false, hollow, ..Options::default() };
+    let options = Options { refresh: false, hollow, validating: true, ..Options::default() };
     wrong.extend(gathered.warnings.clone());
     wrong.extend(errors);
     let (draft, _) = drafted(bundle, desired, gathered, options);

@@ -41,7 +41,7 @@ impl Planner<'_> {
             });
             let message = scope.evaluate(&message.term, &site);
             let told = holds.as_bool() == Some(false);
-            if told && !self.world.inputs.options.hollow {
+            if told && !self.world.inputs.options.validating {
                 let cause = Cause { marked: !holds.marks.is_empty(), unknown: false };
                 let diagnostic = Diagnostic::warning("Check block assertion failed", shown(&message)).at(span);
                 scope.report(scope.explain(diagnostic, &condition.term, cause).on(&one.address));

@@ -61,6 +61,9 @@ pub struct Options {
     /// decides cannot be told then, and there are no steps.
     #[serde(skip)]
     pub hollow: bool,
+    /// Whether the configuration is only validated: how things are, which `check` blocks look at, is not told.
+    #[serde(skip)]
+    pub validating: bool,
     /// The verified generation that is gone back to, for the plan's words.
     pub to_generation: Option<u64>,
 }
@@ -81,6 +84,7 @@ impl Default for Options {
             going_back: false,
             to_nothing: false,
             hollow: false,
+            validating: false,
             to_generation: None,
         }
     }

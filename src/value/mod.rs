@@ -8,6 +8,7 @@
 
 mod convert;
 mod encode;
+mod escape;
 mod marks;
 mod number;
 mod order;
@@ -25,6 +26,7 @@ pub use convert::{ConvertError, convert, unify_values};
 pub use encode::{
     DecodeError, HMAC, Seal, UNKNOWN, decode, encode, encode_shape, encode_type, encode_typed, parse_type,
 };
+pub use escape::escape;
 pub use marks::Marks;
 pub use number::{ArithmeticError, NotANumber, Number};
 pub use path::{Path, PathStep};

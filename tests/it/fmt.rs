@@ -94,7 +94,8 @@ fn the_repository_is_formatted() {
                 continue;
             }
             if path.is_dir() {
-                folders.push(path);
+                // What is wrong on purpose is no file to format.
+                folders.extend(Some(path).filter(|path| !path.ends_with("tests/data/at-once")));
             } else if ["hcl", "tf", "tfvars"].iter().any(|end| named(end)) {
                 // A project of the tests has {port} where a sandbox puts a number.
                 let text = std::fs::read_to_string(&path).expect("configuration is text").replace("{port}", "8080");

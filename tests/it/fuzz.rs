@@ -119,6 +119,7 @@ fn mutated(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     input
 }
 
+#[expect(clippy::disallowed_methods, reason = "that is how whoever runs the tests says so")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }

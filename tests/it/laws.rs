@@ -96,8 +96,11 @@ fn wider(tape: &mut Tape<'_>, range: &Refinement) -> Refinement {
 /// Whether a value has a type as far as that is known.
 fn conforms(value: &Value, ty: &Type) -> bool {
     match (&value.kind, ty) {
-        (_, Type::Any) | (Kind::Null(_), _) => true,
-        (Kind::Bool(_), Type::Bool) | (Kind::Number(_), Type::Number) | (Kind::String(_), Type::String) => true,
+        (_, Type::Any)
+        | (Kind::Null(_), _)
+        | (Kind::Bool(_), Type::Bool)
+        | (Kind::Number(_), Type::Number)
+        | (Kind::String(_), Type::String) => true,
         (Kind::List(_, items), Type::List(t)) | (Kind::Set(_, items), Type::Set(t)) => {
             items.iter().all(|v| conforms(v, t))
         }

@@ -23,7 +23,7 @@ const CONTINUATION: &str = ": ";
 
 pub(super) fn converse(shell: Shell, session: &Session<'_>) -> Result<u8> {
     let mut history = History::of_the_user();
-    let mut editor = editor(session).map_err(broken)?;
+    let mut editor = editor(session).map_err(|e| broken(&e))?;
     for line in history.read() {
         drop(editor.add_history_entry(line));
     }
@@ -44,7 +44,7 @@ pub(super) fn converse(shell: Shell, session: &Session<'_>) -> Result<u8> {
             }
             // The window's size changed, or a signal came: the line is asked for again.
             Err(ReadlineError::Signal(_)) => continue,
-            Err(e) => return Err(broken(e)),
+            Err(e) => return Err(broken(&e)),
         }
         if goes_on(&typed) {
             typed.push('\n');
@@ -78,7 +78,7 @@ fn goes_on(typed: &str) -> bool {
     }
 }
 
-fn broken(e: ReadlineError) -> Failure {
+fn broken(e: &ReadlineError) -> Failure {
     Failure::error("Unusable terminal", format!("The terminal cannot be read: {e}."))
         .hint("Give the expressions on standard input: echo 'EXPRESSION' | gantry console")
 }

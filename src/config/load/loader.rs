@@ -205,11 +205,11 @@ impl Loader<'_> {
         match known.name {
             "module" => {
                 building.lost.names.insert(name.clone());
-                if self.declare(known.name, (*name).to_owned(), block.span, building) {
-                    if let Some(call) = call::call(self, block, &building.module.directory) {
-                        building.lost.names.remove(&name);
-                        building.module.calls.insert(name, call);
-                    }
+                if self.declare(known.name, (*name).to_owned(), block.span, building)
+                    && let Some(call) = call::call(self, block, &building.module.directory)
+                {
+                    building.lost.names.remove(&name);
+                    building.module.calls.insert(name, call);
                 }
             }
             "environment" => {

@@ -113,6 +113,13 @@ impl<'a> Names<'a> {
     fn looks_at(&mut self, name: &str, condition: &Term) {
         let mut found = Vec::new();
         references(condition, &mut found);
+        // A name that nothing has was told already, and may be the variable's, misspelt.
+        let missing = |r: &&Reference| {
+            &*r.root == "var" && r.attribute(0).is_some_and(|n| !self.module.variables.contains_key(&**n))
+        };
+        if found.iter().any(missing) {
+            return;
+        }
         if !found.iter().any(|r| &*r.root == "var" && r.attribute(0).is_some_and(|n| &**n == name)) {
             let detail = format!(
                 "The condition for the variable \"{name}\" has to look at var.{name}: it says which values are taken."

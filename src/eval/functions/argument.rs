@@ -19,7 +19,7 @@ pub(super) fn number(value: &Value) -> Result<&Number, FunctionError> {
 /// A machine integer.
 pub(super) fn whole(value: &Value) -> Result<i64, FunctionError> {
     number(value)?.to_i64().ok_or_else(|| {
-        FunctionError::new(format!("value must be a whole number, between {} and {}", i64::MIN, i64::MAX))
+        FunctionError::new("value must be a whole number, between -9223372036854775808 and 9223372036854775807")
     })
 }
 

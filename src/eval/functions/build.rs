@@ -1,6 +1,9 @@
 //! How the table's entries are written: a function, then its parameters, each with what it takes beyond the ordinary.
 
+use std::borrow::Cow;
+
 use super::{CallContext, Function, FunctionError, Parameter};
+use crate::diag::Diagnostic;
 use crate::value::{ArithmeticError, ConvertError, Type, Value};
 
 /// What computes a function.
@@ -57,13 +60,37 @@ impl Function {
 
 impl FunctionError {
     /// The call as a whole is at fault.
-    pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { argument: None, message: message.into() }
+    pub(in crate::eval) fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { argument: None, message: message.into(), discreet: None, hint: None }
     }
 
     /// One argument is at fault.
-    pub(super) fn at(argument: usize, message: impl Into<String>) -> Self {
-        Self { argument: Some(argument), message: message.into() }
+    pub(super) fn at(argument: usize, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { argument: Some(argument), ..Self::new(message) }
+    }
+
+    /// With what is said of it where an argument is sensitive.
+    pub(super) fn discreetly(self, discreet: &'static str) -> Self {
+        Self { discreet: Some(discreet), ..self }
+    }
+
+    /// With what to do.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// What may be said where an argument is sensitive; `None` if all there is to say is made of values.
+    pub(in crate::eval) fn said_discreetly(&self) -> Option<&'static str> {
+        match self.message {
+            Cow::Borrowed(written) => Some(self.discreet.unwrap_or(written)),
+            Cow::Owned(_) => self.discreet,
+        }
+    }
+}
+
+impl From<Diagnostic> for FunctionError {
+    fn from(e: Diagnostic) -> Self {
+        Self::new(e.detail.strip_suffix('.').unwrap_or(&e.detail).to_owned())
     }
 }
 

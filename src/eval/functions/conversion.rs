@@ -112,7 +112,12 @@ fn refuse(value: &Value, ty: &Type) -> FunctionError {
         Type::Map(_) => "map of any single type".to_owned(),
         other => other.friendly(),
     };
-    FunctionError::at(
+    let discreet = match ty {
+        Type::Bool => "it is neither \"true\" nor \"false\"",
+        Type::Number => "it is not the decimal representation of a number",
+        _ => "it cannot be converted to that type",
+    };
+    let error = FunctionError::at(
         0,
         match (value.as_str(), ty) {
             _ if value.marks.is_sensitive() => {
@@ -126,7 +131,9 @@ fn refuse(value: &Value, ty: &Type) -> FunctionError {
             }
             _ => format!("cannot convert {} to {wanted}", value.ty().friendly()),
         },
-    )
+    );
+    // What stays marked the message does not show.
+    if value.marks.is_sensitive() { error } else { error.discreetly(discreet) }
 }
 
 fn collection(context: &CallContext<'_>, value: &Value, wrap: fn(Type) -> Type) -> Called {
@@ -142,7 +149,15 @@ fn env(context: &CallContext<'_>, args: &[Value]) -> Called {
         Answer::Pending => Value::opaque(Type::String).sensitive(),
         Answer::Missing(why) => {
             let named = if why.contains(name) { why } else { format!("environment variable \"{name}\": {why}") };
-            return Err(FunctionError::at(0, named));
+            let unset = named.ends_with("is not set");
+            let error = FunctionError::at(0, named);
+            if !unset {
+                return Err(error);
+            }
+            let hint = format!(
+                "Set it where gantry runs (export {name}=…), or say what holds without it: try(env(\"{name}\"), \"…\")."
+            );
+            return Err(error.hint(hint));
         }
     })
 }

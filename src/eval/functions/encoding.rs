@@ -42,7 +42,9 @@ fn base64_functions() -> Vec<Function> {
         function("textdecodebase64", "The text of a Base64 string in a character encoding.", a_string, |c, a| {
             let source = text(&a[0])?;
             spend_bytes(c, source.len())?;
-            let bytes = LENIENT.decode(unbroken(source)).map_err(|e| FunctionError::at(0, symbol_error(source, &e)))?;
+            let bytes = LENIENT
+                .decode(unbroken(source))
+                .map_err(|e| FunctionError::at(0, symbol_error(source, &e)).discreetly("it is not valid Base64"))?;
             charset::decode(&bytes, text(&a[1])?).map(string)
         })
         .takes("source", Type::String)
@@ -66,7 +68,7 @@ fn formats() -> Vec<Function> {
         function("jsondecode", "The value of a JSON text.", anything, |c, a| {
             let source = text(&a[0])?;
             spend_bytes(c, source.len())?;
-            json::decode(source).map_err(FunctionError::new)
+            json::decode(source).map_err(|why| FunctionError::new(why).discreetly("it is not valid JSON"))
         })
         .takes("str", Type::String),
         function("jsonencode", "A value as JSON text.", a_string, |c, a| {

@@ -107,6 +107,7 @@ fn missing_file(path: &str, why: &str, nothing: bool) -> FunctionError {
             "no file exists at \"{path}\"; this function works only with files that are distributed as part of the configuration source code, so if this file will be created by a resource in this configuration you must instead obtain this result from an attribute of that resource"
         ),
     )
+    .discreetly("no such file exists")
 }
 
 fn missing_digest(path: &str, why: &str, nothing: bool) -> FunctionError {
@@ -223,7 +224,7 @@ fn relative(file: &str, directory: &str) -> String {
 }
 
 fn pathexpand(context: &CallContext<'_>, args: &[Value]) -> Called {
-    let plain = |e: FunctionError| FunctionError::new(e.message.trim_start_matches("failed to expand ~: "));
+    let plain = |e: FunctionError| FunctionError::new(e.message.trim_start_matches("failed to expand ~: ").to_owned());
     let path = expanded(context, text(&args[0])?).map_err(plain)?;
     Ok(path.map_or_else(|| Value::opaque(Type::String), string))
 }

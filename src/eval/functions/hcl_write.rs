@@ -5,19 +5,13 @@
 //! it, however many one line opens, and equals signs of lines that follow each other directly stand in one column where
 //! their values end on the line.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::template::is_identifier;
-use crate::value::{Kind, Value};
+use crate::value::{Kind, Value, escape};
 
 /// Columns of one level.
 const INDENT: usize = 2;
-
-/// What Go prints of itself: letters, marks, numbers, punctuation, symbols and the space.
-static UNPRINTABLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[^\p{L}\p{M}\p{N}\p{P}\p{S} ]").ok());
 
 /// A line: what stands before an equals sign, what from there on, and the brackets that each part leaves open.
 #[derive(Default)]
@@ -107,28 +101,7 @@ fn write(value: &Value, lines: &mut Vec<Line>) {
 }
 
 fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '$' | '%' if rest.peek() == Some(&'{') => out.extend([c, c]),
-            ' '..='~' => out.push(c),
-            c if is_printable(c) => out.push(c),
-            c if u32::from(c) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
-        }
-    }
-    out.push('"');
-    out
-}
-
-fn is_printable(c: char) -> bool {
-    UNPRINTABLE.as_ref().is_none_or(|unprintable| !unprintable.is_match(c.encode_utf8(&mut [0; 4])))
+    format!("\"{}\"", escape(text))
 }
 
 fn laid_out(mut lines: Vec<Line>) -> String {

@@ -38,6 +38,7 @@ mod private_key;
 mod network;
 mod conversion;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use table::{all, find, names, plain, provided};
@@ -68,8 +69,13 @@ pub struct Parameter {
 pub struct FunctionError {
     /// The argument, from 0, where one is to blame.
     pub argument: Option<usize>,
-    /// The sentence, without a capital and full stop: "must be a number between 0 and 62".
-    pub message: String,
+    /// The sentence, without a capital and full stop: "must be a number between 0 and 62". One that is written down in the
+    /// source has nothing of a value in it, so it may be said of a sensitive one too.
+    pub message: Cow<'static, str>,
+    /// What may be said instead of a message that was made of values, where an argument is sensitive.
+    pub discreet: Option<&'static str>,
+    /// What to do, in a full sentence.
+    pub hint: Option<String>,
 }
 
 /// What a function gets besides its arguments.

@@ -83,7 +83,10 @@ fn parseint(_: &CallContext<'_>, args: &[Value]) -> Called {
     };
     let base = number(&args[1])?.to_i64().filter(|b| (2..=62).contains(b));
     let base = base.ok_or_else(|| FunctionError::at(1, "base must be a whole number between 2 and 62 inclusive"))?;
-    let fail = || FunctionError::at(0, format!("cannot parse \"{digits}\" as a base {base} integer"));
+    let fail = || {
+        FunctionError::at(0, format!("cannot parse \"{digits}\" as a base {base} integer"))
+            .discreetly("it is no integer in that base")
+    };
     let (negative, rest) = match digits.as_bytes() {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),

@@ -40,7 +40,8 @@ fn anything(_: &[Type]) -> Type {
 
 fn pattern(value: &Value) -> Result<Pattern, FunctionError> {
     let pattern = Pattern::new(text(value)?)
-        .map_err(|e| FunctionError::at(0, format!("invalid regexp pattern: {} in {}", e.what, e.part)))?;
+        .map_err(|e| FunctionError::at(0, format!("invalid regexp pattern: {} in {}", e.what, e.part)))
+        .map_err(|e| e.discreetly("it is no valid regular expression"))?;
     if pattern.names.iter().any(Option::is_some) && pattern.names.iter().any(Option::is_none) {
         let message = "invalid regexp pattern: cannot mix both named and unnamed capture groups";
         return Err(FunctionError::at(0, message));

@@ -295,7 +295,7 @@ fn slice(context: &CallContext<'_>, args: &[Value]) -> Called {
         _ => (items(list)?.to_vec(), items(list)?.len()),
     };
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let refuse = |argument: usize, message: &str| Err(FunctionError::at(argument, message));
+    let refuse = |argument: usize, message: &'static str| Err(FunctionError::at(argument, message));
     match () {
         () if start < 0 => return refuse(1, "start index must not be less than zero"),
         () if start > count => return refuse(1, "start index must not be greater than the length of the list"),

@@ -43,7 +43,7 @@ impl Host for Live {
     fn file(&self, path: &str) -> Answer<Arc<[u8]>> {
         let mut bundle = self.bundle.borrow_mut();
         self.reader.add_file(&mut bundle, path);
-        told(bundle.file(path).map(|r| r.cloned()))
+        told(bundle.file(path).map(Result::<&_, &str>::cloned))
     }
 
     fn file_kind(&self, path: &str) -> Answer<&'static str> {
@@ -55,7 +55,7 @@ impl Host for Live {
     fn file_tree(&self, directory: &str) -> Answer<Arc<[String]>> {
         let mut bundle = self.bundle.borrow_mut();
         self.reader.add_tree(&mut bundle, directory);
-        told(bundle.tree(directory).map(|r| r.cloned()))
+        told(bundle.tree(directory).map(Result::<&_, &str>::cloned))
     }
 
     fn variable(&self, name: &str) -> Answer<String> {

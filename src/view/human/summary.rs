@@ -81,12 +81,12 @@ impl Tally {
                 }
             }
             RunEvent::Warned { .. } if self.unwinding.is_none() => self.warned += 1,
-            RunEvent::Warned { .. } => {}
             RunEvent::Finished { outcome, sentence, elapsed } => {
                 self.outcome = Some((outcome.clone(), sentence.clone()));
                 self.elapsed = *elapsed;
             }
-            RunEvent::StepStarted { .. }
+            RunEvent::Warned { .. }
+            | RunEvent::StepStarted { .. }
             | RunEvent::StepProgress { .. }
             | RunEvent::StepRetried { .. }
             | RunEvent::Reconciled { .. }
