@@ -300,7 +300,7 @@ fn missing(ty: &Type, name: &str, default: Option<Value>, marks: Marks) -> Calle
 fn merge(context: &CallContext<'_>, args: &[Value]) -> Called {
     let mut marks = Marks::NONE;
     let mut out = Map::new();
-    let mut open = false;
+    let (mut open, mut nullable) = (false, false);
     let mut elements = Vec::new();
     for arg in args {
         marks = marks.union(arg.marks);
@@ -323,8 +323,9 @@ fn merge(context: &CallContext<'_>, args: &[Value]) -> Called {
                 spend_items(context, m.len())?;
                 out.extend(m.iter().map(|(k, v)| (k.clone(), v.clone())));
             }
-            // The names are known before the values are.
+            // The names are known before the values are, unless there turns out to be none of them, for it is null.
             (Kind::Unknown(_), Type::Object(all)) => {
+                nullable |= !arg.range().not_null;
                 out.extend(all.iter().map(|(k, a)| (k.clone(), Value::opaque(a.ty.clone()))));
             }
             (Kind::Unknown(_), _) => open = true,
@@ -339,6 +340,7 @@ fn merge(context: &CallContext<'_>, args: &[Value]) -> Called {
         (true, Some(t)) => opaque(Type::map(t), marks_of(args)),
         (true, None) => opaque(Type::Any, marks_of(args)),
         (false, Some(t)) => Value::map(t, out).mark(marks),
+        (false, None) if nullable => opaque(Value::object(out).ty(), marks_of(args)),
         (false, None) => Value::object(out).mark(marks),
     })
 }
