@@ -130,6 +130,7 @@ fn texts_are_read_by_the_variables_type() {
     assert_eq!(given("solid", "7").as_number().unwrap().to_i64(), Some(7));
     assert_eq!(given("loose", "word").as_str(), Some("word"));
     assert_eq!(given("loose", "[1]").as_str(), Some("[1]"), "without a type it is text, as in Terraform");
+    assert_eq!(given("name", "e\u{301}").as_str(), Some("\u{e9}"), "text from outside is kept in normal form");
     let web = given("web", "{ host = \"h\" }");
     assert_eq!(web.get("port").unwrap().as_number().unwrap().to_i64(), Some(80));
     assert!(given("web", "null").is_null());
