@@ -106,7 +106,8 @@ fn base64decode(context: &CallContext<'_>, args: &[Value]) -> Called {
     let source = text(&args[0])?;
     spend_bytes(context, source.len())?;
     let bytes = LENIENT.decode(unbroken(source));
-    let bytes = bytes.map_err(|_| FunctionError::new(format!("failed to decode base64 data \"{source}\"")))?;
+    let refused = || FunctionError::new(format!("failed to decode base64 data \"{source}\""));
+    let bytes = bytes.map_err(|_| refused().discreetly("it is not valid Base64"))?;
     let decoded = String::from_utf8(bytes);
     let message = "the result of decoding the provided string is not valid UTF-8";
     decoded.map(string).map_err(|_| FunctionError::new(message))
