@@ -136,6 +136,12 @@ impl SourceMap {
         FileId(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
     }
 
+    /// How many bytes all files have together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.files.iter().map(|file| file.text.len()).sum()
+    }
+
     /// The name of a file.
     #[must_use]
     pub fn name(&self, file: FileId) -> Option<&Arc<str>> {

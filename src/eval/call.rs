@@ -109,9 +109,7 @@ impl Evaluator<'_> {
             let result = Value::opaque((function.result)(&types));
             return Ok(result.refined(&super::refine::of_call(function.name, &prepared)).mark(marks));
         }
-        let spend = |units: u64| {
-            if self.budget.spend(units) { Ok(()) } else { Err(self.budget.exceeded().into()) }
-        };
+        let spend = |units: u64| self.budget.take(units).map_err(FunctionError::from);
         // Two calls in one expression draw two values, so the place tells them apart.
         let site = match DRAWN.contains(&function.name) {
             true => format!("{}@{}", self.site, span.start),

@@ -21,8 +21,18 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Enough for 100,000 resources of a hundred attributes each, reached by runaway definitions within a second or two.
+    /// Enough for the largest configuration whose size is not known, reached by runaway definitions within a second or two.
     pub const PLAN: u64 = 50_000_000;
+
+    /// The most units that one value may take when it is made: a million elements, or 64 MB of text. What doubles reaches
+    /// this long before the work is used up, and before the memory is.
+    pub const VALUE: u64 = 1_000_000;
+
+    /// Work for a configuration of so many bytes: what a small one may do in a second, and more for what is written out.
+    #[must_use]
+    pub fn for_configuration(bytes: usize) -> Self {
+        Self::new(15_000_000 + 10 * bytes as u64)
+    }
 
     /// A budget of so many units.
     #[must_use]
@@ -57,6 +67,19 @@ impl Budget {
         let left = self.left.get();
         self.left.set(left.saturating_sub(units));
         left >= units
+    }
+
+    /// Spends what one value takes.
+    pub(super) fn take(&self, units: u64) -> Result<(), Diagnostic> {
+        match (units > Self::VALUE, self.spend(units)) {
+            (true, _) => {
+                let detail = "This would make a value of more than 1,000,000 elements or 64 MB of text, which is the limit. A \
+                              definition that doubles itself again and again is the usual cause.";
+                Err(Diagnostic::error("Value too large", detail))
+            }
+            (false, true) => Ok(()),
+            (false, false) => Err(self.exceeded()),
+        }
     }
 
     fn is_used_up(&self) -> bool {
@@ -195,7 +218,7 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn spend(&self, units: u64, span: Span) -> Result<(), Box<Diagnostic>> {
-        if self.budget.spend(units) { Ok(()) } else { Err(Box::new(self.budget.exceeded().at(span))) }
+        self.budget.take(units).map_err(|e| Box::new(e.at(span)))
     }
 
     fn reference(&self, reference: &Reference, locals: Option<&Locals<'_>>) -> Evaluated {

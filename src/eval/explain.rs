@@ -125,6 +125,11 @@ fn statement(value: &Value, cause: Cause) -> Option<String> {
 /// A value on one line: of a collection how large it is, for its parts may be sensitive.
 fn compact(value: &Value) -> String {
     match &value.kind {
+        // Of a long text only the start is shown, so no more of it is written out.
+        Kind::String(text) if text.len() > 4096 => {
+            let start = text.floor_char_boundary(4096);
+            short(&show(&Value::string(&text[..start])))
+        }
         Kind::Null(_) | Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => short(&show(value)),
         Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => sized(value, items.len()),
         Kind::Map(_, m) => sized(value, m.len()),

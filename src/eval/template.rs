@@ -1,6 +1,6 @@
 //! Templates.
 
-use super::evaluate::{Evaluated, Evaluator, Locals, pairs};
+use super::evaluate::{Budget, Evaluated, Evaluator, Locals, pairs};
 use super::{Part, Term};
 use crate::diag::{Diagnostic, Span};
 use crate::value::{Kind, Marks, Refinement, Type, Value, convert, normal};
@@ -104,7 +104,8 @@ impl Evaluator<'_> {
         }
         match convert(&value, &Type::String).map(|v| v.kind) {
             Ok(Kind::String(text)) => {
-                self.spend(1 + (filling.text.len() as u64 + text.len() as u64) / 4096, term.span)?;
+                let whole = (filling.text.len() + text.len()) as u64 / 64;
+                self.spend(if whole > Budget::VALUE { whole } else { 1 + text.len() as u64 / 64 }, term.span)?;
                 filling.text.push_str(&text);
                 Ok(())
             }

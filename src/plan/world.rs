@@ -127,7 +127,7 @@ impl<'a> World<'a> {
             needs: RefCell::default(),
             diagnostics: RefCell::default(),
             conditions: RefCell::default(),
-            budget: Budget::new(Budget::PLAN),
+            budget: Budget::for_configuration(inputs.desired.sources.bytes()),
             draw: None,
             at: RefCell::default(),
         }

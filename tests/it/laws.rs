@@ -20,7 +20,7 @@ use super::tape::{Tape, VARIABLES, type_of, value_of};
 const CASES: u32 = 2000;
 
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|number| number.parse().ok()).unwrap_or(CASES)
+    gantry::ports::env::var("PROPTEST_CASES").and_then(|number| number.parse().ok()).unwrap_or(CASES)
 }
 
 /// The values of the variables.
