@@ -13,11 +13,18 @@ use gantry::diag::{Diagnostic, FileId};
 use gantry::eval::{Budget, Evaluator, NoHost, Reference, Scope};
 use gantry::value::{Kind, Marks, Refinement, Residual, Results, Type, Value, conversion, convert, show, unify};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::tape::{Tape, VARIABLES, type_of, value_of};
 
 /// How many expressions each law is held against; `PROPTEST_CASES` asks for more.
 const CASES: u32 = 2000;
+
+/// The same expressions every time, so that a test run says something about the change at hand; a longer search, which
+/// `PROPTEST_CASES` asks for, draws others.
+fn seed() -> RngSeed {
+    if cases() == CASES { RngSeed::Fixed(20_261_121) } else { RngSeed::Random }
+}
 
 fn cases() -> u32 {
     gantry::ports::env::var("PROPTEST_CASES").and_then(|number| number.parse().ok()).unwrap_or(CASES)
@@ -194,7 +201,7 @@ fn about(expression: &str, world: &World) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), rng_seed: seed(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_known_gives_what_is_known(bytes in tape()) {
