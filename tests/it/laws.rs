@@ -23,7 +23,7 @@ const CASES: u32 = 2000;
 /// The same expressions every time, so that a test run says something about the change at hand; a longer search, which
 /// `PROPTEST_CASES` asks for, draws others.
 fn seed() -> RngSeed {
-    if cases() == CASES { RngSeed::Fixed(20_261_121) } else { RngSeed::Random }
+    if cases() == CASES { RngSeed::Fixed(42) } else { RngSeed::Random }
 }
 
 fn cases() -> u32 {
