@@ -36,7 +36,7 @@ fn sound(diagnostics: &Diagnostics, text: &str) {
 }
 
 /// A file, an expression and a template.
-pub(crate) fn parse(bytes: &[u8]) {
+pub fn parse(bytes: &[u8]) {
     let text = text(bytes);
     let bare = text.strip_prefix('\u{feff}').unwrap_or(&text);
     if let Err(wrong) = parse_expression(&text, FileId(0)) {
@@ -84,7 +84,7 @@ fn value_of(term: Term) {
 }
 
 /// An expression and a template are evaluated.
-pub(crate) fn evaluate(bytes: &[u8]) {
+pub fn evaluate(bytes: &[u8]) {
     let text = text(bytes);
     if let Ok(term) = parse_expression(&text, FileId(0)) {
         value_of(term);
@@ -95,7 +95,7 @@ pub(crate) fn evaluate(bytes: &[u8]) {
 }
 
 /// A file is formatted twice.
-pub(crate) fn format_file(bytes: &[u8]) {
+pub fn format_file(bytes: &[u8]) {
     let text = text(bytes);
     match format(&text, FileId(0)) {
         Err(wrong) => sound(&wrong, text.strip_prefix('\u{feff}').unwrap_or(&text)),
@@ -107,7 +107,7 @@ pub(crate) fn format_file(bytes: &[u8]) {
 }
 
 /// A line is typed into a console outside of any project, and completed at its end.
-pub(crate) fn console(bytes: &[u8]) {
+pub fn console(bytes: &[u8]) {
     let text = text(bytes);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
     let answered = runtime.block_on(with(Path::new("/"), None, &Asked::default(), |session| {

@@ -1,8 +1,4 @@
 //! `cargo fuzz run evaluate`: see fuzz/README.md.
 #![no_main]
 
-#[path = "../targets.rs"]
-#[allow(dead_code)]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::evaluate(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gantry_fuzz::evaluate(bytes));

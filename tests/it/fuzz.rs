@@ -2,6 +2,7 @@
 //! is `make fuzz` (fuzz/README.md). `GANTRY_FUZZ_ROUNDS` sets how many inputs each target gets, `GANTRY_FUZZ_SEED` where they
 //! start.
 
+#[expect(unreachable_pub, reason = "for the fuzz crate this file is a library")]
 #[path = "../../fuzz/targets.rs"]
 mod targets;
 
