@@ -28,7 +28,7 @@ pub use load::{check_calls, load};
 pub use path::normalise;
 pub use source::{Bundle, Reader, open, open_for_validation};
 pub use syntax::{SYNTAX, parse_expression, parse_template};
-pub use typed::{Unfinished, name_at_end, unfinished, without_remarks};
+pub use typed::{Unfinished, name_at_end, unfinished};
 pub use variables::{Gathered, Given, VarArg, assign, gather, gather_for_validation, gather_leaving_open};
 
 #[cfg(test)]

@@ -43,16 +43,6 @@ pub fn unfinished(text: &str) -> Option<Unfinished> {
     open.last().map(|last| if *last == Kind::OpenHeredoc { Unfinished::Heredoc } else { Unfinished::Bracket })
 }
 
-/// The text with blanks in the place of its remarks, so that every byte keeps its place.
-#[must_use]
-pub fn without_remarks(text: &str) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    for token in scan(text).iter().filter(|t| t.kind == Kind::Comment) {
-        bytes[token.range()].iter_mut().filter(|b| **b != b'\n').for_each(|b| *b = b' ');
-    }
-    String::from_utf8(bytes).expect("invariant: whole characters became blanks")
-}
-
 /// The name that a text ends in, with what stands in front of its last dot: `local.a["x"].b` of `1 + local.a["x"].b`. Empty
 /// where a name could begin; `None` inside of a string or comment, where names mean nothing.
 #[must_use]
@@ -137,11 +127,6 @@ mod tests {
         ] {
             assert_eq!(unfinished(text), wanted, "{text:?}");
         }
-    }
-
-    #[test]
-    fn remarks_become_blanks() {
-        assert_eq!(without_remarks("1 # ü\n/* a\n*/ + \"#\" // b"), "1     \n    \n   + \"#\"     ");
     }
 
     #[test]

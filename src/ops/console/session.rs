@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::complete::{Completion, complete};
 use super::host::Live;
-use crate::config::{parse_expression, without_remarks};
+use crate::config::parse_expression;
 use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span};
 use crate::eval::{Budget, Term, TermKind};
 use crate::ops::error::{Failure, Result};
@@ -104,7 +104,6 @@ impl<'a> Session<'a> {
 }
 
 fn parse(text: &str, file: FileId) -> std::result::Result<Term, Diagnostics> {
-    let text = without_remarks(text);
     if text.trim().is_empty() {
         let detail = "The start of an expression is expected, but there is none.";
         return Err(Diagnostic::error("Missing expression", detail).at(Span::new(file, 0..0)).into());
