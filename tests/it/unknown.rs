@@ -11,7 +11,8 @@ use gantry::diag::{Diagnostic, FileId};
 use gantry::eval::{Budget, Evaluator, Reference, Scope};
 use gantry::value::{Marks, Refinement, Type, Value};
 
-use super::functions::{Files, lines, on_one_line, printed};
+use super::functions::{Files, on_one_line, printed};
+use super::language::{reasons_are_given, same_as_recorded};
 
 const RECORDED: &str = include_str!("../language/unknown.txt");
 const CONFIGURATION: &str = include_str!("../language/unknown/main.tf");
@@ -110,36 +111,13 @@ impl Scope for Declared {
     }
 }
 
-fn is_error(text: &str) -> bool {
-    text.starts_with("error: ")
-}
-
 #[test]
 fn unknown_and_marked_values_go_where_terraform_has_them_go() {
     let declared = Declared::read();
-    let differences: BTreeMap<&str, &str> = lines(DIFFERENCES).map(|l| (l[0], l[1])).collect();
-    let (mut count, mut wrong) = (0, Vec::new());
-    for line in lines(RECORDED) {
-        let (expression, wanted) = (line[0], line[1]);
-        count += 1;
-        let got = declared.answer(expression);
-        if let Some(ours) = differences.get(expression) {
-            assert_ne!(*ours, wanted, "{expression} is no difference");
-            assert_eq!(got, *ours, "{expression}");
-        } else if got != wanted && !(is_error(&got) && is_error(wanted)) {
-            wrong.push(format!("{expression}\n  got    {got}\n  wanted {wanted}"));
-        }
-    }
-    assert!(count > 1000, "the recorded expressions are there: {count}");
-    assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
+    same_as_recorded(RECORDED, DIFFERENCES, 1_000, |expression| declared.answer(expression));
 }
 
 #[test]
 fn differences_have_a_reason() {
-    let recorded: Vec<&str> = lines(RECORDED).map(|l| l[0]).collect();
-    for line in lines(DIFFERENCES) {
-        let [expression, _, reason] = line[..] else { panic!("three columns: {line:?}") };
-        assert!(reason.len() > 10, "{expression} has a reason");
-        assert!(recorded.contains(&expression), "{expression} is recorded");
-    }
+    reasons_are_given(RECORDED, DIFFERENCES);
 }
