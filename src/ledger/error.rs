@@ -201,20 +201,19 @@ impl LedgerError {
                 "free space on the disk or repair it, then run the same command again: it goes on from what was recorded"
             }
             Self::Lost { .. } => {
-                "restore the directory from a backup; if the environment is really to start anew, move the whole \
-                 directory away by hand"
+                "restore it from a backup; if the environment is really to start anew, move what is left of it away by hand"
             }
             Self::Newer { .. } => "run that version; an older one would not understand what was recorded",
             Self::Corrupt { .. } => {
-                "nothing was changed; restore the named file from a backup, then run `gantry state verify`"
+                "nothing was changed; restore what is named from a backup, then run `gantry state verify`"
             }
-            Self::KeyLost { .. } => "restore the file `key` from a backup; no other key fits what was recorded",
+            Self::KeyLost { .. } => "restore it from a backup; no other key fits what was recorded",
             Self::Moved { .. } => "run the command again: it will see what was written",
             Self::Fenced { .. } => "see what the other process does with `gantry show`, then run the command again",
             Self::Unknown { .. } => "run the same command again: it reads what was recorded and goes on from there",
             Self::LeaseHeld { .. } => "wait for it, or let this command wait with `--lock-timeout 10m`",
             Self::BlobMissing { .. } | Self::BlobCorrupt { .. } => {
-                "restore the directory `blobs` from a backup, then run `gantry state verify`"
+                "restore the blobs from a backup, then run `gantry state verify`"
             }
             Self::NotKept { .. } => "see that the file exists, is a regular file and may be read",
             Self::NoForm { .. } | Self::TooLarge { .. } => "this is a defect or a value beyond a limit; please report it",

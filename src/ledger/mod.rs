@@ -35,7 +35,7 @@ pub use backend::{Appended, Backend, Batch, Draft, Finding, Head, Snapshot, Veri
 pub use error::{Consequence, LedgerError};
 pub use format::{Digest, Lineage, RawEntry};
 pub use lease::{Lease, LeaseRecord};
-pub use local::LocalBackend;
+pub use local::{BlobCache, LocalBackend};
 pub use replay::{Meta, State};
 pub use seal::Key;
 pub use writer::Writer;
