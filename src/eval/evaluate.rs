@@ -268,9 +268,11 @@ impl Evaluator<'_> {
             return match (decided.as_bool(), a, b) {
                 (Some(true), a, _) => a.map(|v| v.mark(marks)),
                 (Some(false), _, b) => b.map(|v| v.mark(marks)),
-                (None, Err(e), Err(_)) => Err(e),
-                // The side that failed may be the one that is not taken.
+                (None, Err(e), _) if self.budget.is_used_up() => Err(e),
+                // The side that failed may be the one that is not taken, and it may fail only as long as something is not
+                // known: two sides have no type in common, of which the one that is taken may do alone.
                 (None, Ok(v), _) | (None, _, Ok(v)) => Ok(Value::opaque(Type::Any).mark(marks.union(v.marks_deep()))),
+                (None, Err(_), Err(_)) => Ok(Value::opaque(Type::Any).mark(marks)),
             };
         };
         let marks = marks.union(x.marks).union(y.marks);

@@ -278,6 +278,9 @@ impl Value {
         };
         let kind = match &self.kind {
             Kind::Unknown(unknown) => return Ok(unknown.finish(results)?.mark(self.marks)),
+            // A type that was open shows now.
+            Kind::List(t, items) if t.has_any() => closed(Kind::Tuple(list(items)?), &Type::list(t.clone()))?,
+            Kind::Map(t, m) if t.has_any() => closed(Kind::Object(map(m)?), &Type::map(t.clone()))?,
             Kind::List(t, items) => Kind::List(t.clone(), list(items)?),
             Kind::Tuple(items) => Kind::Tuple(list(items)?),
             Kind::Map(t, m) => Kind::Map(t.clone(), map(m)?),
@@ -379,6 +382,12 @@ impl Unknown {
         let value = residual.finish(results)?;
         super::convert(&value, &self.ty).map_err(|e| super::residual::unsuitable(&e))
     }
+}
+
+/// A collection that is now known, of an element type that was open.
+fn closed(parts: Kind, ty: &Type) -> Result<Kind, Unfinished> {
+    let closed = super::convert(&Value::from(parts), ty).map_err(|e| super::residual::unsuitable(&e))?;
+    Ok(closed.kind)
 }
 
 /// A set whose elements were not all known. Those that the set's own term gives are computed together, since only then it
