@@ -31,7 +31,7 @@ impl Budget {
     /// Work for a configuration of so many bytes: what a small one may do in a second, and more for what is written out.
     #[must_use]
     pub fn for_configuration(bytes: usize) -> Self {
-        Self::new(15_000_000 + 10 * bytes as u64)
+        Self::new(10_000_000 + 10 * bytes as u64)
     }
 
     /// A budget of so many units.
@@ -140,6 +140,7 @@ impl Evaluator<'_> {
         let memory = super::memory::Memory::around(self.host);
         let remembering = Evaluator { host: &memory, ..*self };
         let value = remembering.eval(term, None)?;
+        self.weigh(&value, term.span)?;
         Ok(super::closure::close(value, term, &remembering, &memory))
     }
 
@@ -219,6 +220,14 @@ impl Evaluator<'_> {
 
     pub(super) fn spend(&self, units: u64, span: Span) -> Result<(), Box<Diagnostic>> {
         self.budget.take(units).map_err(|e| Box::new(e.at(span)))
+    }
+
+    /// Refuses a value that gets a name although it is too large to be gone through. Definitions that hold each other twice
+    /// are made in no time and share their parts, but whatever then looks at them does not end. A look costs a sixteenth of
+    /// what it costs to make a value, for it is that much faster.
+    fn weigh(&self, value: &Value, span: Span) -> Result<(), Box<Diagnostic>> {
+        let units = value.weight(Budget::VALUE);
+        self.spend(if units > Budget::VALUE { units } else { units / 16 }, span)
     }
 
     fn reference(&self, reference: &Reference, locals: Option<&Locals<'_>>) -> Evaluated {
@@ -403,6 +412,7 @@ impl Evaluator<'_> {
         locals: Option<&Locals<'_>>,
         results: &mut ForResults,
     ) -> Result<Marks, Box<Diagnostic>> {
+        self.weigh(value, f.collection.span)?;
         let with_key = f.key_name.as_deref().map(|name| Locals::bind(locals, name, key));
         let with_value = Locals::bind(with_key.as_ref().or(locals), &f.value_name, value);
         let here = Some(&with_value);

@@ -218,6 +218,20 @@ impl Value {
         }
     }
 
+    /// How many units it takes to go through it, text counting by 64 bytes and open types along; more than `most` are not
+    /// counted. What is shared counts each time: a definition that holds another one twice costs no memory, but whoever looks
+    /// at all of it comes by twice.
+    #[must_use]
+    pub fn weight(&self, most: u64) -> u64 {
+        let own = match &self.kind {
+            Kind::String(text) => 1 + text.len() as u64 / 64,
+            Kind::Unknown(unknown) => 1 + unknown.ty.weight(most),
+            Kind::Null(ty) | Kind::List(ty, _) | Kind::Set(ty, _) | Kind::Map(ty, _) => 1 + ty.weight(most),
+            _ => 1,
+        };
+        self.children().fold(own, |sum, child| if sum > most { sum } else { sum + child.weight(most - sum) })
+    }
+
     /// Whether nothing in it is known after apply.
     #[must_use]
     pub fn is_wholly_known(&self) -> bool {
