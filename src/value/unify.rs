@@ -233,9 +233,9 @@ fn object(wanted: &Attributes, ty: impl Fn(&Attribute) -> Option<Type>) -> Optio
 
 /// The element type of a list or set that is made of parts of these types. Terraform wants one to be known: with parts of open
 /// type beside others it is open as well whether there will be one.
-fn common<'t>(parts: impl Iterator<Item = &'t Type> + Clone, wanted: &Type) -> Option<Type> {
+fn common<'t>(mut parts: impl Iterator<Item = &'t Type> + Clone, wanted: &Type) -> Option<Type> {
     let common = common_or_open(parts.clone(), wanted)?;
-    let open = common == Type::Any && parts.clone().any(|ty| *ty != Type::Any);
+    let open = common == Type::Any && parts.any(|ty| *ty != Type::Any);
     (!open).then_some(common)
 }
 
