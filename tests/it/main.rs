@@ -19,6 +19,7 @@ mod kill;
 mod language;
 mod laws;
 mod lifecycle;
+mod limits;
 mod local_command;
 mod local_conformance;
 mod local_file;
