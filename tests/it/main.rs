@@ -32,6 +32,7 @@ mod properties;
 mod sample;
 mod scenarios;
 mod shop;
+mod state_postgres;
 mod tape;
 mod templates;
 mod unknown;
