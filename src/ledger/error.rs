@@ -29,6 +29,18 @@ pub enum LedgerError {
         #[source]
         source: FsError,
     },
+    /// The service that keeps it does not answer, or refuses. A write that this is said of is known to have had no effect.
+    #[error("the ledger in {place} cannot be {}: {reason}", if *writing { "written" } else { "read" })]
+    Unavailable {
+        /// Where.
+        place: String,
+        /// Whether it was to be written.
+        writing: bool,
+        /// What the service said, without secrets.
+        reason: String,
+        /// What to do about it, in a sentence.
+        hint: String,
+    },
     /// A write was asked of a writer whose earlier write had failed.
     #[error("the ledger in {place} is not written any more after an earlier failure: {first}")]
     Poisoned {
@@ -182,10 +194,13 @@ impl LedgerError {
     pub fn consequence(&self) -> Consequence {
         match self {
             Self::LeaseHeld { .. } | Self::Moved { .. } | Self::NotEmpty { .. } => Consequence::Refused,
-            Self::NotWritten { .. } | Self::Poisoned { .. } | Self::Fenced { .. } | Self::Unknown { .. } => {
-                Consequence::Interrupted
-            }
+            Self::NotWritten { .. }
+            | Self::Unavailable { writing: true, .. }
+            | Self::Poisoned { .. }
+            | Self::Fenced { .. }
+            | Self::Unknown { .. } => Consequence::Interrupted,
             Self::Unreadable { .. }
+            | Self::Unavailable { writing: false, .. }
             | Self::Lost { .. }
             | Self::Newer { .. }
             | Self::Corrupt { .. }
@@ -202,6 +217,7 @@ impl LedgerError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
+            Self::Unavailable { hint, .. } => hint,
             Self::Unreadable { .. } => "make it readable for the user who runs Gantry; nothing was changed",
             Self::NotWritten { .. } | Self::Poisoned { .. } => {
                 "free space on the disk or repair it, then run the same command again: it goes on from what was recorded"

@@ -10,7 +10,7 @@
 //! * [`backend`]: what a place that keeps ledgers has to offer
 //! * [`lease`]: how people wait for each other politely; safety never rests on it
 //! * [`writer`]: gives entries their places, stops at the first doubt
-//! * [`local`]: the ledger in a directory
+//! * [`local`]: the ledger in a directory; [`mod@postgres`]: in a database
 //! * [`event`], [`record`]: what is recorded
 //! * [`replay`]: from entries to the [`State`]
 //! * [`checkpoint`]: a state written down; [`reading`]: from there to the end
@@ -26,6 +26,7 @@ pub mod backend;
 pub mod lease;
 pub mod writer;
 pub mod local;
+pub mod postgres;
 pub mod event;
 pub mod record;
 pub mod replay;
@@ -39,6 +40,7 @@ pub use error::{Consequence, LedgerError};
 pub use format::{Digest, Lineage, RawEntry};
 pub use lease::{Lease, LeaseRecord};
 pub use local::{BlobCache, LocalBackend};
+pub use postgres::PostgresBackend;
 pub use replay::{Meta, State};
 pub use seal::Key;
 pub use writer::Writer;

@@ -81,8 +81,8 @@ impl From<ConfigError> for Failure {
 /// What a failure of the ledger is called.
 fn summary(e: &LedgerError) -> &'static str {
     match e {
-        LedgerError::Unreadable { .. } => "Unreadable ledger",
-        LedgerError::NotWritten { .. } | LedgerError::Poisoned { .. } | LedgerError::Unknown { .. } => {
+        LedgerError::Unreadable { .. } | LedgerError::Unavailable { writing: false, .. } => "Unreadable ledger",
+        LedgerError::NotWritten { .. } | LedgerError::Unavailable { .. } | LedgerError::Poisoned { .. } | LedgerError::Unknown { .. } => {
             "The ledger could not be written"
         }
         LedgerError::Lost { .. } => "The ledger is lost",

@@ -34,6 +34,7 @@ mod sample;
 mod scenarios;
 mod shop;
 mod state_commands;
+mod state_postgres;
 mod tape;
 mod templates;
 mod unknown;

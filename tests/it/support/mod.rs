@@ -6,6 +6,8 @@
 //! * [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
 //!   stop asking.
 
+mod background;
+mod failover;
 pub(crate) mod http;
 mod load;
 pub(crate) mod normalise;
@@ -15,6 +17,7 @@ mod processes;
 mod sandbox;
 pub(crate) mod scenario;
 
+pub(crate) use background::Background;
 pub(crate) use load::Load;
 pub(crate) use sandbox::{Ran, Sandbox, shop_variant};
 
