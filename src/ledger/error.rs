@@ -130,6 +130,28 @@ pub enum LedgerError {
         /// Which.
         digest: Digest,
     },
+    /// A place beyond the network did not do what was asked of it.
+    #[error("the ledger in {place} cannot be {}: {reason}", if *writing { "written" } else { "read" })]
+    Remote {
+        /// Where.
+        place: String,
+        /// Whether something was to be written, of which nothing was.
+        writing: bool,
+        /// What is wrong, as a part of a sentence, without secrets.
+        reason: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A place that cannot keep a ledger.
+    #[error("{place} cannot keep a ledger: {reason}")]
+    Unfit {
+        /// Where.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// What was to be written has no canonical form.
     #[error("{what} cannot be written to the ledger")]
     NoForm {
@@ -176,10 +198,14 @@ impl LedgerError {
     pub fn consequence(&self) -> Consequence {
         match self {
             Self::LeaseHeld { .. } | Self::Moved { .. } => Consequence::Refused,
-            Self::NotWritten { .. } | Self::Poisoned { .. } | Self::Fenced { .. } | Self::Unknown { .. } => {
-                Consequence::Interrupted
-            }
+            Self::NotWritten { .. }
+            | Self::Poisoned { .. }
+            | Self::Fenced { .. }
+            | Self::Unknown { .. }
+            | Self::Remote { writing: true, .. } => Consequence::Interrupted,
             Self::Unreadable { .. }
+            | Self::Remote { .. }
+            | Self::Unfit { .. }
             | Self::Lost { .. }
             | Self::Newer { .. }
             | Self::Corrupt { .. }
@@ -201,22 +227,22 @@ impl LedgerError {
                 "free space on the disk or repair it, then run the same command again: it goes on from what was recorded"
             }
             Self::Lost { .. } => {
-                "restore the directory from a backup; if the environment is really to start anew, move the whole \
-                 directory away by hand"
+                "restore it from a backup; if the environment is really to start anew, move what is left of it away by hand"
             }
             Self::Newer { .. } => "run that version; an older one would not understand what was recorded",
             Self::Corrupt { .. } => {
-                "nothing was changed; restore the named file from a backup, then run `gantry state verify`"
+                "nothing was changed; restore what is named from a backup, then run `gantry state verify`"
             }
-            Self::KeyLost { .. } => "restore the file `key` from a backup; no other key fits what was recorded",
+            Self::KeyLost { .. } => "restore it from a backup; no other key fits what was recorded",
             Self::Moved { .. } => "run the command again: it will see what was written",
             Self::Fenced { .. } => "see what the other process does with `gantry show`, then run the command again",
             Self::Unknown { .. } => "run the same command again: it reads what was recorded and goes on from there",
             Self::LeaseHeld { .. } => "wait for it, or let this command wait with `--lock-timeout 10m`",
             Self::BlobMissing { .. } | Self::BlobCorrupt { .. } => {
-                "restore the directory `blobs` from a backup, then run `gantry state verify`"
+                "restore the blobs from a backup, then run `gantry state verify`"
             }
             Self::NotKept { .. } => "see that the file exists, is a regular file and may be read",
+            Self::Remote { hint, .. } | Self::Unfit { hint, .. } => hint,
             Self::NoForm { .. } | Self::TooLarge { .. } => "this is a defect or a value beyond a limit; please report it",
         }
         .to_owned()

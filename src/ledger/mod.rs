@@ -11,6 +11,7 @@
 //! * [`lease`]: how people wait for each other politely; safety never rests on it
 //! * [`writer`]: gives entries their places, stops at the first doubt
 //! * [`local`]: the ledger in a directory
+//! * [`s3`]: the ledger in a bucket
 //! * [`event`], [`record`]: what is recorded
 //! * [`replay`]: from entries to the [`State`]
 //!
@@ -25,6 +26,7 @@ pub mod backend;
 pub mod lease;
 pub mod writer;
 pub mod local;
+pub mod s3;
 pub mod event;
 pub mod record;
 pub mod replay;
@@ -36,6 +38,7 @@ pub use error::{Consequence, LedgerError};
 pub use format::{Digest, Lineage, RawEntry};
 pub use lease::{Lease, LeaseRecord};
 pub use local::LocalBackend;
+pub use s3::{S3Backend, S3Settings};
 pub use replay::{Meta, State};
 pub use seal::Key;
 pub use writer::Writer;

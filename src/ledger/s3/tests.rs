@@ -1,0 +1,129 @@
+//! The S3 backend: the conformance suite against moto and against a strict store of our own, and what only a store
+//! across a network can do to a writer.
+
+#[path = "../../../tests/it/support/http.rs"]
+#[expect(dead_code, reason = "shared with the integration tests")]
+mod http;
+#[path = "../../../tests/it/support/moto.rs"]
+mod moto;
+#[path = "../../../tests/it/support/s3.rs"]
+#[expect(dead_code, reason = "shared with the integration tests")]
+mod server;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_credential_types::Credentials;
+use tempfile::TempDir;
+
+use super::*;
+use crate::ledger::backend::Finding;
+use crate::ledger::conformance::{self, draft, numbers};
+use crate::ledger::format::digest;
+use crate::ledger::{Consequence, Writer};
+use moto::Moto;
+use server::{BUCKET, Fault, Server};
+
+/// Quick to give up, so that a test of giving up is quick.
+const QUICK: Patience = Patience {
+    connect: Duration::from_secs(2),
+    attempt: Duration::from_millis(700),
+    total: Duration::from_secs(20),
+    tries: 4,
+    pause: Duration::from_millis(4),
+};
+
+/// The part size of these tests: small enough that a small blob has several.
+const PART: usize = 50_000;
+
+fn keys() -> Credentials {
+    Credentials::new(server::ACCESS_KEY, server::SECRET_KEY, None, None, "test")
+}
+
+fn settings(endpoint: &str, prefix: &str) -> S3Settings {
+    S3Settings {
+        bucket: BUCKET.to_owned(),
+        prefix: prefix.to_owned(),
+        region: Some(server::REGION.to_owned()),
+        endpoint: Some(endpoint.to_owned()),
+        ..S3Settings::default()
+    }
+}
+
+/// One ledger in a store, seen from as many machines as one likes.
+struct Place<'s> {
+    server: &'s Server,
+    caches: TempDir,
+    machines: AtomicUsize,
+}
+
+impl<'s> Place<'s> {
+    fn new(server: &'s Server) -> Self {
+        Self { server, caches: tempfile::tempdir().unwrap(), machines: AtomicUsize::new(0) }
+    }
+
+    /// As another machine sees it.
+    fn open(&self) -> Arc<dyn Backend> {
+        Arc::new(self.backend(QUICK))
+    }
+
+    fn backend(&self, patience: Patience) -> S3Backend {
+        let number = self.machines.fetch_add(1, Ordering::SeqCst);
+        let cache = BlobCache::new(&self.caches.path().join(number.to_string()));
+        S3Backend::with(settings(&self.server.endpoint, "team/prod"), cache, patience, PART, Some(keys()))
+    }
+
+    /// A ledger with one entry, and its writer.
+    async fn begun(&self) -> Writer {
+        let (mut writer, _) = Writer::open(self.open()).await.unwrap();
+        writer.append(vec![draft(1)]).await.unwrap();
+        writer
+    }
+
+    async fn numbers(&self) -> Vec<u64> {
+        numbers(&self.open().read(1).await.unwrap().unwrap().entries)
+    }
+}
+
+/// What makes new empty places in a store, as the conformance suite wants it.
+fn places(endpoint: &str, part: usize) -> impl Fn() -> Box<dyn Fn() -> Arc<dyn Backend> + Send + Sync> {
+    let (endpoint, count) = (endpoint.to_owned(), AtomicUsize::new(0));
+    let caches = Arc::new(tempfile::tempdir().unwrap());
+    move || {
+        let place = count.fetch_add(1, Ordering::SeqCst);
+        let settings = settings(&endpoint, &format!("place/{place}"));
+        let (caches, machines) = (Arc::clone(&caches), AtomicUsize::new(0));
+        Box::new(move || {
+            let machine = machines.fetch_add(1, Ordering::SeqCst);
+            let cache = BlobCache::new(&caches.path().join(format!("{place}-{machine}")));
+            Arc::new(S3Backend::with(settings.clone(), cache, Patience::default(), part, Some(keys())))
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_conforms_on_a_strict_store() {
+    let server = Server::start().await;
+    server.state().page = 60;
+    conformance::all(places(&server.endpoint, PART)).await;
+    assert!(server.keys().iter().all(|key| !key.contains(object::PROBE)), "the probes left something behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_conforms_on_moto() {
+    let Some(moto) = Moto::start() else { return };
+    moto.bucket(BUCKET);
+    conformance::all(places(&moto.endpoint, blobs::PART)).await;
+}
+
+#[tokio::test]
+async fn smoke() {
+    let server = Server::start().await;
+    let place = Place::new(&server);
+    let mut writer = place.begun().await;
+    writer.append(vec![draft(2), draft(3)]).await.unwrap();
+    assert_eq!(place.numbers().await, [1, 2, 3]);
+    assert_eq!(
+        server.keys(),
+        ["key", "ledger/00000000000000000001", "ledger/00000000000000000002", "marker.json"].map(|n| format!("team/prod/{n}"))
+    );
+}
