@@ -44,7 +44,7 @@ async fn state(context: &Context, arguments: &Arguments) -> Result<u8> {
     match &arguments.command {
         Command::List { environment } => {
             let workspace = context.workspace(environment.as_deref())?;
-            let records = Records::read(&workspace.state).await?;
+            let records = Records::read(&workspace, &[]).await?;
             if context.shell.json {
                 context.shell.out_json(&json::state_list(&records.state));
             } else {
@@ -64,7 +64,7 @@ async fn show(context: &Context, first: &str, second: Option<&str>) -> Result<u8
     };
     let workspace = context.workspace(environment)?;
     let address: Address = text.parse().map_err(|e| Failure::error("Invalid address", format!("{e}.")))?;
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(&workspace, &[]).await?;
     let Some(record) = records.state.records.get(&address) else {
         let known: Vec<String> = records.state.records.keys().map(ToString::to_string).collect();
         let failure = Failure::error(

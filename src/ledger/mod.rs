@@ -37,7 +37,7 @@ pub use backend::{Appended, Backend, Batch, Draft, Finding, Head, Snapshot, Veri
 pub use error::{Consequence, LedgerError};
 pub use format::{Digest, Lineage, RawEntry};
 pub use lease::{Lease, LeaseRecord};
-pub use local::LocalBackend;
+pub use local::{BlobCache, LocalBackend};
 pub use s3::{S3Backend, S3Settings};
 pub use replay::{Meta, State};
 pub use seal::Key;

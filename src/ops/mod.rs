@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod workspace;
+pub mod store;
 pub mod records;
 pub mod targets;
 pub mod planning;
@@ -19,6 +20,7 @@ pub mod verify_ledger;
 
 pub use error::{Failure, FailureKind, Result};
 pub use records::Records;
+pub use store::Store;
 pub use targets::Targets;
 pub use workspace::Workspace;
 

@@ -1,13 +1,15 @@
 //! The ledger of an environment, opened and replayed.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::error::{Failure, Result};
+use super::store::Store;
+use super::workspace::Workspace;
+use crate::config::VarArg;
 use crate::ledger::event::Event;
-use crate::ledger::{Backend, Key, LocalBackend, Meta, RawEntry, State};
+use crate::ledger::{Backend, Key, Meta, RawEntry, State};
 
 /// A ledger that was read.
 #[derive(Debug)]
@@ -65,13 +67,16 @@ pub fn replay<'e>(entries: impl IntoIterator<Item = &'e RawEntry>) -> Result<Sta
 }
 
 impl Records {
-    /// Reads the ledger below a state directory and changes nothing.
+    /// Reads the ledger of an environment and changes nothing. The variables are those that the place of the ledger may
+    /// depend on.
     ///
     /// # Errors
-    /// When it cannot be read, does not verify, or is lost.
-    pub async fn read(state: &Path) -> Result<Self> {
-        let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(state));
+    /// When it cannot be found or read, does not verify, or is lost.
+    pub async fn read(workspace: &Workspace, variables: &[VarArg]) -> Result<Self> {
+        let store = Store::open(workspace, variables).await?;
+        let backend = Arc::clone(&store.backend);
         let snapshot = backend.read(1).await?;
+        store.check(snapshot.as_ref().map(|s| s.lineage.as_str()))?;
         let key = match backend.key(false).await? {
             Some(key) => key,
             None => Key::random(),

@@ -8,14 +8,16 @@ use super::error::{Failure, FailureKind, Result};
 use super::journal::RunJournal;
 use super::planning::{Draft, Fresh, Planning};
 use super::records;
+use super::store::Store;
 use super::targets::Targets;
 use super::way_back::WayBackFrom;
 use super::workspace::Workspace;
+use crate::config::VarArg;
 use crate::event::Watcher;
 use crate::exec::{Begin, Ending, Finished, Patience, Runner};
 use crate::ledger::event::{Event, RunOutcome, RunStarted};
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
-use crate::ledger::{Backend, Key, LocalBackend, RawEntry, State, Writer};
+use crate::ledger::{Backend, Key, RawEntry, State, Writer};
 use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
 use crate::provider::catalog::Catalog;
@@ -55,6 +57,7 @@ pub struct Opened {
     lease: Option<Lease>,
     lineage: String,
     backend: Arc<dyn Backend>,
+    store: Store,
 }
 
 /// How a run ended, with what it was about.
@@ -69,21 +72,23 @@ pub struct Ran {
 }
 
 impl Opened {
-    /// Takes the lease and reads the ledger.
+    /// Takes the lease and reads the ledger. The variables are those that the place of the ledger may depend on.
     ///
     /// # Errors
-    /// When another command holds the lease for too long, or the ledger cannot be read.
+    /// When the ledger cannot be found or read, or another command holds the lease for too long.
     pub async fn open(
         workspace: Workspace,
+        variables: &[VarArg],
         how: &Changing,
         waiting: &mut (dyn FnMut(&LeaseRecord) + Send),
     ) -> Result<Self> {
-        let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(&workspace.state));
+        let store = unless_interrupted(how, Store::open(&workspace, variables)).await.map_err(not_begun)?;
+        let backend = Arc::clone(&store.backend);
         let clock: Arc<dyn crate::ports::clock::Clock> = Arc::new(crate::ports::clock::SystemClock);
         let terms = Terms::default();
         let lease = lease::acquire(Arc::clone(&backend), clock, &how.command, terms, how.lock_timeout, waiting);
         let lease = unless_interrupted(how, async { Ok(lease.await?) }).await.map_err(not_begun)?;
-        let opened = Self::with_lease(workspace, how, backend).await.map_err(not_begun);
+        let opened = Self::with_lease(workspace, how, store).await.map_err(not_begun);
         match opened {
             Ok(opened) => Ok(Self { lease: Some(lease), ..opened }),
             Err(e) => {
@@ -93,8 +98,9 @@ impl Opened {
         }
     }
 
-    async fn with_lease(workspace: Workspace, how: &Changing, backend: Arc<dyn Backend>) -> Result<Self> {
-        let (writer, entries) = Writer::open(Arc::clone(&backend)).await?;
+    async fn with_lease(workspace: Workspace, how: &Changing, store: Store) -> Result<Self> {
+        let (writer, entries) = Writer::open(Arc::clone(&store.backend)).await?;
+        store.check(writer.head().map(|_| writer.lineage().as_str()))?;
         let lineage = writer.lineage().as_str().to_owned();
         let key = Arc::new(writer.key().await?);
         let state = records::replay(&entries)?;
@@ -109,7 +115,8 @@ impl Opened {
             writer: Some(writer),
             lease: None,
             lineage,
-            backend,
+            backend: Arc::clone(&store.backend),
+            store,
         })
     }
 
@@ -182,7 +189,13 @@ impl Opened {
         let Some(writer) = self.writer.take() else {
             return Err(Failure::error("Internal error", "The ledger's writer was used up. This is a bug in Gantry."));
         };
-        let journal = Arc::new(RunJournal::new(writer, Arc::clone(&self.targets.clock), run.clone(), env::user()));
+        let journal = Arc::new(RunJournal::new(
+            writer,
+            self.store.clone(),
+            Arc::clone(&self.targets.clock),
+            run.clone(),
+            env::user(),
+        ));
         let key = Arc::clone(&self.key);
         let way_back = WayBackFrom {
             workspace: self.workspace.clone(),
@@ -295,6 +308,7 @@ impl Opened {
         for entry in writer.append(vec![draft]).await? {
             self.state.apply(&records::meta(&entry), &event).map_err(|e| Failure::error("Ledger", format!("{e}.")))?;
         }
+        self.store.remember(writer.lineage())?;
         Ok(())
     }
 }

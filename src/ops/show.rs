@@ -23,7 +23,7 @@ pub async fn plan_file(
     file: &PlanFile,
     given: &[VarArg],
 ) -> Result<(Made, BTreeMap<Arc<str>, Value>)> {
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(workspace, given).await?;
     let key = match &file.key {
         Some(hex) => {
             Key::from_hex(hex).ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?

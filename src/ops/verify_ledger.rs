@@ -23,7 +23,7 @@ pub struct Report {
 /// # Errors
 /// When it cannot be read or does not verify.
 pub async fn verify(workspace: &Workspace) -> Result<Report> {
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(workspace, &[]).await?;
     let mut referenced: BTreeSet<crate::ledger::Digest> = BTreeSet::new();
     for entry in &records.entries {
         referenced

@@ -45,8 +45,7 @@ impl Outline {
         for (name, _) in &to.modules {
             module = *self.modules[module].children.get(name)?;
         }
-        let block = (NodeKind::Resource, to.ty.clone(), to.name.clone());
-        self.modules[module].blocks.get(&block).map(|position| (module, *position))
+        self.modules[module].block(NodeKind::Resource, &to.ty, &to.name).map(|position| (module, position))
     }
 }
 
