@@ -44,7 +44,8 @@ impl Shared {
     pub(super) async fn marker(&self) -> Result<Option<Marker>> {
         let Some(found) = self.client.get(MARKER, MAX_OBJECT).await.map_err(self.unreadable())? else { return Ok(None) };
         match Marker::decode(&found.bytes) {
-            Ok(marker) => Ok(Some(marker)),
+            Ok(marker) if marker.encode().is_ok_and(|own| own == found.bytes) => Ok(Some(marker)),
+            Ok(_) => Err(self.corrupt(MARKER, "it names another version of Gantry than its format does".to_owned())),
             Err(BadMarker::Newer(format, needs)) => Err(LedgerError::Newer { place: self.place(), format, needs }),
             Err(BadMarker::Malformed(reason)) => Err(self.corrupt(MARKER, reason)),
         }

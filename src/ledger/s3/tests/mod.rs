@@ -1,12 +1,17 @@
 //! The S3 backend: the conformance suite against moto and against a strict store of our own, and what only a store
 //! across a network can do to a writer.
 
-#[path = "../../../tests/it/support/http.rs"]
+mod blobs;
+mod errors;
+mod faults;
+mod integrity;
+
+#[path = "../../../../tests/it/support/http.rs"]
 #[expect(dead_code, reason = "shared with the integration tests")]
 mod http;
-#[path = "../../../tests/it/support/moto.rs"]
+#[path = "../../../../tests/it/support/moto.rs"]
 mod moto;
-#[path = "../../../tests/it/support/s3.rs"]
+#[path = "../../../../tests/it/support/s3.rs"]
 #[expect(dead_code, reason = "shared with the integration tests")]
 mod server;
 
@@ -16,12 +21,10 @@ use aws_credential_types::Credentials;
 use tempfile::TempDir;
 
 use super::*;
-use crate::ledger::backend::Finding;
+use crate::ledger::Writer;
 use crate::ledger::conformance::{self, draft, numbers};
-use crate::ledger::format::digest;
-use crate::ledger::{Consequence, Writer};
 use moto::Moto;
-use server::{BUCKET, Fault, Server};
+use server::{BUCKET, Server};
 
 /// Quick to give up, so that a test of giving up is quick.
 const QUICK: Patience = Patience {
@@ -112,18 +115,43 @@ async fn it_conforms_on_a_strict_store() {
 async fn it_conforms_on_moto() {
     let Some(moto) = Moto::start() else { return };
     moto.bucket(BUCKET);
-    conformance::all(places(&moto.endpoint, blobs::PART)).await;
+    conformance::all(places(&moto.endpoint, super::blobs::PART)).await;
 }
 
+
 #[tokio::test]
-async fn smoke() {
+async fn a_ledger_is_these_objects_and_a_fence_gives_way_to_its_writer() {
     let server = Server::start().await;
     let place = Place::new(&server);
     let mut writer = place.begun().await;
     writer.append(vec![draft(2), draft(3)]).await.unwrap();
-    assert_eq!(place.numbers().await, [1, 2, 3]);
-    assert_eq!(
-        server.keys(),
-        ["key", "ledger/00000000000000000001", "ledger/00000000000000000002", "marker.json"].map(|n| format!("team/prod/{n}"))
-    );
+    let names = |more: &[&str]| {
+        let mut names = vec!["key", "ledger/00000000000000000001", "ledger/00000000000000000002", "marker.json"];
+        names.extend(more);
+        names.sort_unstable();
+        names.iter().map(|name| format!("team/prod/{name}")).collect::<Vec<_>>()
+    };
+    assert_eq!(server.keys(), names(&[]));
+    let (mut next, _) = Writer::open_fenced(place.open()).await.unwrap();
+    assert_eq!(server.keys(), names(&["ledger/00000000000000000004"]));
+    assert_eq!(place.numbers().await, [1, 2, 3], "a fence is nothing to a reader");
+    next.append(vec![draft(4)]).await.unwrap();
+    assert_eq!(server.keys(), names(&["ledger/00000000000000000004"]), "the batch took the place of the fence");
+    assert_eq!(place.numbers().await, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_listing_of_many_pages_is_read_whole() {
+    let server = Server::start().await;
+    let place = Place::new(&server);
+    let mut writer = place.begun().await;
+    for n in 2..=1205 {
+        writer.append(vec![draft(n)]).await.unwrap();
+    }
+    server.state().seen.clear();
+    assert_eq!(place.numbers().await, (1..=1205).collect::<Vec<_>>());
+    let seen = server.state().seen.clone();
+    assert_eq!(seen.iter().filter(|seen| seen.query.contains("list-type")).count(), 2, "pages of 1,000");
+    let verified = place.open().verify(&BTreeSet::new()).await.unwrap().unwrap();
+    assert_eq!((verified.head.seq, verified.findings), (1205, vec![]));
 }
