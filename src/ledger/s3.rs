@@ -175,12 +175,23 @@ impl S3Backend {
 
     fn with(settings: S3Settings, cache: BlobCache, patience: Patience, part: usize, given: Option<Credentials>) -> Self {
         let place = settings.place();
-        let client = Client::new(settings, given, patience);
+        Self::over(Client::new(settings, given, patience), place, cache, part)
+    }
+
+    fn over(client: Client, place: String, cache: BlobCache, part: usize) -> Self {
+        let patience = client.patience;
         let hasty = Patience { total: patience.total.min(Duration::from_secs(8)), ..patience };
         let hasty = client.with(hasty);
         let (tried, key) = (OnceCell::new(), OnceLock::new());
         let shared = Shared { place, client, hasty, cache, part, tried, key };
         Self { shared: Arc::new(shared), pen: Arc::default() }
+    }
+
+    /// The same ledger as another process sees it, which has just the way there in common.
+    #[cfg(test)]
+    fn elsewhere(&self, cache: BlobCache) -> Self {
+        let Shared { client, place, part, .. } = &*self.shared;
+        Self::over(client.with(client.patience), place.clone(), cache, *part)
     }
 }
 

@@ -160,6 +160,11 @@ impl Server {
         Self { endpoint, state, task }
     }
 
+    /// Closes it, with every connection.
+    pub(crate) fn stop(&self) {
+        self.task.abort();
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

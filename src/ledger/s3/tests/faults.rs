@@ -141,9 +141,8 @@ async fn a_store_that_says_no_has_done_nothing_and_one_that_is_gone_neither() {
     server.state().denied.clear();
     assert_eq!(place.numbers().await, [1]);
     let (mut writer, _) = Writer::open_fenced(place.open()).await.unwrap();
-    let backend = place.backend(QUICK);
-    drop(place);
-    drop(server);
+    let backend = place.open();
+    server.stop();
     let failed = writer.append(vec![draft(3)]).await.unwrap_err();
     assert!(matches!(&failed, LedgerError::Remote { writing: true, .. } | LedgerError::Unknown { .. }), "{failed}");
     let failed = backend.read(1).await.unwrap_err();

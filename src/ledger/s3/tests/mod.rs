@@ -55,24 +55,23 @@ fn settings(endpoint: &str, prefix: &str) -> S3Settings {
 /// One ledger in a store, seen from as many machines as one likes.
 struct Place<'s> {
     server: &'s Server,
+    first: S3Backend,
     caches: TempDir,
     machines: AtomicUsize,
 }
 
 impl<'s> Place<'s> {
     fn new(server: &'s Server) -> Self {
-        Self { server, caches: tempfile::tempdir().unwrap(), machines: AtomicUsize::new(0) }
+        let caches = tempfile::tempdir().unwrap();
+        let cache = BlobCache::new(&caches.path().join("first"));
+        let first = S3Backend::with(settings(&server.endpoint, "team/prod"), cache, QUICK, PART, Some(keys()));
+        Self { server, first, caches, machines: AtomicUsize::new(0) }
     }
 
     /// As another machine sees it.
     fn open(&self) -> Arc<dyn Backend> {
-        Arc::new(self.backend(QUICK))
-    }
-
-    fn backend(&self, patience: Patience) -> S3Backend {
         let number = self.machines.fetch_add(1, Ordering::SeqCst);
-        let cache = BlobCache::new(&self.caches.path().join(number.to_string()));
-        S3Backend::with(settings(&self.server.endpoint, "team/prod"), cache, patience, PART, Some(keys()))
+        Arc::new(self.first.elsewhere(BlobCache::new(&self.caches.path().join(number.to_string()))))
     }
 
     /// A ledger with one entry, and its writer.
@@ -95,10 +94,11 @@ fn places(endpoint: &str, part: usize) -> impl Fn() -> Box<dyn Fn() -> Arc<dyn B
         let place = count.fetch_add(1, Ordering::SeqCst);
         let settings = settings(&endpoint, &format!("place/{place}"));
         let (caches, machines) = (Arc::clone(&caches), AtomicUsize::new(0));
+        let cache = move |machine: &str| BlobCache::new(&caches.path().join(format!("{place}-{machine}")));
+        let first = S3Backend::with(settings, cache("first"), Patience::default(), part, Some(keys()));
         Box::new(move || {
-            let machine = machines.fetch_add(1, Ordering::SeqCst);
-            let cache = BlobCache::new(&caches.path().join(format!("{place}-{machine}")));
-            Arc::new(S3Backend::with(settings.clone(), cache, Patience::default(), part, Some(keys())))
+            let machine = machines.fetch_add(1, Ordering::SeqCst).to_string();
+            Arc::new(first.elsewhere(cache(&machine)))
         })
     }
 }
