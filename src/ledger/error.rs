@@ -29,6 +29,18 @@ pub enum LedgerError {
         #[source]
         source: FsError,
     },
+    /// The service that keeps it does not answer, or refuses. A write that this is said of is known to have had no effect.
+    #[error("the ledger in {place} cannot be {}: {reason}", if *writing { "written" } else { "read" })]
+    Unavailable {
+        /// Where.
+        place: String,
+        /// Whether it was to be written.
+        writing: bool,
+        /// What the service said, without secrets.
+        reason: String,
+        /// What to do about it, in a sentence.
+        hint: String,
+    },
     /// A write was asked of a writer whose earlier write had failed.
     #[error("the ledger in {place} is not written any more after an earlier failure: {first}")]
     Poisoned {
@@ -130,18 +142,6 @@ pub enum LedgerError {
         /// Which.
         digest: Digest,
     },
-    /// A place beyond the network did not do what was asked of it.
-    #[error("the ledger in {place} cannot be {}: {reason}", if *writing { "written" } else { "read" })]
-    Remote {
-        /// Where.
-        place: String,
-        /// Whether something was to be written, of which nothing was.
-        writing: bool,
-        /// What is wrong, as a part of a sentence, without secrets.
-        reason: String,
-        /// What to do about it.
-        hint: String,
-    },
     /// A place that cannot keep a ledger.
     #[error("{place} cannot keep a ledger: {reason}")]
     Unfit {
@@ -199,12 +199,12 @@ impl LedgerError {
         match self {
             Self::LeaseHeld { .. } | Self::Moved { .. } => Consequence::Refused,
             Self::NotWritten { .. }
+            | Self::Unavailable { writing: true, .. }
             | Self::Poisoned { .. }
             | Self::Fenced { .. }
-            | Self::Unknown { .. }
-            | Self::Remote { writing: true, .. } => Consequence::Interrupted,
+            | Self::Unknown { .. } => Consequence::Interrupted,
             Self::Unreadable { .. }
-            | Self::Remote { .. }
+            | Self::Unavailable { writing: false, .. }
             | Self::Unfit { .. }
             | Self::Lost { .. }
             | Self::Newer { .. }
@@ -222,6 +222,7 @@ impl LedgerError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
+            Self::Unavailable { hint, .. } | Self::Unfit { hint, .. } => hint,
             Self::Unreadable { .. } => "make it readable for the user who runs Gantry; nothing was changed",
             Self::NotWritten { .. } | Self::Poisoned { .. } => {
                 "free space on the disk or repair it, then run the same command again: it goes on from what was recorded"
@@ -242,7 +243,6 @@ impl LedgerError {
                 "restore the blobs from a backup, then run `gantry state verify`"
             }
             Self::NotKept { .. } => "see that the file exists, is a regular file and may be read",
-            Self::Remote { hint, .. } | Self::Unfit { hint, .. } => hint,
             Self::NoForm { .. } | Self::TooLarge { .. } => "this is a defect or a value beyond a limit; please report it",
         }
         .to_owned()

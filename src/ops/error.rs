@@ -81,9 +81,9 @@ impl From<ConfigError> for Failure {
 /// What a failure of the ledger is called.
 fn summary(e: &LedgerError) -> &'static str {
     match e {
-        LedgerError::Unreadable { .. } | LedgerError::Remote { writing: false, .. } => "Unreadable ledger",
+        LedgerError::Unreadable { .. } | LedgerError::Unavailable { writing: false, .. } => "Unreadable ledger",
         LedgerError::Unfit { .. } => "Unfit place for a ledger",
-        LedgerError::Remote { .. } | LedgerError::NotWritten { .. } | LedgerError::Poisoned { .. } | LedgerError::Unknown { .. } => {
+        LedgerError::NotWritten { .. } | LedgerError::Unavailable { .. } | LedgerError::Poisoned { .. } | LedgerError::Unknown { .. } => {
             "The ledger could not be written"
         }
         LedgerError::Lost { .. } => "The ledger is lost",

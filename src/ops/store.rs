@@ -21,7 +21,7 @@ use super::planning::Draft;
 use super::workspace::Workspace;
 use crate::config::{Bundle, Desired, VarArg};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::ledger::{Backend, BlobCache, LedgerError, Lineage, LocalBackend, S3Backend, S3Settings};
+use crate::ledger::{Backend, BlobCache, LedgerError, Lineage, LocalBackend, PostgresBackend, S3Backend, S3Settings, postgres};
 use crate::plan::{PostgresState, S3State, StateSettings};
 use crate::ports::clock::{Clock as _, SystemClock};
 use crate::ports::{crash, fs};
@@ -202,9 +202,15 @@ fn directory(workspace: &Workspace, path: &str) -> (Arc<dyn Backend>, String) {
     (Arc::new(LocalBackend::new(Path::new(&directory)).with_files_in(cache)), directory)
 }
 
-fn postgres_backend(_: &Workspace, postgres: &PostgresState) -> Result<(Arc<dyn Backend>, String)> {
-    let _ = postgres;
-    Err(Failure::error("Not available yet", "This version of Gantry does not keep ledgers in PostgreSQL."))
+fn postgres_backend(workspace: &Workspace, settings: &PostgresState) -> Result<(Arc<dyn Backend>, String)> {
+    let ledger = settings.name.clone().unwrap_or_else(|| workspace.name.clone());
+    let names = postgres::Names { schema: settings.schema.clone(), ledger };
+    let backend = PostgresBackend::new(&settings.url, names, BlobCache::new(&workspace.state)).map_err(|e| {
+        let detail = format!("The place of the ledger is not usable: {e}.");
+        Failure::new(FailureKind::Error, Diagnostic::error("Invalid place of the ledger", detail).hint(e.hint))
+    })?;
+    let place = backend.place();
+    Ok((Arc::new(backend), place))
 }
 
 fn s3_backend(workspace: &Workspace, s3: &S3State) -> Result<(Arc<dyn Backend>, String)> {

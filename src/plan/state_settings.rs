@@ -45,8 +45,6 @@ pub struct PostgresState {
     pub schema: String,
     /// The ledger's name among others in the same schema; that of the environment where none is given.
     pub name: Option<String>,
-    /// Where the URL stands, unless showing the place would show the URL.
-    pub url_span: Option<Span>,
 }
 
 impl fmt::Debug for PostgresState {
@@ -108,8 +106,7 @@ impl StateSettings {
                 let url = open!(reader.required("url")?);
                 let schema = open!(reader.text("schema")?).unwrap_or_else(|| SCHEMA.to_owned());
                 let name = open!(reader.text("name")?);
-                let url_span = block.body.attributes.get("url").and_then(|a| harmless(&a.term));
-                Ok(Some(Self::Postgres(PostgresState { url, schema, name, url_span })))
+                Ok(Some(Self::Postgres(PostgresState { url, schema, name })))
             }
             Some("s3") => Ok(Some(Self::S3(S3State {
                 bucket: open!(reader.required("bucket")?),

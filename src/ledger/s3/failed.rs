@@ -105,7 +105,7 @@ impl Failed {
 
     /// As a failure of the ledger.
     pub(super) fn into_error(self, place: &str, writing: bool) -> LedgerError {
-        LedgerError::Remote { place: place.to_owned(), writing, reason: self.reason(), hint: self.hint().to_owned() }
+        LedgerError::Unavailable { place: place.to_owned(), writing, reason: self.reason(), hint: self.hint().to_owned() }
     }
 
     /// What is wrong, as a part of a sentence.

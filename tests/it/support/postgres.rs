@@ -64,8 +64,18 @@ impl Postgres {
 
     /// The URL of a database of this server.
     pub(crate) fn url(&self, database: &str) -> String {
-        let socket = self.directory.to_string_lossy().replace('/', "%2F");
+        Self::url_at(&self.directory, database)
+    }
+
+    /// The URL of a database whose server's socket is in a directory.
+    pub(crate) fn url_at(directory: &Path, database: &str) -> String {
+        let socket = directory.to_string_lossy().replace('/', "%2F");
         format!("postgres://tester:s3cret-word@{socket}/{database}")
+    }
+
+    /// The directory with the server's socket, and with its data in `data`.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Makes an empty database and gives its URL.

@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     Reset,
     /// The request is done, and the connection is closed without an answer.
     Lost,
+    /// As [`Self::Lost`], and nothing is answered any more until [`Server::mend`].
+    LostAndDown,
     /// The connection is closed, and the request is done when so many further requests have come.
     Late(usize),
     /// Half of the answer's body comes, then the connection is closed.
@@ -88,6 +90,8 @@ pub(crate) struct State {
     pub(crate) honours: (bool, bool),
     /// Permissions that nobody has, as methods.
     pub(crate) denied: Vec<&'static str>,
+    /// Whether every connection is closed without an answer.
+    pub(crate) down: bool,
     /// The code that answers every request, if any.
     pub(crate) refuses: Option<(u16, &'static str)>,
 }
@@ -96,6 +100,8 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) endpoint: String,
+    /// Where the same store can be reached without any misbehaviour.
+    pub(crate) beside: String,
     state: Arc<Mutex<State>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -130,8 +136,10 @@ struct Reply {
 impl Server {
     /// A new, empty store on a port of its own.
     pub(crate) async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let endpoint = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let bind = || tokio::net::TcpListener::bind("127.0.0.1:0");
+        let (line, beside) = (bind().await.expect("a port is free"), bind().await.expect("a port is free"));
+        let address = |listener: &tokio::net::TcpListener| format!("http://{}", listener.local_addr().expect("it is bound"));
+        let endpoints = (address(&line), address(&beside));
         let state = Arc::new(Mutex::new(State {
             objects: BTreeMap::new(),
             uploads: BTreeMap::new(),
@@ -142,22 +150,22 @@ impl Server {
             page: 1000,
             honours: (true, true),
             denied: Vec::new(),
+            down: false,
             refuses: None,
         }));
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
-            let mut connections = tokio::task::JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                drop(stream.set_nodelay(true));
-                let state = Arc::clone(&shared);
-                let service = hyper::service::service_fn(move |request| serve(Arc::clone(&state), request));
-                connections.spawn(async move {
-                    drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
-                });
-                while connections.try_join_next().is_some() {}
-            }
+            tokio::join!(listen(line, Arc::clone(&shared), true), listen(beside, shared, false));
         });
-        Self { endpoint, state, task }
+        let (endpoint, beside) = endpoints;
+        Self { endpoint, beside, state, task }
+    }
+
+    /// Ends every misbehaviour.
+    pub(crate) fn mend(&self) {
+        let mut state = self.state();
+        state.down = false;
+        state.rules.clear();
     }
 
     /// Closes it, with every connection.
@@ -214,17 +222,30 @@ impl std::error::Error for Closed {}
 
 type Body = http_body_util::combinators::BoxBody<Bytes, Closed>;
 
-async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Result<Response<Body>, Closed> {
+async fn listen(listener: tokio::net::TcpListener, state: Arc<Mutex<State>>, faulty: bool) {
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        drop(stream.set_nodelay(true));
+        let state = Arc::clone(&state);
+        let service = hyper::service::service_fn(move |request| serve(Arc::clone(&state), request, faulty));
+        connections.spawn(async move {
+            drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>, faulty: bool) -> Result<Response<Body>, Closed> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
     let ask = Ask::new(&head, body);
     let (fault, reply) = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.answer(ask)
+        state.answer(ask, faulty)
     };
     match fault {
         Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::Reset | Fault::Lost | Fault::Late(_)) => return Err(Closed),
+        Some(Fault::Reset | Fault::Lost | Fault::LostAndDown | Fault::Late(_)) => return Err(Closed),
         _ => {}
     }
     let mut response = Response::builder().status(reply.status);
@@ -312,9 +333,9 @@ impl Reply {
 }
 
 impl State {
-    fn answer(&mut self, ask: Ask) -> (Option<Fault>, Reply) {
+    fn answer(&mut self, ask: Ask, faulty: bool) -> (Option<Fault>, Reply) {
         self.arrive_late();
-        let fault = self.fault(&ask);
+        let fault = if faulty { self.fault(&ask) } else { None };
         let mut seen = Seen {
             method: ask.method.clone(),
             key: ask.key.clone(),
@@ -333,8 +354,9 @@ impl State {
                 self.late.push((count, ask));
                 Reply::default()
             }
-            Some(Fault::Lost) => {
+            Some(Fault::Lost | Fault::LostAndDown) => {
                 self.act(&ask);
+                self.down |= fault == Some(Fault::LostAndDown);
                 Reply::default()
             }
             Some(Fault::Cut) | None => self.act(&ask),
@@ -357,6 +379,9 @@ impl State {
     }
 
     fn fault(&mut self, ask: &Ask) -> Option<Fault> {
+        if self.down {
+            return Some(Fault::Reset);
+        }
         let hits = |rule: &Rule| (rule.method.is_empty() || rule.method == ask.method) && ask.key.contains(&rule.key);
         let at = self.rules.iter().position(hits)?;
         let rule = &mut self.rules[at];

@@ -144,7 +144,7 @@ async fn a_store_that_says_no_has_done_nothing_and_one_that_is_gone_neither() {
     let backend = place.open();
     server.stop();
     let failed = writer.append(vec![draft(3)]).await.unwrap_err();
-    assert!(matches!(&failed, LedgerError::Remote { writing: true, .. } | LedgerError::Unknown { .. }), "{failed}");
+    assert!(matches!(&failed, LedgerError::Unavailable { writing: true, .. } | LedgerError::Unknown { .. }), "{failed}");
     let failed = backend.read(1).await.unwrap_err();
     assert!(failed.to_string().contains("cannot be reached"), "{failed}");
     assert_eq!(failed.consequence(), Consequence::Error);
@@ -226,7 +226,7 @@ async fn compete(writer: u64, machines: Vec<Arc<dyn Backend>>) -> Vec<u64> {
             match pen.append(vec![draft(n)]).await {
                 Ok(_) => acknowledged.push(n),
                 Err(LedgerError::Fenced { .. } | LedgerError::Moved { .. }) => break,
-                Err(LedgerError::Unknown { .. } | LedgerError::Remote { .. }) => break,
+                Err(LedgerError::Unknown { .. } | LedgerError::Unavailable { .. }) => break,
                 Err(e) => panic!("{e}"),
             }
         }

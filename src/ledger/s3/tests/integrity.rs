@@ -10,7 +10,7 @@ const SECOND: &str = "team/prod/ledger/00000000000000000002";
 const MARKER: &str = "team/prod/marker.json";
 
 /// A ledger with the batches 1, 2-3 and 4, and a fence behind them.
-async fn ledger(place: &Place<'_>) {
+async fn ledger(place: &Place) {
     let mut writer = place.begun().await;
     writer.append(vec![draft(2), draft(3)]).await.unwrap();
     writer.append(vec![draft(4)]).await.unwrap();
@@ -21,7 +21,7 @@ fn remove(server: &Server, key: &str) {
     assert!(server.state().objects.remove(key).is_some(), "there is no {key}");
 }
 
-async fn refused(place: &Place<'_>) -> String {
+async fn refused(place: &Place) -> String {
     let error = place.open().read(1).await.expect_err("it cannot be read");
     let opened = Writer::open_fenced(place.open()).await;
     assert_eq!(opened.err().map(|e| e.to_string()), Some(error.to_string()), "writing is refused as reading is");

@@ -22,9 +22,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::ledger::Writer;
-use crate::ledger::conformance::{self, draft, numbers};
+use crate::ledger::conformance::{self, Cut, Line, draft, numbers};
 use moto::Moto;
-use server::{BUCKET, Server};
+use server::{BUCKET, Fault, Server};
 
 /// Quick to give up, so that a test of giving up is quick.
 const QUICK: Patience = Patience {
@@ -53,19 +53,18 @@ fn settings(endpoint: &str, prefix: &str) -> S3Settings {
 }
 
 /// One ledger in a store, seen from as many machines as one likes.
-struct Place<'s> {
-    server: &'s Server,
+struct Place {
     first: S3Backend,
     caches: TempDir,
     machines: AtomicUsize,
 }
 
-impl<'s> Place<'s> {
-    fn new(server: &'s Server) -> Self {
+impl Place {
+    fn new(server: &Server) -> Self {
         let caches = tempfile::tempdir().unwrap();
         let cache = BlobCache::new(&caches.path().join("first"));
         let first = S3Backend::with(settings(&server.endpoint, "team/prod"), cache, QUICK, PART, Some(keys()));
-        Self { server, first, caches, machines: AtomicUsize::new(0) }
+        Self { first, caches, machines: AtomicUsize::new(0) }
     }
 
     /// As another machine sees it.
@@ -154,4 +153,63 @@ async fn a_listing_of_many_pages_is_read_whole() {
     assert_eq!(seen.iter().filter(|seen| seen.query.contains("list-type")).count(), 2, "pages of 1,000");
     let verified = place.open().verify(&BTreeSet::new()).await.unwrap().unwrap();
     assert_eq!((verified.head.seq, verified.findings), (1205, vec![]));
+}
+
+/// A store behind a line that can be cut.
+struct Wire {
+    server: Server,
+    over: S3Backend,
+    beside: S3Backend,
+    caches: TempDir,
+    machines: AtomicUsize,
+}
+
+impl Wire {
+    async fn new() -> Self {
+        let (server, caches) = (Server::start().await, tempfile::tempdir().unwrap());
+        let backend = |endpoint: &str, name: &str| {
+            let cache = BlobCache::new(&caches.path().join(name));
+            S3Backend::with(settings(endpoint, "p"), cache, QUICK, PART, Some(keys()))
+        };
+        let (over, beside) = (backend(&server.endpoint, "over"), backend(&server.beside, "beside"));
+        Self { over, beside, server, caches, machines: AtomicUsize::new(0) }
+    }
+
+    fn machine(&self, of: &S3Backend) -> Arc<dyn Backend> {
+        let number = self.machines.fetch_add(1, Ordering::SeqCst).to_string();
+        Arc::new(of.elsewhere(BlobCache::new(&self.caches.path().join(number))))
+    }
+}
+
+impl Line for Wire {
+    fn open(&self) -> Arc<dyn Backend> {
+        self.machine(&self.over)
+    }
+
+    fn beside(&self) -> Arc<dyn Backend> {
+        self.machine(&self.beside)
+    }
+
+    fn cut(&self, cut: Cut) {
+        match cut {
+            Cut::Request => self.server.next("PUT", "ledger/", Fault::Reset),
+            Cut::Answer => self.server.next("PUT", "ledger/", Fault::Lost),
+            Cut::AnswerAndAll => self.server.next("PUT", "ledger/", Fault::LostAndDown),
+            Cut::All => self.server.state().down = true,
+        }
+    }
+
+    fn mend(&self) {
+        self.server.mend();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_conforms_over_a_line_that_is_cut() {
+    let mut wires = Vec::new();
+    for _ in 0..9 {
+        wires.push(Wire::new().await);
+    }
+    let wires = std::sync::Mutex::new(wires);
+    conformance::over_a_line(|| wires.lock().unwrap().pop().expect("invariant: one for each law")).await;
 }
