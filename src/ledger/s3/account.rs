@@ -41,7 +41,10 @@ pub(super) struct Account {
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Account").field("region", &self.region).field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("Account")
+            .field("region", &self.region)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
     }
 }
 
@@ -146,7 +149,11 @@ impl HttpConnector for Connector {
     }
 }
 
-async fn forward(http: &reqwest::Client, timeout: Duration, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn forward(
+    http: &reqwest::Client,
+    timeout: Duration,
+    request: HttpRequest,
+) -> Result<HttpResponse, ConnectorError> {
     let user = |e: Box<dyn std::error::Error + Send + Sync>| ConnectorError::user(e);
     let method = reqwest::Method::from_bytes(request.method().as_bytes()).map_err(|e| user(e.into()))?;
     let body = request.body().bytes().map(<[u8]>::to_vec);

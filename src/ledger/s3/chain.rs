@@ -42,7 +42,9 @@ pub(super) struct Fence {
 impl Shared {
     /// Reads the marker. `None` if it is not there.
     pub(super) async fn marker(&self) -> Result<Option<Marker>> {
-        let Some(found) = self.client.get(MARKER, MAX_OBJECT).await.map_err(self.unreadable())? else { return Ok(None) };
+        let Some(found) = self.client.get(MARKER, MAX_OBJECT).await.map_err(self.unreadable())? else {
+            return Ok(None);
+        };
         match Marker::decode(&found.bytes) {
             Ok(marker) if marker.encode().is_ok_and(|own| own == found.bytes) => Ok(Some(marker)),
             Ok(_) => Err(self.corrupt(MARKER, "it names another version of Gantry than its format does".to_owned())),
@@ -82,7 +84,9 @@ impl Shared {
         if positions.is_empty() {
             return match &marker {
                 None => Ok(None),
-                Some(m) => Err(self.lost(Some(&m.lineage), "marker.json says that there was one, and it has no entries")),
+                Some(m) => {
+                    Err(self.lost(Some(&m.lineage), "marker.json says that there was one, and it has no entries"))
+                }
             };
         }
         let reading = self.follow(marker.as_ref().map(|m| &m.lineage), &positions).await?;
@@ -160,7 +164,9 @@ impl Joined {
                 self.batches += 1;
             }
             Object::Fence { after, .. } if self.head != Some(after) => {
-                return Err(shared.corrupt(&name, "it is a fence behind another entry than the one before it".to_owned()));
+                return Err(
+                    shared.corrupt(&name, "it is a fence behind another entry than the one before it".to_owned())
+                );
             }
             Object::Fence { epoch, .. } => self.fence = Some((Fence { epoch, tag: found.tag }, seq)),
         }
@@ -182,13 +188,9 @@ impl Shared {
     pub(super) fn bad(&self, name: &str, bad: Bad) -> LedgerError {
         match bad {
             Bad::Newer(format, needs) => LedgerError::Newer { place: self.place(), format, needs },
-            Bad::Damaged(line, seq, reason) => LedgerError::Corrupt {
-                place: self.place(),
-                file: name.to_owned(),
-                line: Some(line),
-                seq,
-                reason,
-            },
+            Bad::Damaged(line, seq, reason) => {
+                LedgerError::Corrupt { place: self.place(), file: name.to_owned(), line: Some(line), seq, reason }
+            }
         }
     }
 

@@ -45,7 +45,7 @@ impl Default for Patience {
             connect: Duration::from_secs(5),
             attempt: Duration::from_secs(20),
             total: Duration::from_secs(60),
-            tries: 6,
+            tries: 7,
             pause: Duration::from_millis(200),
         }
     }
@@ -123,7 +123,12 @@ impl Client {
 
     /// The same with another patience.
     pub(super) fn with(&self, patience: Patience) -> Self {
-        Self { settings: Arc::clone(&self.settings), given: self.given.clone(), patience, reached: Arc::clone(&self.reached) }
+        Self {
+            settings: Arc::clone(&self.settings),
+            given: self.given.clone(),
+            patience,
+            reached: Arc::clone(&self.reached),
+        }
     }
 
     /// The whole key of an object.
@@ -162,7 +167,9 @@ impl Client {
         };
         let done = self.send(ask).await.map_err(named);
         match &done {
-            Ok(answer) => tracing::debug!(action = ask.action, name = ask.name, status = answer.status().as_u16(), "s3"),
+            Ok(answer) => {
+                tracing::debug!(action = ask.action, name = ask.name, status = answer.status().as_u16(), "s3")
+            }
             Err(failed) => tracing::debug!(action = ask.action, name = ask.name, failed = failed.text, "s3"),
         }
         done
@@ -240,7 +247,10 @@ impl Client {
     }
 
     /// Does something that may be done again until it works, fails for good, or took too long.
-    pub(super) async fn again<T, F: Future<Output = Result<T, Failed>>>(&self, act: impl Fn() -> F) -> Result<T, Failed> {
+    pub(super) async fn again<T, F: Future<Output = Result<T, Failed>>>(
+        &self,
+        act: impl Fn() -> F,
+    ) -> Result<T, Failed> {
         let mut last = None;
         let tries = async {
             for attempt in 0..self.patience.tries {
@@ -279,7 +289,12 @@ impl Client {
     }
 
     /// Writes an object, once, if the condition holds, and gives its new tag.
-    pub(super) async fn put_if(&self, name: &str, bytes: &bytes::Bytes, condition: &Condition) -> Result<String, Failed> {
+    pub(super) async fn put_if(
+        &self,
+        name: &str,
+        bytes: &bytes::Bytes,
+        condition: &Condition,
+    ) -> Result<String, Failed> {
         let mut ask = Ask { body: bytes.clone(), ..Ask::new("s3:PutObject", Method::PUT, name) };
         ask.headers.push(match condition {
             Condition::Absent => ("if-none-match", "*".to_owned()),
@@ -294,7 +309,8 @@ impl Client {
         let own = self.key("").len();
         let (mut all, mut next) = (Vec::new(), None::<String>);
         for _ in 0..MAX_PAGES {
-            let mut query = vec![("encoding-type", "url"), ("list-type", "2"), ("max-keys", PAGE), ("prefix", prefix.as_str())];
+            let mut query =
+                vec![("encoding-type", "url"), ("list-type", "2"), ("max-keys", PAGE), ("prefix", prefix.as_str())];
             match (&next, &after) {
                 (Some(token), _) => query.push(("continuation-token", token)),
                 (None, Some(after)) => query.push(("start-after", after)),

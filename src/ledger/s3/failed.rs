@@ -71,7 +71,9 @@ impl Failed {
             (412, _) => Why::Refused,
             (409, "ConditionalRequestConflict" | "OperationAborted" | "") => Why::Busy,
             (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired") => Why::Expired,
-            (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "InvalidClientTokenId") => Why::Unknown,
+            (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "InvalidClientTokenId") => {
+                Why::Unknown
+            }
             (_, "RequestTimeTooSkewed") => Why::Clock,
             (_, "NoSuchBucket") => Why::NoBucket,
             (_, "PermanentRedirect" | "AuthorizationHeaderMalformed" | "TemporaryRedirect") | (301 | 307, _) => {
@@ -105,7 +107,12 @@ impl Failed {
 
     /// As a failure of the ledger.
     pub(super) fn into_error(self, place: &str, writing: bool) -> LedgerError {
-        LedgerError::Unavailable { place: place.to_owned(), writing, reason: self.reason(), hint: self.hint().to_owned() }
+        LedgerError::Unavailable {
+            place: place.to_owned(),
+            writing,
+            reason: self.reason(),
+            hint: self.hint().to_owned(),
+        }
     }
 
     /// What is wrong, as a part of a sentence.

@@ -205,7 +205,10 @@ fn entries(lines: &[u8], seq: u64) -> Result<Vec<(RawEntry, Digest)>, Bad> {
         let bad = |reason: String| Bad::Damaged(2 + (at - seq) as usize, Some(at), reason);
         let (entry, digest) = RawEntry::unseal(line).map_err(|e| bad(e.to_string()))?;
         if entry.seq != at || entry.batch != seq {
-            return Err(bad(format!("it is entry {} of the batch {}, and stands in another place", entry.seq, entry.batch)));
+            return Err(bad(format!(
+                "it is entry {} of the batch {}, and stands in another place",
+                entry.seq, entry.batch
+            )));
         }
         if entries.first().is_some_and(|(first, _)| first.epoch != entry.epoch) {
             return Err(bad("it is of another writer than the entries before it in its batch".to_owned()));
@@ -275,7 +278,8 @@ mod tests {
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();
                 changed[bit / 8] ^= 1 << (bit % 8);
-                let refused = if seq == 0 { parse_key(&changed).is_err() } else { parse(&changed, &lineage, seq).is_err() };
+                let refused =
+                    if seq == 0 { parse_key(&changed).is_err() } else { parse(&changed, &lineage, seq).is_err() };
                 assert!(refused, "bit {bit}");
             }
             for cut in 0..bytes.len() {

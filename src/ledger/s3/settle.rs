@@ -95,7 +95,9 @@ async fn attempts(
             match look(client, name, bytes, condition).await {
                 Ok(Some(settled)) => return Ok(settled),
                 Ok(None) => {}
-                Err(e) if doubtful => return Ok(Settled::Unknown(format!("{}, and then {}", failed.reason(), e.reason()))),
+                Err(e) if doubtful => {
+                    return Ok(Settled::Unknown(format!("{}, and then {}", failed.reason(), e.reason())));
+                }
                 Err(e) => return Err(e),
             }
         }

@@ -106,7 +106,8 @@ pub(super) fn decode(text: &str) -> Result<String, String> {
         match byte {
             b'+' => bytes.push(b' '),
             b'%' => {
-                let mut digit = || rest.next().and_then(|d| char::from(d).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+                let mut digit =
+                    || rest.next().and_then(|d| char::from(d).to_digit(16)).and_then(|d| u8::try_from(d).ok());
                 let (Some(high), Some(low)) = (digit(), digit()) else {
                     return Err(format!("the key {text:?} in it is not encoded as it should be"));
                 };
@@ -146,7 +147,9 @@ mod tests {
 
     #[test]
     fn an_endpoint_with_a_secret_or_without_a_host_is_refused() {
-        for bad in ["", "s3.example.org", "ftp://x", "https://user:secret@x", "https://x?a=b", "https://x#a", "file:///x"] {
+        for bad in
+            ["", "s3.example.org", "ftp://x", "https://user:secret@x", "https://x?a=b", "https://x#a", "file:///x"]
+        {
             let refused = Place::new(&settings("b", None), Some(bad), "r").unwrap_err();
             assert!(!refused.0.contains("secret"), "{refused:?}");
         }

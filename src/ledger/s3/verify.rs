@@ -54,8 +54,9 @@ impl Shared {
         referenced: &BTreeSet<Digest>,
         findings: &mut Vec<Finding>,
     ) -> Result<u64> {
-        let mut checks = stream::iter(blobs.iter().copied().map(|digest| async move { (digest, self.check(digest).await) }))
-            .buffered(SIDE_BY_SIDE);
+        let mut checks =
+            stream::iter(blobs.iter().copied().map(|digest| async move { (digest, self.check(digest).await) }))
+                .buffered(SIDE_BY_SIDE);
         let mut good = 0;
         while let Some((digest, checked)) = checks.next().await {
             match checked {

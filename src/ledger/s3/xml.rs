@@ -31,7 +31,11 @@ fn text(element: &mut ScopedDecoder<'_, '_>) -> Result<String, String> {
     try_data(element).map(std::borrow::Cow::into_owned).map_err(|e| e.to_string())
 }
 
-fn walk(bytes: &[u8], root: &str, see: &mut dyn FnMut(&mut ScopedDecoder<'_, '_>) -> Result<(), String>) -> Result<(), String> {
+fn walk(
+    bytes: &[u8],
+    root: &str,
+    see: &mut dyn FnMut(&mut ScopedDecoder<'_, '_>) -> Result<(), String>,
+) -> Result<(), String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     // The decoder takes the end of the text for the end of an element.
     if !text.trim_end().ends_with(&format!("</{root}>")) {
@@ -137,9 +141,13 @@ mod tests {
 
     #[test]
     fn an_error_says_what_it_says_or_nothing() {
-        let bytes = b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>eu-west-1</Region></Error>";
+        let bytes =
+            b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>eu-west-1</Region></Error>";
         let said_so = said(bytes);
-        assert_eq!((said_so.code.as_str(), said_so.region.as_deref()), ("AuthorizationHeaderMalformed", Some("eu-west-1")));
+        assert_eq!(
+            (said_so.code.as_str(), said_so.region.as_deref()),
+            ("AuthorizationHeaderMalformed", Some("eu-west-1"))
+        );
         assert_eq!(said(b"<html>Bad gateway"), Said::default());
         assert_eq!(said(b""), Said::default());
     }

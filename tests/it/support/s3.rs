@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     Reset,
     /// The request is done, and the connection is closed without an answer.
     Lost,
+    /// As [`Self::Reset`], and nothing is answered any more until [`Server::mend`].
+    Down,
     /// As [`Self::Lost`], and nothing is answered any more until [`Server::mend`].
     LostAndDown,
     /// The connection is closed, and the request is done when so many further requests have come.
@@ -138,7 +140,8 @@ impl Server {
     pub(crate) async fn start() -> Self {
         let bind = || tokio::net::TcpListener::bind("127.0.0.1:0");
         let (line, beside) = (bind().await.expect("a port is free"), bind().await.expect("a port is free"));
-        let address = |listener: &tokio::net::TcpListener| format!("http://{}", listener.local_addr().expect("it is bound"));
+        let address =
+            |listener: &tokio::net::TcpListener| format!("http://{}", listener.local_addr().expect("it is bound"));
         let endpoints = (address(&line), address(&beside));
         let state = Arc::new(Mutex::new(State {
             objects: BTreeMap::new(),
@@ -245,7 +248,7 @@ async fn serve(state: Arc<Mutex<State>>, request: Request<Incoming>, faulty: boo
     };
     match fault {
         Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::Reset | Fault::Lost | Fault::LostAndDown | Fault::Late(_)) => return Err(Closed),
+        Some(Fault::Reset | Fault::Down | Fault::Lost | Fault::LostAndDown | Fault::Late(_)) => return Err(Closed),
         _ => {}
     }
     let mut response = Response::builder().status(reply.status);
@@ -287,9 +290,19 @@ impl Ask {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             (decode(name), decode(value))
         });
-        let headers = head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
+        let headers =
+            head.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
         let (bucket, key) = (bucket.to_owned(), key.to_owned());
-        Self { method: head.method.to_string(), path, bucket, key, query: query.collect(), raw_query, headers: headers.collect(), body }
+        Self {
+            method: head.method.to_string(),
+            path,
+            bucket,
+            key,
+            query: query.collect(),
+            raw_query,
+            headers: headers.collect(),
+            body,
+        }
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -318,7 +331,9 @@ fn decode(text: &str) -> String {
 
 impl Reply {
     fn error(status: u16, code: &str) -> Self {
-        let body = format!("<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>said by the test's store</Message></Error>");
+        let body = format!(
+            "<?xml version=\"1.0\"?>\n<Error><Code>{code}</Code><Message>said by the test's store</Message></Error>"
+        );
         Self { status, headers: vec![("content-type".to_owned(), "application/xml".to_owned())], body: body.into() }
     }
 
@@ -350,6 +365,10 @@ impl State {
                 Reply::error(status, code)
             }
             Some(Fault::Hang | Fault::Reset) => Reply::default(),
+            Some(Fault::Down) => {
+                self.down = true;
+                Reply::default()
+            }
             Some(Fault::Late(count)) => {
                 self.late.push((count, ask));
                 Reply::default()
@@ -470,7 +489,8 @@ impl State {
         }
         reply.body = object.bytes.clone();
         if let Some(range) = ask.header("range") {
-            let from: usize = range.trim_start_matches("bytes=").trim_end_matches('-').parse().expect("a range has a start");
+            let from: usize =
+                range.trim_start_matches("bytes=").trim_end_matches('-').parse().expect("a range has a start");
             (reply.status, reply.body) = (206, object.bytes.slice(from..));
         }
         reply
@@ -480,16 +500,22 @@ impl State {
         assert_eq!((ask.asks("list-type"), ask.asks("encoding-type")), (Some("2"), Some("url")));
         let prefix = ask.asks("prefix").unwrap_or_default();
         let after = ask.asks("continuation-token").or(ask.asks("start-after")).unwrap_or_default();
-        let mut rest = self.objects.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after).peekable();
+        let mut rest =
+            self.objects.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after).peekable();
         let (mut body, mut last) = (String::new(), String::new());
         for (key, object) in rest.by_ref().take(self.page) {
             let (size, tag) = (object.bytes.len(), object.tag.replace('"', "&quot;"));
-            body.push_str(&format!("<Contents><Key>{}</Key><Size>{size}</Size><ETag>{tag}</ETag></Contents>", encode(key)));
+            body.push_str(&format!(
+                "<Contents><Key>{}</Key><Size>{size}</Size><ETag>{tag}</ETag></Contents>",
+                encode(key)
+            ));
             last.clone_from(key);
         }
         let more = rest.peek().is_some();
         let token = if more { format!("<NextContinuationToken>{last}</NextContinuationToken>") } else { String::new() };
-        Reply::xml(format!("<ListBucketResult><Name>{BUCKET}</Name><IsTruncated>{more}</IsTruncated>{token}{body}</ListBucketResult>"))
+        Reply::xml(format!(
+            "<ListBucketResult><Name>{BUCKET}</Name><IsTruncated>{more}</IsTruncated>{token}{body}</ListBucketResult>"
+        ))
     }
 
     fn begin(&mut self, ask: &Ask) -> Reply {
@@ -554,7 +580,8 @@ fn not_signed(ask: &Ask) -> Option<Reply> {
         let start = authorization.find(&format!("{name}="))? + name.len() + 1;
         authorization[start..].split(',').next().map(str::trim)
     };
-    let (Some(credential), Some(signed), Some(signature)) = (field("Credential"), field("SignedHeaders"), field("Signature"))
+    let (Some(credential), Some(signed), Some(signature)) =
+        (field("Credential"), field("SignedHeaders"), field("Signature"))
     else {
         return Some(Reply::error(403, "AccessDenied"));
     };
@@ -582,8 +609,11 @@ fn not_signed(ask: &Ask) -> Option<Reply> {
     }
     let headers: String =
         names.iter().map(|name| format!("{name}:{}\n", ask.header(name).unwrap_or_default().trim())).collect();
-    let mut query: Vec<String> =
-        ask.query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value).replace('/', "%2F"))).collect();
+    let mut query: Vec<String> = ask
+        .query
+        .iter()
+        .map(|(name, value)| format!("{}={}", encode(name), encode(value).replace('/', "%2F")))
+        .collect();
     query.sort();
     let canonical = format!("{}\n{}\n{}\n{headers}\n{signed}\n{digest}", ask.method, ask.path, query.join("&"));
     let time = ask.header("x-amz-date").unwrap_or_default();

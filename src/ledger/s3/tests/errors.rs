@@ -26,7 +26,9 @@ async fn each_way_to_be_refused_says_what_to_do() {
     assert!(hint.contains("`bucket`, `region` and the account"), "{hint}");
     let wrong = Credentials::new(server::ACCESS_KEY, "canary-wrong", None, None, "test");
     let (error, _) = said(good.clone(), Some(wrong)).await;
-    assert!(error.starts_with(&format!("{at}the store does not accept the AWS credentials (403 SignatureDoesNotMatch")));
+    assert!(
+        error.starts_with(&format!("{at}the store does not accept the AWS credentials (403 SignatureDoesNotMatch"))
+    );
     server.state().denied = vec!["GET"];
     let (error, hint) = said(good.clone(), Some(keys())).await;
     assert!(error.contains("the AWS credentials do not allow s3:"), "{error}");

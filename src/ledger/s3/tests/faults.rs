@@ -83,8 +83,7 @@ async fn a_writer_that_hangs_while_another_takes_over_is_fenced_and_its_late_wri
         server.next("PUT", "ledger/", late);
         // Nothing comes back to the old writer for as long as the new one needs.
         server.rule("GET", "ledger/00000000000000000002", 0, 1, Fault::Hang);
-        let (zombie, new) =
-            tokio::join!(old.append(vec![draft(66)]), Writer::open_fenced(place.open()));
+        let (zombie, new) = tokio::join!(old.append(vec![draft(66)]), Writer::open_fenced(place.open()));
         let (mut new, seen) = new.unwrap();
         match zombie {
             Err(LedgerError::Fenced { .. }) => assert_eq!(numbers(&seen), [1]),
@@ -144,7 +143,10 @@ async fn a_store_that_says_no_has_done_nothing_and_one_that_is_gone_neither() {
     let backend = place.open();
     server.stop();
     let failed = writer.append(vec![draft(3)]).await.unwrap_err();
-    assert!(matches!(&failed, LedgerError::Unavailable { writing: true, .. } | LedgerError::Unknown { .. }), "{failed}");
+    assert!(
+        matches!(&failed, LedgerError::Unavailable { writing: true, .. } | LedgerError::Unknown { .. }),
+        "{failed}"
+    );
     let failed = backend.read(1).await.unwrap_err();
     assert!(failed.to_string().contains("cannot be reached"), "{failed}");
     assert_eq!(failed.consequence(), Consequence::Error);
@@ -152,7 +154,9 @@ async fn a_store_that_says_no_has_done_nothing_and_one_that_is_gone_neither() {
 
 #[tokio::test]
 async fn a_store_that_ignores_conditions_is_refused_before_the_first_write_and_nothing_is_left_in_it() {
-    for (honours, condition) in [((false, true), "If-None-Match: *"), ((true, false), "If-Match"), ((false, false), "If-None-Match")] {
+    for (honours, condition) in
+        [((false, true), "If-None-Match: *"), ((true, false), "If-Match"), ((false, false), "If-None-Match")]
+    {
         let server = Server::start().await;
         let place = Place::new(&server);
         server.state().honours = honours;

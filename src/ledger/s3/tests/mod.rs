@@ -169,7 +169,9 @@ impl Wire {
         let (server, caches) = (Server::start().await, tempfile::tempdir().unwrap());
         let backend = |endpoint: &str, name: &str| {
             let cache = BlobCache::new(&caches.path().join(name));
-            S3Backend::with(settings(endpoint, "p"), cache, QUICK, PART, Some(keys()))
+            // Long enough for another machine to take over in the meantime.
+            let patience = Patience { tries: 8, pause: Duration::from_millis(30), ..QUICK };
+            S3Backend::with(settings(endpoint, "p"), cache, patience, PART, Some(keys()))
         };
         let (over, beside) = (backend(&server.endpoint, "over"), backend(&server.beside, "beside"));
         Self { over, beside, server, caches, machines: AtomicUsize::new(0) }
