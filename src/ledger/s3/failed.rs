@@ -122,7 +122,7 @@ impl Failed {
         let action = action.as_deref().unwrap_or("the request");
         match self.why {
             Why::Unreachable => format!("the store cannot be reached ({text})"),
-            Why::Broken => format!("the connection to the store broke, or it did not answer in time ({text})"),
+            Why::Broken => format!("the store did not answer ({text})"),
             Why::Overloaded => format!("the store answered {text} to {action}, each time it was asked"),
             Why::Refused | Why::Busy => format!("the store refused {action} ({text})"),
             Why::NoCredentials => "there are no AWS credentials".to_owned(),

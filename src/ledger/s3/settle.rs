@@ -95,6 +95,7 @@ async fn attempts(
             match look(client, name, bytes, condition).await {
                 Ok(Some(settled)) => return Ok(settled),
                 Ok(None) => {}
+                Err(e) if doubtful && e.reason() == failed.reason() => return Ok(Settled::Unknown(e.reason())),
                 Err(e) if doubtful => {
                     return Ok(Settled::Unknown(format!("{}, and then {}", failed.reason(), e.reason())));
                 }

@@ -13,6 +13,7 @@ pub(crate) mod normalise;
 mod ports;
 pub(crate) mod postgres;
 mod processes;
+#[expect(dead_code, reason = "shared with the tests of the ledger")]
 pub(crate) mod s3;
 mod sandbox;
 pub(crate) mod scenario;

@@ -2,6 +2,7 @@
 //! across a network can do to a writer.
 
 mod blobs;
+mod contention;
 mod errors;
 mod faults;
 mod integrity;
