@@ -12,10 +12,11 @@
 //! * `s3/settle.rs`: what a conditional write came to, whatever became of the answer
 //! * `s3/object.rs`: names, and the bytes that stand under them
 //! * `s3/chain.rs`: reading; `s3/write.rs`: fence and append; `s3/probe.rs`: whether the store keeps its word
-//! * `s3/blobs.rs`, `s3/manners.rs` (the lease), `s3/verify.rs`: the rest
+//! * `s3/blobs.rs`, `s3/manners.rs` (the lease), `s3/restore.rs`, `s3/verify.rs`: the rest
 //!
 //! A ledger comes into being in this order, so that a crash leaves either none or a whole one: `key`, the first batch,
-//! `marker.json`, more batches. Nothing but a blob or the lease is ever written over, and nothing is ever removed.
+//! `marker.json`, more batches. Nothing but a fence, the lease, a damaged blob and `checkpoint.json` (which
+//! says where the newest checkpoint stands) is ever written over, and nothing is ever removed.
 
 mod account;
 mod blobs;
@@ -25,6 +26,7 @@ mod failed;
 mod manners;
 mod object;
 mod probe;
+mod restore;
 mod settle;
 mod url;
 mod verify;
@@ -33,20 +35,22 @@ mod xml;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::backend::{Appended, Backend, Batch, Head, Snapshot, Verification};
+use super::backend::{Appended, Backend, Batch, Head, Snapshot, Verification, Whole};
+use super::checkpoint::Pointer;
 use super::error::{LedgerError, Result};
 use super::format::{Digest, Lineage};
 use super::lease::LeaseRecord;
 use super::local::BlobCache;
 use super::seal::Key;
 
+use chain::Reading;
 use client::{Client, Patience};
 use failed::Failed;
 use probe::Found;
@@ -117,7 +121,7 @@ struct Shared {
     /// The size of the parts in which a blob goes up.
     part: usize,
     tried: OnceCell<()>,
-    key: OnceLock<Key>,
+    key: std::sync::Mutex<Option<Key>>,
 }
 
 impl Shared {
@@ -136,11 +140,16 @@ impl Shared {
     }
 
     fn known_key(&self) -> Option<Key> {
-        self.key.get().cloned()
+        self.key.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn know_key(&self, key: Key) -> Key {
-        self.key.get_or_init(|| key).clone()
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+        key
+    }
+
+    fn forget_key(&self) {
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Tries the store before the first write.
@@ -182,9 +191,16 @@ impl S3Backend {
         let patience = client.patience;
         let hasty = Patience { total: patience.total.min(Duration::from_secs(8)), ..patience };
         let hasty = client.with(hasty);
-        let (tried, key) = (OnceCell::new(), OnceLock::new());
+        let (tried, key) = (OnceCell::new(), std::sync::Mutex::default());
         let shared = Shared { place, client, hasty, cache, part, tried, key };
         Self { shared: Arc::new(shared), pen: Arc::default() }
+    }
+
+    /// What was read, which is remembered for a takeover.
+    async fn snapshot(&self, reading: Option<Reading>) -> Option<Snapshot> {
+        let Reading { lineage, head, entries, fence, .. } = reading?;
+        self.pen.lock().await.seen = Some((lineage.clone(), head, fence));
+        Some(Snapshot { lineage, head, entries })
     }
 
     /// The same ledger as another process sees it, which has just the way there in common.
@@ -202,11 +218,28 @@ impl Backend for S3Backend {
     }
 
     async fn read(&self, from_seq: u64) -> Result<Option<Snapshot>> {
-        let Some(mut reading) = self.shared.reading().await? else { return Ok(None) };
-        let skip = reading.entries.partition_point(|entry| entry.seq < from_seq);
-        let entries = if skip == 0 { reading.entries } else { reading.entries.split_off(skip) };
-        self.pen.lock().await.seen = Some((reading.lineage.clone(), reading.head, reading.fence));
-        Ok(Some(Snapshot { lineage: reading.lineage, head: reading.head, entries }))
+        let Some(mut snapshot) = self.snapshot(self.shared.reading().await?).await else { return Ok(None) };
+        let skip = snapshot.entries.partition_point(|entry| entry.seq < from_seq);
+        if skip > 0 {
+            snapshot.entries.drain(..skip);
+        }
+        Ok(Some(snapshot))
+    }
+
+    async fn newest_checkpoint(&self) -> Result<Option<Pointer>> {
+        self.shared.pointer().await
+    }
+
+    async fn note_checkpoint(&self, head: Head) -> Result<()> {
+        let pointer = self.pen.lock().await.pointer(head);
+        match pointer {
+            Some(pointer) => write::note(&self.shared, pointer).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn read_from(&self, pointer: &Pointer) -> Result<Option<Snapshot>> {
+        Ok(self.snapshot(self.shared.reading_from(pointer).await?).await)
     }
 
     async fn take_over(&self, lineage: &Lineage, head: Option<Head>) -> Result<u64> {
@@ -215,6 +248,10 @@ impl Backend for S3Backend {
 
     async fn append(&self, expected_seq: u64, batch: Arc<Batch>) -> Result<Appended> {
         self.pen.lock().await.append(&self.shared, expected_seq, &batch).await
+    }
+
+    async fn restore(&self, whole: Arc<Whole>) -> Result<()> {
+        self.shared.restoration(&whole).await
     }
 
     async fn key(&self, create: bool) -> Result<Option<Key>> {

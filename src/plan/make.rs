@@ -40,6 +40,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     let world = World::new(inputs, &outline);
     let mut planner = Planner::new(world);
     planner.create_first = outline.create_first();
+    planner.asked_for();
     planner.wished = root.imports.iter().filter_map(|import| outline.import_target(&import.to)).collect();
     let settings = settings.unwrap_or_else(|wrong| {
         planner.world.report(wrong);
@@ -231,8 +232,7 @@ fn asked(inputs: &Inputs<'_>) -> String {
 fn replaceable(outline: &Outline, options: &Options, world: &World<'_>) {
     for wanted in &options.replace {
         let declared = outline.modules.iter().enumerate().any(|(index, module)| {
-            same_module(outline, index, &wanted.module)
-                && module.block(wanted.kind, &wanted.ty, &wanted.name).is_some()
+            same_module(outline, index, &wanted.module) && module.block(wanted.kind, &wanted.ty, &wanted.name).is_some()
         });
         if !declared {
             let names = all_addresses(outline);

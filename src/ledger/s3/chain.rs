@@ -10,9 +10,10 @@ use super::client::Found;
 use super::object::{self, Bad, LEDGER, MARKER, MAX_OBJECT, Object};
 use super::xml::Listed;
 use crate::ledger::backend::Head;
+use crate::ledger::checkpoint::{POINTER, Pointer};
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::format::line::Chain;
-use crate::ledger::format::{Lineage, RawEntry};
+use crate::ledger::format::{Lineage, RawEntry, from_canonical};
 use crate::ledger::marker::{BadMarker, Marker};
 
 /// How many objects are fetched side by side.
@@ -55,7 +56,11 @@ impl Shared {
 
     /// The positions at which something stands, with the names of what is none, in order.
     pub(super) async fn positions(&self) -> Result<(Vec<u64>, Vec<String>)> {
-        let listed = self.client.list(LEDGER, None).await.map_err(self.unreadable())?;
+        self.listed(None).await
+    }
+
+    async fn listed(&self, after: Option<&str>) -> Result<(Vec<u64>, Vec<String>)> {
+        let listed = self.client.list(LEDGER, after).await.map_err(self.unreadable())?;
         let (mut positions, mut strays) = (Vec::with_capacity(listed.len()), Vec::new());
         for Listed { key, .. } in listed {
             match object::position_of(&key) {
@@ -89,7 +94,7 @@ impl Shared {
                 }
             };
         }
-        let reading = self.follow(marker.as_ref().map(|m| &m.lineage), &positions).await?;
+        let reading = self.follow(marker.as_ref().map(|m| &m.lineage), &positions, None).await?;
         if marker.is_none() && reading.batches > 1 {
             let what = "marker.json is missing, and there are more entries than a crash between the two can leave";
             return Err(self.lost(Some(&reading.lineage), what));
@@ -97,14 +102,33 @@ impl Shared {
         Ok(Some(Reading { marked: marker.is_some(), ..reading }))
     }
 
+    /// Where the newest checkpoint stands.
+    pub(super) async fn pointer(&self) -> Result<Option<Pointer>> {
+        let Some(found) = self.client.get(POINTER, MAX_OBJECT).await.map_err(self.unreadable())? else { return Ok(None) };
+        let text = found.bytes.strip_suffix(b"\n");
+        let text = text.ok_or_else(|| self.corrupt(POINTER, "it does not end with a newline".to_owned()))?;
+        from_canonical(text).map(Some).map_err(|e| self.corrupt(POINTER, e.to_string()))
+    }
+
+    /// Reads and verifies the ledger from a checkpoint's batch on. `None` if there is none yet.
+    pub(super) async fn reading_from(&self, pointer: &Pointer) -> Result<Option<Reading>> {
+        let before = object::position(pointer.batch.saturating_sub(1));
+        let (marker, listed) = tokio::join!(self.marker(), self.listed(Some(&before)));
+        // A ledger that has a checkpoint has had a marker for long.
+        let Some(marker) = marker? else { return self.reading().await };
+        let (positions, _) = listed?;
+        let reading = self.follow(Some(&marker.lineage), &positions, Some(pointer)).await?;
+        Ok(Some(Reading { marked: true, ..reading }))
+    }
+
     /// Fetches the objects at the given positions, side by side, and joins their entries.
-    async fn follow(&self, lineage: Option<&Lineage>, positions: &[u64]) -> Result<Reading> {
+    async fn follow(&self, lineage: Option<&Lineage>, positions: &[u64], from: Option<&Pointer>) -> Result<Reading> {
         let mut fetched = stream::iter(positions.iter().copied().map(|seq| async move {
             let found = self.client.get(&object::position(seq), MAX_OBJECT).await.map_err(self.unreadable())?;
             Ok::<_, LedgerError>((seq, found))
         }))
         .buffered(SIDE_BY_SIDE);
-        let mut joined = Joined::new(lineage.cloned());
+        let mut joined = Joined::new(lineage.cloned(), from);
         while let Some(next) = fetched.next().await {
             let (seq, found) = next?;
             joined.add(self, seq, found)?;
@@ -112,6 +136,7 @@ impl Shared {
         let Joined { lineage, head, entries, fence, batches, .. } = joined;
         let fence = fence.map(|(fence, _)| fence);
         match (lineage, head) {
+            (_, None) if from.is_some() => Err(from.map_or_else(|| self.lost(None, ""), |p| p.misleads(self.place()))),
             (Some(lineage), Some(head)) => Ok(Reading { lineage, head, entries, fence, batches, marked: false }),
             (lineage, _) => Err(self.lost(lineage.as_ref(), "it has no entry")),
         }
@@ -120,24 +145,31 @@ impl Shared {
 
 /// The objects read so far.
 #[derive(Debug)]
-struct Joined {
+struct Joined<'a> {
     lineage: Option<Lineage>,
     chain: Option<Chain>,
+    /// The checkpoint to begin at.
+    from: Option<&'a Pointer>,
     head: Option<Head>,
     entries: Vec<RawEntry>,
     fence: Option<(Fence, u64)>,
     batches: usize,
 }
 
-impl Joined {
-    fn new(lineage: Option<Lineage>) -> Self {
+impl<'a> Joined<'a> {
+    fn new(lineage: Option<Lineage>, from: Option<&'a Pointer>) -> Self {
         let chain = lineage.as_ref().map(Chain::new);
-        Self { lineage, chain, head: None, entries: Vec::new(), fence: None, batches: 0 }
+        Self { lineage, chain, from, head: None, entries: Vec::new(), fence: None, batches: 0 }
     }
 
     fn add(&mut self, shared: &Shared, seq: u64, found: Option<Found>) -> Result<()> {
         let name = object::position(seq);
-        let expected = self.head.map_or(1, |head| head.seq + 1);
+        // What begins with a checkpoint is checked against the checkpoint's note.
+        let start = self.from.filter(|_| self.head.is_none());
+        let expected = self.head.map_or(start.map_or(1, |pointer| pointer.batch), |head| head.seq + 1);
+        if let Some(pointer) = start.filter(|pointer| pointer.batch != seq) {
+            return Err(pointer.misleads(shared.place()));
+        }
         if let Some((_, at)) = &self.fence {
             // It had been one of nobody's business when it was listed, and somebody wrote behind it since: cannot be.
             return Err(shared.corrupt(&object::position(*at), format!("it is a fence, and {name} stands behind it")));
@@ -159,9 +191,24 @@ impl Joined {
         let (Some(lineage), Some(chain)) = (&self.lineage, &mut self.chain) else { return Ok(()) };
         match object::parse(&found.bytes, lineage, seq).map_err(bad)? {
             Object::Batch(entries) => {
+                if let (Some(pointer), Some((first, _))) = (start, entries.first()) {
+                    if !entries.iter().any(|(entry, _)| pointer.leads_to(Some(entry))) {
+                        return Err(pointer.misleads(shared.place()));
+                    }
+                    *chain = Chain::before(first);
+                }
                 self.head = object::admit(chain, &entries).map_err(bad)?;
-                self.entries.extend(entries.into_iter().map(|(entry, _)| entry));
+                let wanted = start.map_or(0, |pointer| pointer.seq);
+                self.entries.extend(entries.into_iter().map(|(entry, _)| entry).filter(|entry| entry.seq >= wanted));
                 self.batches += 1;
+            }
+            Object::Fence { .. } if start.is_some() => {
+                return Err(start.map_or_else(|| shared.lost(None, ""), |pointer| pointer.misleads(shared.place())));
+            }
+            Object::Fence { .. } if seq == 1 => {
+                let what = "it was to be copied here and the copy has not come to its end; run the same `gantry state \
+                            migrate` or `gantry state push` again";
+                return Err(shared.lost(self.lineage.as_ref(), what));
             }
             Object::Fence { after, .. } if self.head != Some(after) => {
                 return Err(

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::ledger::backend::{Batch, Head, MAX_BATCH_BYTES};
 use crate::ledger::format::line::Chain;
-use crate::ledger::format::{Digest, FORMAT, Lineage, NEEDS, RawEntry, decode, digest, to_canonical};
+use crate::ledger::format::{Digest, FORMAT, FormatError, Lineage, NEEDS, RawEntry, decode, digest, to_canonical};
 use crate::ledger::seal::Key;
 use crate::ports::id;
 
@@ -112,6 +112,25 @@ pub(super) fn batch(lineage: &Lineage, batch: &Batch) -> Vec<u8> {
     let mut bytes = batch_head(lineage, batch.first_seq(), batch.entries().len(), &batch.head().digest);
     bytes.extend_from_slice(batch.lines());
     bytes
+}
+
+/// The bytes of the batches that entries were written in, by their positions.
+pub(super) fn batches(lineage: &Lineage, entries: &[RawEntry]) -> Result<Vec<(u64, Vec<u8>)>, FormatError> {
+    let mut all = Vec::new();
+    for one in entries.chunk_by(|a, b| a.batch == b.batch) {
+        let (mut lines, mut last) = (Vec::new(), None);
+        for entry in one {
+            let (line, digest) = entry.seal()?;
+            lines.extend_from_slice(&line);
+            last = Some(digest);
+        }
+        if let (Some(first), Some(last)) = (one.first(), last) {
+            let mut bytes = batch_head(lineage, first.seq, one.len(), &last);
+            bytes.extend_from_slice(&lines);
+            all.push((first.seq, bytes));
+        }
+    }
+    Ok(all)
 }
 
 /// It names how many entries follow and the last of them, so that a batch cannot lose its end unseen.

@@ -10,6 +10,7 @@ use super::object::{self, BLOBS, KEY, LEASE, LEDGER, MARKER};
 use super::write;
 use super::xml::Listed;
 use crate::ledger::backend::{Finding, Verification};
+use crate::ledger::checkpoint::POINTER;
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::format::Digest;
 
@@ -28,10 +29,19 @@ impl Shared {
             Err(LedgerError::Corrupt { file, reason, .. }) => findings.push(Finding::Defect { file, reason }),
             Err(e) => return Err(e),
         }
+        match self.pointer().await {
+            Ok(Some(pointer)) if !reading.entries.iter().any(|entry| pointer.leads_to(Some(entry))) => {
+                let reason = "it names an entry that is not there, or not at that place".to_owned();
+                findings.push(Finding::Defect { file: POINTER.to_owned(), reason });
+            }
+            Err(LedgerError::Corrupt { file, reason, .. }) => findings.push(Finding::Defect { file, reason }),
+            Err(e) => return Err(e),
+            Ok(_) => {}
+        }
         let all = self.client.list("", None).await.map_err(self.unreadable())?;
         let (mut blobs, mut strays) = (Vec::new(), Vec::new());
         for Listed { key, .. } in all {
-            let known = [MARKER, KEY, LEASE].contains(&key.as_str());
+            let known = [MARKER, KEY, LEASE, POINTER].contains(&key.as_str());
             match object::blob_of(&key) {
                 Some(digest) if key.starts_with(BLOBS) => blobs.push(digest),
                 // What stands at a position was read; what came since is not of this reading.

@@ -12,8 +12,9 @@ use super::client::Condition;
 use super::object::{self, KEY, MARKER, MAX_OBJECT, Object};
 use super::settle::{self, Settled, points};
 use crate::ledger::backend::{Appended, Batch, Head};
+use crate::ledger::checkpoint::{POINTER, Pointer};
 use crate::ledger::error::{LedgerError, Result};
-use crate::ledger::format::Lineage;
+use crate::ledger::format::{Lineage, from_canonical, to_canonical};
 use crate::ledger::marker::Marker;
 use crate::ledger::seal::Key;
 
@@ -25,6 +26,8 @@ const FENCE_TRIES: usize = 1000;
 pub(super) struct Pen {
     open: Option<Open>,
     first_failure: Option<String>,
+    /// The newest entry, if this value has just appended it as a batch of its own.
+    alone: Option<Head>,
     /// What this value saw last: a takeover need not read again what cannot have changed.
     pub(super) seen: Option<(Lineage, Head, Option<Fence>)>,
 }
@@ -42,7 +45,7 @@ impl Pen {
     /// Becomes the writer that goes on after `head`.
     pub(super) async fn take_over(&mut self, shared: &Shared, lineage: &Lineage, head: Option<Head>) -> Result<u64> {
         self.refuse_after_failure(shared)?;
-        self.open = None;
+        (self.open, self.alone) = (None, None);
         shared.tried().await?;
         let Some(head) = head else {
             if shared.reading().await?.is_some() {
@@ -68,6 +71,7 @@ impl Pen {
     pub(super) async fn append(&mut self, shared: &Shared, expected_seq: u64, batch: &Batch) -> Result<Appended> {
         self.refuse_after_failure(shared)?;
         // Gone until it is known how this ends, which a caller who drops this future never learns.
+        self.alone = None;
         let Some(open) = self.open.take() else { return Ok(Appended::Conflict) };
         let (lineage, epoch, prev, seq, next) = match &open {
             Open::New(lineage) => (lineage, 1, lineage.genesis(), 1, Condition::Absent),
@@ -82,6 +86,7 @@ impl Pen {
             Ok(Appended::Ok) => {
                 let (lineage, head) = (lineage.clone(), batch.head());
                 self.seen = Some((lineage.clone(), head, None));
+                self.alone = Some(head).filter(|_| batch.entries().len() == 1);
                 self.open = Some(Open::Ledger { lineage, epoch, head, next: Condition::Absent });
             }
             Ok(Appended::Conflict) => {}
@@ -91,12 +96,34 @@ impl Pen {
         appended
     }
 
+    /// Where the note of a checkpoint leads if it is about `head`. `None` unless this value has just appended it.
+    pub(super) fn pointer(&self, head: Head) -> Option<Pointer> {
+        let Head { seq, digest, epoch } = self.alone.filter(|own| *own == head)?;
+        Some(Pointer { seq, digest, epoch, batch: seq, offset: 0 })
+    }
+
     fn refuse_after_failure(&self, shared: &Shared) -> Result<()> {
         match &self.first_failure {
             Some(first) => Err(LedgerError::Poisoned { place: shared.place(), first: first.clone() }),
             None => Ok(()),
         }
     }
+}
+
+/// Notes where the newest checkpoint stands, unless a newer one is noted. That another writer notes one at the same
+/// moment, or that nobody can tell, does no harm.
+pub(super) async fn note(shared: &Shared, pointer: Pointer) -> Result<()> {
+    let found = shared.client.get(POINTER, MAX_OBJECT).await.map_err(shared.unreadable())?;
+    let there = found.as_ref().and_then(|found| from_canonical::<Pointer>(found.bytes.strip_suffix(b"\n")?).ok());
+    if there.is_some_and(|there| there.seq >= pointer.seq) {
+        return Ok(());
+    }
+    let condition = found.map_or(Condition::Absent, |found| Condition::Tag(found.tag));
+    let text = to_canonical(&pointer);
+    let mut text = text.map_err(|source| LedgerError::NoForm { what: "a checkpoint's note".to_owned(), source })?;
+    text.push(b'\n');
+    let settled = settle::put(&shared.client, POINTER, text, &condition, points!("checkpoint")).await;
+    settled.map(drop).map_err(shared.not_written())
 }
 
 async fn write_batch(
@@ -147,7 +174,7 @@ async fn fence_off(shared: &Shared, lineage: &Lineage, head: Head, mut seen: Opt
 }
 
 /// Writes the marker unless it is there.
-async fn ensure_marker(shared: &Shared, lineage: &Lineage) -> Result<()> {
+pub(super) async fn ensure_marker(shared: &Shared, lineage: &Lineage) -> Result<()> {
     let mine = Marker { lineage: lineage.clone() };
     if let Some(there) = shared.marker().await? {
         return same_marker(shared, &there, &mine);
