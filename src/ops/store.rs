@@ -21,7 +21,9 @@ use super::planning::Draft;
 use super::workspace::Workspace;
 use crate::config::{Bundle, Desired, VarArg};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::ledger::{Backend, BlobCache, LedgerError, Lineage, LocalBackend, PostgresBackend, S3Backend, S3Settings, State, postgres};
+use crate::ledger::{
+    Backend, BlobCache, LedgerError, Lineage, LocalBackend, PostgresBackend, S3Backend, S3Settings, State, postgres,
+};
 use crate::plan::{PostgresState, S3State, StateSettings};
 use crate::ports::clock::{Clock as _, SystemClock};
 use crate::ports::{crash, fs};
@@ -297,7 +299,10 @@ fn s3_settings(workspace: &Workspace, s3: &S3State) -> S3Settings {
     let name = &workspace.name;
     S3Settings {
         bucket: s3.bucket.clone(),
-        prefix: s3.prefix.as_ref().map_or_else(|| name.clone(), |prefix| format!("{}/{name}", prefix.trim_matches('/'))),
+        prefix: s3
+            .prefix
+            .as_ref()
+            .map_or_else(|| name.clone(), |prefix| format!("{}/{name}", prefix.trim_matches('/'))),
         region: s3.region.clone(),
         endpoint: s3.endpoint.clone(),
         profile: s3.profile.clone(),

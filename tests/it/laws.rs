@@ -21,31 +21,26 @@ use super::tape::{Tape, VARIABLES, type_of, value_of};
 /// How many expressions each law is held against that are the same every time.
 const CASES: u32 = 2000;
 
-/// How many others each run adds. `PROPTEST_CASES` asks for more of both.
-const OTHERS: u32 = 500;
-
 /// The same expressions every time, so that a test run says something about the change at hand.
 const FIXED: u64 = 42;
 
 /// What a law says of what is drawn from a row of bytes.
 type Law = fn(&[u8]) -> Result<(), TestCaseError>;
 
-/// Holds a law against the same expressions as ever, and against others that no run has seen; `GANTRY_LAWS_SEED` repeats a
-/// run that failed.
+/// Holds a law against the same expressions as ever. `PROPTEST_CASES` searches among so many others that no run has seen, and
+/// `GANTRY_LAWS_SEED` repeats a search that found something.
 fn hold(law: Law) {
     let given = env::var("GANTRY_LAWS_SEED").and_then(|seed| seed.parse().ok());
     let more = env::var("PROPTEST_CASES").and_then(|number| number.parse().ok());
-    let others = (u64::from_le_bytes(id::random()), OTHERS);
-    for (seed, cases) in given.map_or_else(|| vec![(FIXED, CASES), others], |seed| vec![(seed, CASES)]) {
-        let cases = more.unwrap_or(cases);
-        let rng_seed = RngSeed::Fixed(seed);
-        let config = ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() };
-        let bytes = proptest::collection::vec(any::<u8>(), 40..160);
-        match TestRunner::new(config).run(&bytes, |bytes| law(&bytes)) {
-            Ok(()) => {}
-            Err(TestError::Fail(why, _)) => panic!("with GANTRY_LAWS_SEED={seed}: {why}"),
-            Err(TestError::Abort(why)) => panic!("given up with GANTRY_LAWS_SEED={seed}: {why}"),
-        }
+    let other = more.map(|_| u64::from_le_bytes(id::random()));
+    let seed = given.or(other).unwrap_or(FIXED);
+    let (cases, rng_seed) = (more.unwrap_or(CASES), RngSeed::Fixed(seed));
+    let config = ProptestConfig { cases, rng_seed, failure_persistence: None, ..ProptestConfig::default() };
+    let bytes = proptest::collection::vec(any::<u8>(), 40..160);
+    match TestRunner::new(config).run(&bytes, |bytes| law(&bytes)) {
+        Ok(()) => {}
+        Err(TestError::Fail(why, _)) => panic!("with GANTRY_LAWS_SEED={seed}: {why}"),
+        Err(TestError::Abort(why)) => panic!("given up with GANTRY_LAWS_SEED={seed}: {why}"),
     }
 }
 

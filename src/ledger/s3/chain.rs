@@ -104,7 +104,9 @@ impl Shared {
 
     /// Where the newest checkpoint stands.
     pub(super) async fn pointer(&self) -> Result<Option<Pointer>> {
-        let Some(found) = self.client.get(POINTER, MAX_OBJECT).await.map_err(self.unreadable())? else { return Ok(None) };
+        let Some(found) = self.client.get(POINTER, MAX_OBJECT).await.map_err(self.unreadable())? else {
+            return Ok(None);
+        };
         let text = found.bytes.strip_suffix(b"\n");
         let text = text.ok_or_else(|| self.corrupt(POINTER, "it does not end with a newline".to_owned()))?;
         from_canonical(text).map(Some).map_err(|e| self.corrupt(POINTER, e.to_string()))

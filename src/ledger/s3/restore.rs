@@ -27,8 +27,9 @@ impl Shared {
         }
         let claim = self.claim(&whole.lineage).await?;
         let (first, bytes) = batches.remove(0);
-        let mut puts = stream::iter(batches.into_iter().map(|(seq, bytes)| self.put_batch(seq, bytes, Condition::Absent)))
-            .buffer_unordered(SIDE_BY_SIDE);
+        let mut puts =
+            stream::iter(batches.into_iter().map(|(seq, bytes)| self.put_batch(seq, bytes, Condition::Absent)))
+                .buffer_unordered(SIDE_BY_SIDE);
         while let Some(put) = puts.next().await {
             put?;
         }

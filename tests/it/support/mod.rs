@@ -6,6 +6,8 @@
 //! * [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
 //!   stop asking. [`s3`]: a strict store inside this process; [`moto`]: one that others wrote.
 
+mod background;
+mod failover;
 pub(crate) mod http;
 mod load;
 pub(crate) mod moto;
@@ -18,6 +20,7 @@ pub(crate) mod s3;
 mod sandbox;
 pub(crate) mod scenario;
 
+pub(crate) use background::Background;
 pub(crate) use load::Load;
 pub(crate) use sandbox::{Ran, Sandbox, shop_variant};
 
