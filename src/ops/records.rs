@@ -76,7 +76,8 @@ impl Records {
         let store = Store::open(workspace, variables).await?;
         let backend = Arc::clone(&store.backend);
         let snapshot = backend.read(1).await?;
-        store.check(snapshot.as_ref().map(|s| s.lineage.as_str()))?;
+        let found = snapshot.as_ref().map(|s| (&s.lineage, s.head));
+        store.check(found, snapshot.as_ref().map_or(&[], |s| &s.entries))?;
         let key = match backend.key(false).await? {
             Some(key) => key,
             None => Key::random(),

@@ -22,6 +22,9 @@ use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
 use crate::provider::catalog::Catalog;
 
+/// How long the lease may take to be given back: where the ledger does not answer, people wait for a command that is over.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// What every command that changes something is told.
 #[derive(Clone)]
 pub struct Changing {
@@ -100,7 +103,7 @@ impl Opened {
 
     async fn with_lease(workspace: Workspace, how: &Changing, store: Store) -> Result<Self> {
         let (writer, entries) = Writer::open(Arc::clone(&store.backend)).await?;
-        store.check(writer.head().map(|_| writer.lineage().as_str()))?;
+        store.check(writer.head().map(|head| (writer.lineage(), head)), &entries)?;
         let lineage = writer.lineage().as_str().to_owned();
         let key = Arc::new(writer.key().await?);
         let state = records::replay(&entries)?;
@@ -124,7 +127,7 @@ impl Opened {
     pub async fn close(mut self) {
         if let Some(lease) = self.lease.take() {
             // A lease that cannot be given back runs out; whoever waits sees that this process is gone.
-            drop(lease.release().await);
+            drop(tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await);
         }
     }
 
@@ -227,7 +230,12 @@ impl Opened {
         self.state.clone_from(&finished.state);
         drop(runner);
         if let Ok(journal) = Arc::try_unwrap(journal) {
-            self.writer = Some(journal.into_writer());
+            let writer = journal.into_writer();
+            if let Some(head) = writer.head() {
+                // The run has ended either way; how far it went is remembered for the sake of the next one.
+                drop(self.store.remember(writer.lineage(), head));
+            }
+            self.writer = Some(writer);
         }
         Ok(finished)
     }
@@ -308,7 +316,9 @@ impl Opened {
         for entry in writer.append(vec![draft]).await? {
             self.state.apply(&records::meta(&entry), &event).map_err(|e| Failure::error("Ledger", format!("{e}.")))?;
         }
-        self.store.remember(writer.lineage())?;
+        if let Some(head) = writer.head() {
+            self.store.remember(writer.lineage(), head)?;
+        }
         Ok(())
     }
 }

@@ -112,12 +112,13 @@ pub(super) async fn read(link: &Link) -> Result<Option<Reading>> {
     let mut chain = Chain::new(&lineage);
     let (mut entries, mut end) = (Vec::new(), None);
     let sql = format!(
-        "SELECT seq, last, epoch, lines FROM {} WHERE lineage = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq LIMIT {PAGE}",
+        "SELECT seq, last, epoch, lines FROM {} WHERE name = $1 AND lineage = $2 AND seq >= $3 AND seq <= $4 ORDER BY seq \
+         LIMIT {PAGE}",
         link.tables.batch
     );
     loop {
         let next = end.map_or(1, |head: Head| head.seq + 1);
-        let args = [Arg::Text(lineage.as_str()), int(next), int(head.seq)];
+        let args = [Arg::Text(&link.ledger), Arg::Text(lineage.as_str()), int(next), int(head.seq)];
         let rows = link.rows(&sql, &args).await.map_err(link.unreadable())?;
         for row in &rows {
             end = Some(batch(link, row, &mut chain, &mut entries)?);

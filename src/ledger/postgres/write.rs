@@ -55,8 +55,7 @@ impl Pen {
              AND head_seq = $3 AND head_digest = $4 RETURNING epoch",
             link.tables.ledger
         );
-        let args =
-            [Arg::Text(&link.ledger), Arg::Text(lineage.as_str()), int(head.seq), Arg::Bytes(&head.digest.0)];
+        let args = [Arg::Text(&link.ledger), Arg::Text(lineage.as_str()), int(head.seq), Arg::Bytes(&head.digest.0)];
         crash::point("postgres.take_over.before");
         // Taken twice because an answer was lost, it skips an epoch.
         let rows = link.rows(&sql, &args).await.map_err(link.not_written())?;
@@ -175,7 +174,7 @@ async fn send(link: &Link, taken: &Taken, batch: &Batch) -> std::result::Result<
 /// What stands at a batch's position.
 async fn look(link: &Link, taken: &Taken, batch: &Batch) -> std::result::Result<Sent, Fault> {
     let sql = format!(
-        "SELECT l.lineage, l.epoch, b.lines FROM {} AS l LEFT JOIN {} AS b ON b.lineage = l.lineage AND b.seq = $2 \
+        "SELECT l.lineage, l.epoch, b.lines FROM {} AS l LEFT JOIN {} AS b ON b.name = l.name AND b.lineage = l.lineage AND b.seq = $2 \
          WHERE l.name = $1 AND l.lineage IS NOT NULL",
         link.tables.ledger, link.tables.batch
     );
