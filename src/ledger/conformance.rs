@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::backend::{Backend, Draft, Finding};
+use super::backend::{Backend, Draft, Finding, Whole};
+use super::checkpoint::Pointer;
 use super::error::{Consequence, LedgerError};
 use super::format::{RawEntry, digest, verify_chain};
 use super::lease::{self, LeaseRecord, Terms};
@@ -47,6 +48,8 @@ pub(crate) async fn all<F: Fn() -> Arc<dyn Backend> + Sync + Send + 'static>(mak
     refused_values_do_no_harm(&make()).await;
     keys(&make()).await;
     blobs(&make()).await;
+    checkpoints(&make()).await;
+    restoring(&make(), &make()).await;
     leases(&make()).await;
     contention(Arc::new(make())).await;
 }
@@ -210,6 +213,73 @@ async fn blobs(open: Open<'_>) {
     writer.append(vec![draft(1)]).await.unwrap();
     let verified = open().verify(&BTreeSet::from([name, missing])).await.unwrap().unwrap();
     assert_eq!((verified.blobs, verified.findings), (3, vec![Finding::BlobMissing { digest: missing }]));
+}
+
+/// A ledger is the same in another place, and goes on there; where one is, none is put.
+async fn restoring(from: Open<'_>, to: Open<'_>) {
+    let (mut writer, _) = Writer::open(from()).await.unwrap();
+    let key = writer.key().await.unwrap();
+    writer.append((1..=3).map(draft).collect()).await.unwrap();
+    writer.append(vec![draft(4)]).await.unwrap();
+    let (mut second, _) = Writer::open(from()).await.unwrap();
+    second.append(vec![draft(5), draft(6)]).await.unwrap();
+    let before = from().read(1).await.unwrap().unwrap();
+    let whole =
+        || Arc::new(Whole { lineage: before.lineage.clone(), key: key.clone(), entries: before.entries.clone() });
+    // A key may lie there of a ledger that never got an entry.
+    to().key(true).await.unwrap();
+    to().restore(whole()).await.unwrap();
+    assert_eq!(to().read(1).await.unwrap().unwrap(), before);
+    assert_eq!(to().key(false).await.unwrap(), Some(key.clone()));
+    assert!(matches!(to().restore(whole()).await, Err(LedgerError::NotEmpty { .. })));
+    assert!(matches!(from().restore(whole()).await, Err(LedgerError::NotEmpty { .. })));
+    let (mut third, _) = Writer::open(to()).await.unwrap();
+    third.append(vec![draft(7)]).await.unwrap();
+    assert_eq!(numbers(&to().read(1).await.unwrap().unwrap().entries), (1..=7).collect::<Vec<_>>());
+    let verified = to().verify(&BTreeSet::new()).await.unwrap().unwrap();
+    assert!(verified.findings.is_empty(), "{:?}", verified.findings);
+}
+
+/// What stands from a checkpoint on is read from there, whoever wrote since, and the whole is still read from the first.
+async fn checkpoints(open: Open<'_>) {
+    assert_eq!(open().newest_checkpoint().await.unwrap(), None);
+    let (mut writer, _) = Writer::open(open()).await.unwrap();
+    writer.append((1..=3).map(draft).collect()).await.unwrap();
+    writer.append(vec![draft(4)]).await.unwrap();
+    let head = writer.head().unwrap();
+    writer.backend().note_checkpoint(head).await.unwrap();
+    let pointer = open().newest_checkpoint().await.unwrap().expect("it was noted");
+    assert_eq!((pointer.seq, pointer.digest, pointer.epoch, pointer.batch), (4, head.digest, head.epoch, 4));
+    for (next, count) in [(5, 1), (6, 2), (8, 3)] {
+        let read = open().read_from(&pointer).await.unwrap().unwrap();
+        assert_eq!(numbers(&read.entries), (4..next).collect::<Vec<_>>());
+        assert_eq!(open().read(1).await.unwrap().unwrap().head, read.head);
+        // The same writer goes on, then others do, who have read no more than that.
+        if next == 5 {
+            writer.append(vec![draft(5)]).await.unwrap();
+            continue;
+        }
+        let (mut other, _) = Writer::open_reading_from(open(), &pointer).await.unwrap();
+        other.append((next..next + count).map(draft).collect()).await.unwrap();
+    }
+    let whole = open().read(1).await.unwrap().unwrap();
+    assert_eq!(numbers(&whole.entries), (1..=10).collect::<Vec<_>>());
+    // What is noted by a writer that has not written last is nothing.
+    let (writer, _) = Writer::open(open()).await.unwrap();
+    writer.backend().note_checkpoint(writer.head().unwrap()).await.unwrap();
+    assert_eq!(open().newest_checkpoint().await.unwrap(), Some(pointer));
+    for wrong in [
+        Pointer { seq: 3, ..pointer },
+        Pointer { seq: 11, batch: 11, ..pointer },
+        Pointer { epoch: pointer.epoch + 1, ..pointer },
+        Pointer { digest: whole.head.digest, ..pointer },
+        Pointer { batch: 3, ..pointer },
+    ] {
+        let refused = open().read_from(&wrong).await.unwrap_err();
+        assert!(matches!(refused, LedgerError::Corrupt { .. }), "{refused}");
+    }
+    let verified = open().verify(&BTreeSet::new()).await.unwrap().unwrap();
+    assert!(verified.findings.iter().all(|f| !f.is_defect()), "{:?}", verified.findings);
 }
 
 /// Terms that let a test see a lease run out.

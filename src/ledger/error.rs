@@ -109,6 +109,12 @@ pub enum LedgerError {
         /// Why not.
         reason: String,
     },
+    /// A ledger was to be put where one is.
+    #[error("there is a ledger in {place} already")]
+    NotEmpty {
+        /// Where.
+        place: String,
+    },
     /// Somebody else is at work.
     #[error("the lease of {place} is held by {holder}")]
     LeaseHeld {
@@ -187,7 +193,7 @@ impl LedgerError {
     #[must_use]
     pub fn consequence(&self) -> Consequence {
         match self {
-            Self::LeaseHeld { .. } | Self::Moved { .. } => Consequence::Refused,
+            Self::LeaseHeld { .. } | Self::Moved { .. } | Self::NotEmpty { .. } => Consequence::Refused,
             Self::NotWritten { .. }
             | Self::Unavailable { writing: true, .. }
             | Self::Poisoned { .. }
@@ -231,6 +237,7 @@ impl LedgerError {
             Self::BlobMissing { .. } | Self::BlobCorrupt { .. } => {
                 "restore the blobs from a backup, then run `gantry state verify`"
             }
+            Self::NotEmpty { .. } => "choose an empty place, or move away by hand what stands there",
             Self::NotKept { .. } => "see that the file exists, is a regular file and may be read",
             Self::NoForm { .. } | Self::TooLarge { .. } => "this is a defect or a value beyond a limit; please report it",
         }

@@ -14,6 +14,7 @@
 //!
 //! A ledger comes into being in this order, so that a crash leaves either none or a whole one: `key`; segment 1,
 //! linked whole with the first entries; `marker.json`. A marker without entries is therefore always a lost ledger.
+//! `checkpoint.json` comes later: it says where the newest checkpoint stands, and is replaced as a whole.
 //! A writer that never appends creates nothing; taking over an existing ledger leaves a segment of one line.
 //!
 //! The work is synchronous and runs on tokio's threads for blocking work; one append is one write, one fdatasync, and
@@ -23,6 +24,7 @@ mod blobs;
 mod cache;
 mod chain;
 mod layout;
+mod restore;
 mod segment;
 mod verify;
 mod write;
@@ -36,7 +38,8 @@ use async_trait::async_trait;
 
 use crate::ports::{crash, fs, id};
 
-use super::backend::{Appended, Backend, Batch, Head, Snapshot, Verification};
+use super::backend::{Appended, Backend, Batch, Head, Snapshot, Verification, Whole};
+use super::checkpoint::Pointer;
 use super::error::{LedgerError, Result};
 use super::format::{Digest, Lineage, from_canonical, to_canonical};
 use super::lease::LeaseRecord;
@@ -128,6 +131,24 @@ impl Backend for LocalBackend {
         .await
     }
 
+    async fn newest_checkpoint(&self) -> Result<Option<Pointer>> {
+        self.run(|shared| chain::pointer(&shared.layout)).await
+    }
+
+    async fn note_checkpoint(&self, head: Head) -> Result<()> {
+        self.run(move |shared| shared.pen().note_checkpoint(&shared.layout, head)).await
+    }
+
+    async fn read_from(&self, pointer: &Pointer) -> Result<Option<Snapshot>> {
+        let pointer = *pointer;
+        self.run(move |shared| {
+            let Some(reading) = chain::read_from(&shared.layout, Some(&pointer))? else { return Ok(None) };
+            shared.pen().seen = Some((reading.head, reading.sizes));
+            Ok(Some(Snapshot { lineage: reading.lineage, head: reading.head, entries: reading.entries }))
+        })
+        .await
+    }
+
     async fn take_over(&self, lineage: &Lineage, head: Option<Head>) -> Result<u64> {
         let lineage = lineage.clone();
         self.run(move |shared| shared.pen().take_over(&shared.layout, &lineage, head)).await
@@ -135,6 +156,10 @@ impl Backend for LocalBackend {
 
     async fn append(&self, expected_seq: u64, batch: Arc<Batch>) -> Result<Appended> {
         self.run(move |shared| shared.pen().append(&shared.layout, expected_seq, &batch)).await
+    }
+
+    async fn restore(&self, whole: Arc<Whole>) -> Result<()> {
+        self.run(move |shared| restore::restore(&shared.layout, &whole)).await
     }
 
     async fn key(&self, create: bool) -> Result<Option<Key>> {

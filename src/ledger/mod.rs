@@ -13,6 +13,7 @@
 //! * [`local`]: the ledger in a directory; [`mod@postgres`]: in a database
 //! * [`event`], [`record`]: what is recorded
 //! * [`replay`]: from entries to the [`State`]
+//! * [`checkpoint`]: a state written down; [`reading`]: from there to the end
 //!
 //! To read: [`Backend::read`]. To write: [`lease::acquire`], [`Writer::open`], [`Writer::fence`] before targets are
 //! looked at, [`Writer::append`].
@@ -29,10 +30,12 @@ pub mod postgres;
 pub mod event;
 pub mod record;
 pub mod replay;
+pub mod checkpoint;
+pub mod reading;
 #[cfg(test)]
 pub(crate) mod conformance;
 
-pub use backend::{Appended, Backend, Batch, Draft, Finding, Head, Snapshot, Verification};
+pub use backend::{Appended, Backend, Batch, Draft, Finding, Head, Snapshot, Verification, Whole};
 pub use error::{Consequence, LedgerError};
 pub use format::{Digest, Lineage, RawEntry};
 pub use lease::{Lease, LeaseRecord};

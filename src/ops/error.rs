@@ -92,6 +92,7 @@ fn summary(e: &LedgerError) -> &'static str {
         LedgerError::KeyLost { .. } => "The ledger's key is missing",
         LedgerError::Moved { .. } | LedgerError::Fenced { .. } => "Another process wrote to the ledger",
         LedgerError::LeaseHeld { .. } => "Another command is at work",
+        LedgerError::NotEmpty { .. } => "The place is not empty",
         LedgerError::NotKept { .. } => "Unreadable file",
         LedgerError::BlobMissing { .. } | LedgerError::BlobCorrupt { .. } => "The ledger's blobs are damaged",
         LedgerError::NoForm { .. } | LedgerError::TooLarge { .. } => "Value beyond a limit",

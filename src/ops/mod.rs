@@ -15,6 +15,7 @@ pub mod graph;
 pub mod init;
 pub mod format;
 pub mod show;
+pub mod state;
 pub mod validate;
 pub mod verify_ledger;
 

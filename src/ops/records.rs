@@ -9,7 +9,7 @@ use super::store::Store;
 use super::workspace::Workspace;
 use crate::config::VarArg;
 use crate::ledger::event::Event;
-use crate::ledger::{Backend, Key, Meta, RawEntry, State};
+use crate::ledger::{Backend, Key, Meta, RawEntry, State, reading};
 
 /// A ledger that was read.
 #[derive(Debug)]
@@ -22,8 +22,6 @@ pub struct Records {
     pub lineage: Option<String>,
     /// Its key; a passing one if there is none yet.
     pub key: Arc<Key>,
-    /// Its entries.
-    pub entries: Vec<RawEntry>,
 }
 
 /// What an entry says beside its event.
@@ -50,12 +48,12 @@ pub fn event(entry: &RawEntry) -> Result<Event> {
     })
 }
 
-/// The state that entries give.
+/// The state that entries give after a base.
 ///
 /// # Errors
 /// When one does not follow from those before it.
-pub fn replay<'e>(entries: impl IntoIterator<Item = &'e RawEntry>) -> Result<State> {
-    let mut state = State::default();
+pub fn replay<'e>(base: State, entries: impl IntoIterator<Item = &'e RawEntry>) -> Result<State> {
+    let mut state = base;
     for entry in entries {
         let event = event(entry)?;
         state.apply(&meta(entry), &event).map_err(|e| {
@@ -75,19 +73,27 @@ impl Records {
     pub async fn read(workspace: &Workspace, variables: &[VarArg]) -> Result<Self> {
         let store = Store::open(workspace, variables).await?;
         let backend = Arc::clone(&store.backend);
-        let snapshot = backend.read(1).await?;
-        let found = snapshot.as_ref().map(|s| (&s.lineage, s.head));
-        store.check(found, snapshot.as_ref().map_or(&[], |s| &s.entries))?;
+        let reading = reading::read(&backend).await?;
+        let found = reading.as_ref().map(|r| (&r.lineage, r.head));
+        store.check(found, reading.as_ref().map_or(&[], |r| &r.entries))?;
         let key = match backend.key(false).await? {
             Some(key) => key,
             None => Key::random(),
         };
-        let (lineage, entries) = match snapshot {
-            Some(s) => (Some(s.lineage.as_str().to_owned()), s.entries),
-            None => (None, Vec::new()),
+        let (lineage, state) = match reading {
+            Some(reading) => (Some(reading.lineage.as_str().to_owned()), replay(reading.base, &reading.entries)?),
+            None => (None, State::default()),
         };
-        let state = replay(&entries)?;
-        Ok(Self { backend, state, lineage, key: Arc::new(key), entries })
+        store.still_here(&state)?;
+        Ok(Self { backend, state, lineage, key: Arc::new(key) })
+    }
+
+    /// All entries from the first, checkpoints or not.
+    ///
+    /// # Errors
+    /// When they cannot be read, or one does not verify.
+    pub async fn entries(&self) -> Result<Vec<RawEntry>> {
+        Ok(self.backend.read(1).await?.map_or_else(Vec::new, |snapshot| snapshot.entries))
     }
 
     /// A JSON blob.

@@ -23,7 +23,7 @@ use super::workspace::Workspace;
 use crate::config::{Bundle, Desired, VarArg};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::{
-    Backend, BlobCache, Digest, Head, LedgerError, Lineage, LocalBackend, PostgresBackend, RawEntry, postgres,
+    Backend, BlobCache, Digest, Head, LedgerError, Lineage, LocalBackend, PostgresBackend, RawEntry, State, postgres,
 };
 use crate::plan::{PostgresState, S3State, StateSettings};
 use crate::ports::clock::{Clock as _, SystemClock};
@@ -75,7 +75,77 @@ impl Store {
         Ok(store)
     }
 
-    /// The place that settings name, whatever was used last: for who moves a ledger.
+    /// The place that the configuration names, whatever was used last: for who moves a ledger there.
+    ///
+    /// # Errors
+    /// When the configuration does not tell.
+    pub fn wanted(workspace: &Workspace, variables: &[VarArg]) -> Result<Self> {
+        Self::of(workspace, &settings(workspace, variables)?)
+    }
+
+    /// A place that is configured no more: a directory, or what the `state` block in a file says.
+    ///
+    /// # Errors
+    /// When there is no such directory or file, or the file has no such block.
+    pub fn former(workspace: &Workspace, path: &Path, variables: &[VarArg]) -> Result<Self> {
+        match fs::kind(path) {
+            Some(fs::Kind::Directory) => {
+                let path = fs::canonical(path).map_err(|e| Failure::error("Unreadable place", format!("{e}.")))?;
+                Self::of(workspace, &StateSettings::Directory(path.to_string_lossy().into_owned()))
+            }
+            Some(fs::Kind::File) => {
+                let text = fs::read(path, crate::config::source::FILE_MAX)
+                    .map_err(|e| Failure::error("Unreadable file", format!("{e}: {}.", e.source)))?;
+                let name = path.display().to_string();
+                let mut bundle = Bundle::default();
+                bundle.files.insert(name.clone(), text.into());
+                bundle.modules.insert(".".to_owned(), vec![name.clone()]);
+                let desired = crate::config::load(&bundle)?;
+                match said(workspace, &bundle, &desired, variables)? {
+                    Some(settings) => Self::of(workspace, &settings),
+                    None => Err(Failure::error(
+                        "No state settings",
+                        format!("There is no environment block in {name}, so it does not say where the ledger was."),
+                    )),
+                }
+            }
+            _ => Err(Failure::error(
+                "No such place",
+                format!("{} is neither a directory with a ledger nor a file with a state block.", path.display()),
+            )),
+        }
+    }
+
+    /// Where the ledger was last, as far as this machine can tell without its settings.
+    ///
+    /// # Errors
+    /// When it cannot tell.
+    pub fn before(&self, workspace: &Workspace) -> Result<Self> {
+        let place = self.last.as_ref().map_or_else(|| self.here.display().to_string(), |last| last.place.clone());
+        if Path::new(&place).is_absolute() {
+            let settings = match *place == *self.here.to_string_lossy() {
+                true => StateSettings::Here,
+                false => StateSettings::Directory(place),
+            };
+            return Self::of(workspace, &settings);
+        }
+        let detail = format!("The ledger was used last in {place}, and how to get in there is not written down here.");
+        Err(Failure::error("Where from?", detail)
+            .hint("Give a file with the environment block as it was: gantry state migrate ENVIRONMENT --from FILE"))
+    }
+
+    /// Refuses a ledger that was moved to another place.
+    ///
+    /// # Errors
+    /// When it was.
+    pub fn still_here(&self, state: &State) -> Result<()> {
+        let Some(place) = &state.moved_away else { return Ok(()) };
+        let detail = format!("The ledger in {} was moved to {place}. What stands here still is its past.", self.place);
+        Err(Failure::refused("The ledger was moved", detail)
+            .hint("Write the new place into the state block of the environment."))
+    }
+
+    /// The place that settings name, whatever was used last.
     ///
     /// # Errors
     /// When the settings name none.

@@ -3,8 +3,9 @@
 use sqlx::Row as _;
 
 use crate::ledger::backend::{Appended, Batch, Head};
+use crate::ledger::checkpoint::Pointer;
 use crate::ledger::error::{LedgerError, Result};
-use crate::ledger::format::{FORMAT, Lineage, NEEDS};
+use crate::ledger::format::{FORMAT, Lineage, NEEDS, to_canonical};
 use crate::ledger::seal::Key;
 use crate::ports::crash;
 
@@ -81,6 +82,34 @@ impl Pen {
             Err(e) => self.first_failure = Some(e.to_string()),
         }
         appended
+    }
+
+    /// Notes that the newest entry is a checkpoint, if it is this writer's own and alone in its batch.
+    pub(super) async fn note_checkpoint(&self, link: &Link, head: Head) -> Result<()> {
+        let Some(Taken { lineage, epoch, begun: true }) = &self.taken else { return Ok(()) };
+        let Head { seq, digest, .. } = head;
+        let pointer = Pointer { seq, digest, epoch: *epoch, batch: seq, offset: 0 };
+        let text = to_canonical(&pointer);
+        let text = text.map_err(|source| LedgerError::NoForm { what: "the checkpoint's note".to_owned(), source })?;
+        let text = String::from_utf8_lossy(&text);
+        let sql = format!(
+            "UPDATE {} AS l SET checkpoint = $1 WHERE name = $2 AND lineage = $3 AND epoch = $4 AND head_epoch = $4 \
+             AND head_seq = $5 AND head_digest = $6 AND EXISTS (SELECT 1 FROM {} AS b WHERE b.name = l.name \
+             AND b.lineage = l.lineage AND b.seq = l.head_seq)",
+            link.tables.ledger, link.tables.batch
+        );
+        let args = [
+            Arg::Text(&text),
+            Arg::Text(&link.ledger),
+            Arg::Text(lineage.as_str()),
+            int(*epoch),
+            int(seq),
+            Arg::Bytes(&digest.0),
+        ];
+        crash::point("postgres.checkpoint.before");
+        link.rows(&sql, &args).await.map_err(link.not_written())?;
+        crash::point("postgres.checkpoint.noted");
+        Ok(())
     }
 
     fn refuse_after_failure(&self, link: &Link) -> Result<()> {
