@@ -82,6 +82,7 @@ impl From<ConfigError> for Failure {
 fn summary(e: &LedgerError) -> &'static str {
     match e {
         LedgerError::Unreadable { .. } | LedgerError::Unavailable { writing: false, .. } => "Unreadable ledger",
+        LedgerError::Unfit { .. } => "Unfit place for a ledger",
         LedgerError::NotWritten { .. }
         | LedgerError::Unavailable { .. }
         | LedgerError::Poisoned { .. }

@@ -30,6 +30,7 @@ mod modules;
 mod oci;
 mod probe;
 mod properties;
+mod s3_state;
 mod sample;
 mod scenarios;
 mod shop;
