@@ -182,7 +182,13 @@ impl S3Backend {
         Self::with(settings, cache, Patience { tries: tries.unwrap_or(usual.tries), ..usual }, blobs::PART, None)
     }
 
-    fn with(settings: S3Settings, cache: BlobCache, patience: Patience, part: usize, given: Option<Credentials>) -> Self {
+    fn with(
+        settings: S3Settings,
+        cache: BlobCache,
+        patience: Patience,
+        part: usize,
+        given: Option<Credentials>,
+    ) -> Self {
         let place = settings.place();
         Self::over(Client::new(settings, given, patience), place, cache, part)
     }

@@ -24,6 +24,9 @@ use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
 use crate::provider::catalog::Catalog;
 
+/// How long the lease may take to be given back: where the ledger does not answer, people wait for a command that is over.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// What every command that changes something is told.
 #[derive(Clone)]
 pub struct Changing {
@@ -104,7 +107,8 @@ impl Opened {
 
     async fn with_lease(workspace: Workspace, how: &Changing, store: Store) -> Result<Self> {
         let (writer, reading) = Writer::open_reading(Arc::clone(&store.backend)).await?;
-        store.check(writer.head().map(|_| writer.lineage().as_str()))?;
+        let found = writer.head().map(|head| (writer.lineage(), head));
+        store.check(found, reading.as_ref().map_or(&[], |r| &r.entries))?;
         let lineage = writer.lineage().as_str().to_owned();
         let key = Arc::new(writer.key().await?);
         let (base, entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
@@ -131,7 +135,7 @@ impl Opened {
     pub async fn close(mut self) {
         if let Some(lease) = self.lease.take() {
             // A lease that cannot be given back runs out; whoever waits sees that this process is gone.
-            drop(lease.release().await);
+            drop(tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await);
         }
     }
 
@@ -234,7 +238,12 @@ impl Opened {
         self.state.clone_from(&finished.state);
         drop(runner);
         if let Ok(journal) = Arc::try_unwrap(journal) {
-            self.writer = Some(journal.into_writer());
+            let writer = journal.into_writer();
+            if let Some(head) = writer.head() {
+                // The run has ended either way; how far it went is remembered for the sake of the next one.
+                drop(self.store.remember(writer.lineage(), head));
+            }
+            self.writer = Some(writer);
         }
         if self.state.open.is_none()
             && self.state.since_checkpoint >= checkpoint::ENTRIES
@@ -347,7 +356,9 @@ impl Opened {
         }
         writer.append(drafts).await?;
         self.state = after;
-        self.store.remember(writer.lineage())?;
+        if let Some(head) = writer.head() {
+            self.store.remember(writer.lineage(), head)?;
+        }
         Ok(())
     }
 }
