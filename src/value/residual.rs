@@ -41,13 +41,22 @@ pub trait Deferred: fmt::Debug + Send + Sync {
     fn text(&self) -> String;
 }
 
+/// What is kept of a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The keyed digest of its encoding.
+    pub digest: Arc<str>,
+    /// It itself, sealed for those who may open it; `None` where only the digest was kept.
+    pub text: Option<Arc<str>>,
+}
+
 /// The closed term of an unknown value.
 #[derive(Clone)]
 pub enum Residual {
     /// The whole object that a node's step answers.
     Result(Address),
-    /// A secret of which only its keyed digest is recorded; its source has to supply it again.
-    Sealed(Arc<str>),
+    /// A secret that is not at hand: somebody has to open it, or its source to supply it again.
+    Sealed(Sealed),
     /// An operation over such.
     Deferred(Arc<dyn Deferred>),
     /// A value that is to be converted once it is known.
@@ -68,9 +77,12 @@ impl Residual {
                 summary: "Value not available".into(),
                 detail: format!("The result of {node} is needed here, but that step has not finished."),
             }),
-            Self::Sealed(_) => Err(Unfinished {
+            Self::Sealed(sealed) => Err(Unfinished {
                 summary: "Value not available".into(),
-                detail: "This secret is recorded as a digest only; its source has to supply it again.".into(),
+                detail: match sealed.text {
+                    Some(_) => "This secret is sealed, and no identity that is at hand opens it.".into(),
+                    None => "This secret is recorded as a digest only; its source has to supply it again.".into(),
+                },
             }),
             Self::Deferred(deferred) => deferred.finish(results),
             Self::Converted(conversion) => {
@@ -104,7 +116,7 @@ impl Residual {
     pub fn text(&self) -> String {
         match self {
             Self::Result(node) => node.to_string(),
-            Self::Sealed(digest) => format!("sealed({digest})"),
+            Self::Sealed(sealed) => format!("sealed({})", sealed.digest),
             Self::Deferred(deferred) => deferred.text(),
             Self::Converted(conversion) => {
                 let (value, ty) = &**conversion;
