@@ -13,7 +13,7 @@ use super::memory::{Facts, Memory};
 use super::{Answer, Budget, Evaluator, Host, Reference, Scope, Syntax, Term, references};
 use crate::addr::Address;
 use crate::diag::Diagnostic;
-use crate::value::{Deferred, Kind, Path, PathStep, Residual, Results, Unfinished, Unknown, Value};
+use crate::value::{Deferred, Kind, Path, PathStep, Residual, Results, Sealed, Unfinished, Unknown, Value};
 
 /// A reference's text, its value while planning, and how many steps the value consumed.
 type Captured = BTreeMap<String, Result<(Value, usize), Box<Diagnostic>>>;
@@ -98,6 +98,12 @@ impl Deferred for PartOf {
     fn needs(&self, nodes: &mut BTreeSet<Address>) {
         for (value, _) in self.closure.captured.values().flatten() {
             value.needs(nodes);
+        }
+    }
+
+    fn sealed(&self, found: &mut Vec<Sealed>) {
+        for (value, _) in self.closure.captured.values().flatten() {
+            value.sealed_parts(found);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::diag::Span;
 use crate::ledger::event::{CheckJudged, Event, StepFailed, StepResult, StepSucceeded};
 use crate::plan::step::{ActStep, Step, Work};
 use crate::provider::Action;
-use crate::value::{Value, encode};
+use crate::value::{Value, encode_kept};
 
 impl Scene<'_> {
     /// Takes a step's answer in: what is recorded, and what the steps after it get.
@@ -103,7 +103,7 @@ impl Scene<'_> {
             return Conclusion { events: vec![self.failed(step, &failure)], outcome: Err(failure) };
         }
         results.set(&step.address, value.clone());
-        let attributes = encode(&value, &*self.runner.seal);
+        let attributes = encode_kept(&value, self.runner.keep());
         Conclusion { events: vec![self.success(step, StepResult::Read { attributes })], outcome: Ok(None) }
     }
 
@@ -165,7 +165,7 @@ impl Scene<'_> {
         results: &mut RunResults,
     ) -> Result<StepResult, Failure> {
         if act.action == Action::Stage {
-            let attributes = encode(object, &*self.runner.seal);
+            let attributes = encode_kept(object, self.runner.keep());
             results.set_staged(&step.address, identity.clone(), object.clone());
             return Ok(StepResult::Staged { identity, attributes });
         }

@@ -20,7 +20,7 @@ use crate::ledger::event::{Event, FailureKind, RunOutcome};
 use crate::ledger::replay::{OpenRun, StepStatus};
 use crate::plan::step::{Step, Work};
 use crate::plan::{OnFailure, Plan};
-use crate::value::{Kind, Value, encode_typed};
+use crate::value::{Kind, Value, encode_typed_kept};
 
 /// How a run ends, before that is recorded.
 struct Verdict {
@@ -281,7 +281,7 @@ impl Run<'_> {
     async fn record_end(&mut self, verdict: Verdict, started: Duration) -> Result<Verdict, JournalError> {
         if let Ending::Ended(outcome) = verdict.ending {
             let outputs = verdict.outputs.iter();
-            let outputs = outputs.map(|(name, value)| ((**name).to_owned(), encode_typed(value, &*self.runner.seal)));
+            let outputs = outputs.map(|(name, value)| ((**name).to_owned(), encode_typed_kept(value, self.runner.keep())));
             self.recorder.push(Event::RunFinished {
                 outcome,
                 sentence: verdict.sentence.clone(),

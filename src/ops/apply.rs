@@ -1,11 +1,14 @@
 //! `plan`, `apply`, `destroy`, `rollback`, `verify`, `resume`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::error::{Failure, FailureKind, Result, sentence};
-use super::planning::{self, Draft, Fresh, Planning};
+use super::planning::{self, Again, Draft, Planning};
 use super::records::{self, Records};
+use super::restore::{Fresh, Other};
 use super::run::{Changing, Opened, Ran, unless_interrupted};
+use super::secrets::Secrets;
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::VarArg;
@@ -14,7 +17,7 @@ use crate::exec::Finished;
 use crate::ledger::event::{RunKind, RunOutcome};
 use crate::ledger::lease::LeaseRecord;
 use crate::ledger::{Key, State};
-use crate::plan::{Facts, Options, Plan, PlanFile, PlanFileError, SavedInputs, effect, file};
+use crate::plan::{Options, Plan, PlanFile, PlanFileError, SavedInputs, effect, file};
 use crate::ports::fs;
 use crate::provider::catalog::Catalog;
 
@@ -76,26 +79,28 @@ pub enum Applied {
 ///
 /// # Errors
 /// When the environment cannot be planned.
-pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Records)> {
+pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Records, Secrets)> {
     let records = Records::read(&workspace.state).await?;
     let (mut draft, warnings) = planning::open(workspace, &wanted.variables, wanted.options.clone())?;
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
-    let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), key: &records.key, earlier: None };
+    let secrets = Secrets::of_machine(Arc::clone(&records.key))?.configured(&draft, workspace)?;
+    let targets = Some(&targets);
+    let planning = Planning { workspace, catalog: &catalog, targets, secrets: &secrets, earlier: None, again: None };
     let plan = planning.plan(&mut draft, &records.state).await?;
-    Ok((Made { plan, draft, state: records.state.clone(), warnings }, records))
+    Ok((Made { plan, draft, state: records.state.clone(), warnings }, records, secrets))
 }
 
 /// Writes a plan file.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn save(workspace: &Workspace, made: &Made, records: &Records, path: &Path) -> Result<()> {
+pub fn save(workspace: &Workspace, made: &Made, records: &Records, secrets: &Secrets, path: &Path) -> Result<()> {
     let seal = |bytes: &[u8]| records.key.hmac(bytes);
     let key = records.lineage.is_none().then(|| records.key.to_hex());
     let file = PlanFile {
         gantry_plan: file::FORMAT,
-        inputs: made.draft.save(&workspace.name, &records.key),
+        inputs: made.draft.save(&workspace.name, secrets),
         lineage: records.lineage.clone(),
         basis: made.plan.basis.clone(),
         effect: made.plan.effect.clone(),
@@ -130,7 +135,8 @@ pub fn read_plan_file(path: &Path) -> Result<PlanFile> {
     })
 }
 
-/// The plan of a file, made again from what the file holds; nobody is asked anything.
+/// The plan of a file, made again from what the file holds. Nobody is asked anything, but for the secrets that targets had
+/// answered and of which the file has digests only: for these the targets are asked again, where they are given.
 ///
 /// # Errors
 /// When the steps that come out are not those that the file names.
@@ -139,16 +145,22 @@ pub async fn replan(
     file: &PlanFile,
     fresh: &Fresh<'_>,
     recorded: &State,
-    key: &Key,
-) -> Result<(Draft, Plan)> {
-    let mut draft = Draft::restore(&file.inputs, fresh, key, true)?;
+    secrets: &Secrets,
+    targets: Option<&Targets>,
+) -> Result<(Draft, Plan, Secrets)> {
+    let mut restored = Draft::restore(&file.inputs, fresh, secrets, workspace, Other::Refused)?;
+    if targets.is_some() {
+        restored = restored.asking_again();
+    }
     let catalog = Catalog::built_in();
-    let planning = Planning { workspace, catalog: &catalog, targets: None, key, earlier: None };
+    let again = targets.map(|targets| Again { targets, answers: &restored.unopened, strict: true });
+    let (mut draft, secrets) = (restored.draft, restored.secrets);
+    let planning = Planning { workspace, catalog: &catalog, targets: None, secrets: &secrets, earlier: None, again };
     let plan = planning.plan(&mut draft, recorded).await.map_err(|mut failure| {
         failure.kind = FailureKind::Refused;
         failure
     })?;
-    let seal = |bytes: &[u8]| key.hmac(bytes);
+    let seal = |bytes: &[u8]| secrets.key.hmac(bytes);
     if plan.effect != file.effect || effect::text(&plan.steps, &seal) != file.steps {
         let detail = "Planning again from what the plan file holds gives other steps than the ones that it names. It was edited, and what \
                       it shows is not what it would do.";
@@ -156,7 +168,7 @@ pub async fn replan(
             Failure::refused("Plan file refused", detail).hint("Plan again: gantry plan ENVIRONMENT --out FILE")
         );
     }
-    Ok((draft, plan))
+    Ok((draft, plan, secrets))
 }
 
 /// Plans, asks, and carries the plan out. An interrupted run is gone on with first.
@@ -176,9 +188,11 @@ async fn open(workspace: Workspace, how: &Changing, judge: &mut dyn Judge) -> Re
 
 async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
     let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
+    opened.configure(&draft)?;
     if let Some(ran) = go_on(opened, &draft, how, judge, wanted.options.kind).await? {
         return Ok(Applied::Ran(Box::new(ran)));
     }
+    opened.configure(&draft)?;
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
     let made = Made { plan, draft, state: opened.state.clone(), warnings };
     carry_out(opened, made, wanted, how, judge, None).await
@@ -196,7 +210,7 @@ async fn go_on(
     let fresh = Fresh { variables: &draft.variables };
     let Some((old, plan)) = opened.interrupted(&fresh).await? else { return Ok(None) };
     let same_variables = {
-        let seal = |bytes: &[u8]| opened.key.hmac(bytes);
+        let seal = |bytes: &[u8]| opened.secrets.key.hmac(bytes);
         let encoded = |d: &Draft| {
             d.variables.iter().map(|(n, v)| (n.clone(), crate::value::encode(v, &seal))).collect::<Vec<_>>()
         };
@@ -318,9 +332,10 @@ async fn apply_file_opened(
     // A plan of before the first apply has a key of its own, for there was no ledger to have one.
     let key = match &file.key {
         Some(hex) => {
-            Key::from_hex(hex).ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?
+            let key = Key::from_hex(hex);
+            Arc::new(key.ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?)
         }
-        None => (*opened.key).clone(),
+        None => Arc::clone(&opened.secrets.key),
     };
     if let Some(done) = opened.state.generations.iter().find(|g| g.plan.as_deref() == Some(&file.digest)) {
         let newest = opened.state.generations.last().is_some_and(|g| g.number == done.number);
@@ -335,7 +350,8 @@ async fn apply_file_opened(
     let fresh = fresh_variables(opened, &file.inputs, wanted)?;
     let fresh = Fresh { variables: &fresh };
     if opened.state.open.is_some() {
-        let draft = Draft::restore(&file.inputs, &fresh, &key, true)?;
+        let secrets = opened.secrets.with_key(Arc::clone(&key));
+        let draft = Draft::restore(&file.inputs, &fresh, &secrets, &opened.workspace, Other::Refused)?.draft;
         if let Some(ran) = go_on(opened, &draft, how, judge, draft.options.kind).await? {
             return Ok(Applied::Ran(Box::new(ran)));
         }
@@ -344,7 +360,12 @@ async fn apply_file_opened(
     if basis != file.basis {
         return Err(stale(&opened.state));
     }
-    let (mut draft, mut plan) = replan(&opened.workspace, file, &fresh, &opened.state, &key).await?;
+    let secrets = opened.secrets.with_key(Arc::clone(&key));
+    let targets = Some(&opened.targets);
+    let (mut draft, mut plan, secrets) =
+        replan(&opened.workspace, file, &fresh, &opened.state, &secrets, targets).await?;
+    opened.secrets = secrets.with_key(Arc::clone(&opened.secrets.key));
+    opened.configure(&draft)?;
     if file.key.is_some() {
         // From here on the ledger's own key counts.
         let told = std::mem::take(&mut draft.facts);
@@ -405,8 +426,7 @@ async fn rollback_opened(
     how: &Changing,
     judge: &mut dyn Judge,
 ) -> Result<Applied> {
-    let current = super::planning::open(&opened.workspace, &wanted.variables, Options::default());
-    let now = current.map(|(d, _)| d.variables).unwrap_or_default();
+    let now = of_today(opened, wanted)?;
     let fresh = Fresh { variables: &now };
     if let Some(ran) = go_on_back(opened, &fresh, to, how, judge).await? {
         return Ok(Applied::Ran(Box::new(ran)));
@@ -416,8 +436,9 @@ async fn rollback_opened(
     let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
         Failure::error("Unreadable ledger", format!("The inputs of generation {} cannot be read: {e}.", target.number))
     })?;
-    let mut draft = Draft::restore(&saved, &Fresh { variables: &now }, &opened.key, false)?;
-    draft.facts = Facts::default();
+    let restored = Draft::restore(&saved, &fresh, &opened.secrets, &opened.workspace, Other::Taken)?.for_today();
+    let (mut draft, warnings) = (restored.draft, restored.warnings);
+    opened.secrets = restored.secrets;
     draft.options = Options {
         kind: RunKind::Rollback,
         pins: target.pins.clone(),
@@ -428,8 +449,21 @@ async fn rollback_opened(
         ..wanted.options.clone()
     };
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
-    let made = Made { plan, draft, state: opened.state.clone(), warnings: Diagnostics::default() };
+    let made = Made { plan, draft, state: opened.state.clone(), warnings };
     carry_out(opened, made, wanted, how, judge, None).await
+}
+
+/// The values that people give today, as far as they do: a secret that comes back from its seal need not be given. What today's
+/// configuration says about encryption holds, for who may open what is written now is not for an older one to say.
+fn of_today(
+    opened: &mut Opened,
+    wanted: &Wanted,
+) -> Result<std::collections::BTreeMap<std::sync::Arc<str>, crate::value::Value>> {
+    let Ok((today, _)) = planning::open_to_look(&opened.workspace, &wanted.variables) else {
+        return Ok(std::collections::BTreeMap::new());
+    };
+    opened.configure(&today)?;
+    Ok(today.variables)
 }
 
 /// Goes on with an interrupted run if it is the rollback that is asked for, or only goes forward or back any more; else ends
@@ -510,9 +544,8 @@ pub async fn resume(
     judge: &mut dyn Judge,
 ) -> Result<Option<Ran>> {
     let mut opened = open(workspace, how, judge).await?;
-    let now = planning::open(&opened.workspace, &wanted.variables, Options::default());
-    let now = now.map(|(d, _)| d.variables).unwrap_or_default();
     let result = async {
+        let now = of_today(&mut opened, wanted)?;
         let Some((draft, plan)) = opened.interrupted(&Fresh { variables: &now }).await? else { return Ok(None) };
         judge.found_interrupted(&opened.state, true);
         opened.resume(how, &draft, plan).await.map(Some)
@@ -534,6 +567,7 @@ pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge
             return Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"));
         }
         let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
+        opened.configure(&draft)?;
         let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
         let made = Made { plan, draft, state: opened.state.clone(), warnings };
         if made.plan.steps.is_empty() {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::error::{Failure, FailureKind, Result};
 use super::journal::RunJournal;
-use super::planning::{Draft, Fresh, Planning};
+use super::planning::{Again, Draft, Planning};
 use super::records;
+use super::restore::{Fresh, Other};
+use super::secrets::Secrets;
 use super::targets::Targets;
 use super::way_back::WayBackFrom;
 use super::workspace::Workspace;
@@ -15,7 +17,7 @@ use crate::event::Watcher;
 use crate::exec::{Begin, Ending, Finished, Patience, Runner};
 use crate::ledger::event::{Event, RunOutcome, RunStarted};
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
-use crate::ledger::{Backend, Key, LocalBackend, RawEntry, State, Writer};
+use crate::ledger::{Backend, LocalBackend, RawEntry, State, Writer};
 use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
 use crate::provider::catalog::Catalog;
@@ -45,8 +47,9 @@ pub struct Opened {
     pub state: State,
     /// Its entries.
     pub entries: Vec<RawEntry>,
-    /// The ledger's key.
-    pub key: Arc<Key>,
+    /// What secrets are kept and opened with: this machine's identities, and from [`Opened::configure`] on what the configuration
+    /// says.
+    pub secrets: Secrets,
     /// The targets.
     pub targets: Targets,
     /// The types.
@@ -96,14 +99,14 @@ impl Opened {
     async fn with_lease(workspace: Workspace, how: &Changing, backend: Arc<dyn Backend>) -> Result<Self> {
         let (writer, entries) = Writer::open(Arc::clone(&backend)).await?;
         let lineage = writer.lineage().as_str().to_owned();
-        let key = Arc::new(writer.key().await?);
+        let secrets = Secrets::of_machine(Arc::new(writer.key().await?))?;
         let state = records::replay(&entries)?;
         let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
         Ok(Self {
             workspace,
             state,
             entries,
-            key,
+            secrets,
             targets,
             catalog: Catalog::built_in(),
             writer: Some(writer),
@@ -111,6 +114,15 @@ impl Opened {
             lineage,
             backend,
         })
+    }
+
+    /// Takes what a configuration says about encryption.
+    ///
+    /// # Errors
+    /// When its block is wrong, or names identities that cannot be taken.
+    pub fn configure(&mut self, draft: &Draft) -> Result<()> {
+        self.secrets = self.secrets.configured(draft, &self.workspace)?;
+        Ok(())
     }
 
     /// Gives the lease back.
@@ -140,8 +152,9 @@ impl Opened {
             workspace: &self.workspace,
             catalog: &self.catalog,
             targets: Some(&self.targets),
-            key: &self.key,
+            secrets: &self.secrets,
             earlier: None,
+            again: None,
         }
     }
 
@@ -150,7 +163,12 @@ impl Opened {
     /// # Errors
     /// When the ledger cannot be written.
     pub async fn run(&mut self, how: &Changing, plan: Plan, draft: &Draft, plan_file: Option<String>) -> Result<Ran> {
-        let saved = draft.save(&self.workspace.name, &self.key);
+        if !plan.unopened.is_empty() {
+            let all = plan.unopened.iter().map(|u| u.diagnostic(crate::diag::Severity::Error));
+            let refused = Failure::from_diagnostics(all.collect(), draft.desired.sources.clone());
+            return Err(Failure { kind: FailureKind::Refused, ..refused });
+        }
+        let saved = draft.save(&self.workspace.name, &self.secrets);
         let bytes = serde_json::to_vec(&saved).expect("invariant: saved inputs are plain data");
         let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
         let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
@@ -183,11 +201,11 @@ impl Opened {
             return Err(Failure::error("Internal error", "The ledger's writer was used up. This is a bug in Gantry."));
         };
         let journal = Arc::new(RunJournal::new(writer, Arc::clone(&self.targets.clock), run.clone(), env::user()));
-        let key = Arc::clone(&self.key);
+        let key = Arc::clone(&self.secrets.key);
         let way_back = WayBackFrom {
             workspace: self.workspace.clone(),
             backend: Arc::clone(&self.backend),
-            key: Arc::clone(&self.key),
+            secrets: self.secrets.clone(),
             lineage: self.lineage.clone(),
             project: how.project.clone(),
             failed: draft.clone(),
@@ -199,6 +217,8 @@ impl Opened {
             providers: self.targets.providers.clone(),
             clock: Arc::clone(&self.targets.clock),
             seal: Arc::new(move |bytes: &[u8]| key.hmac(bytes)),
+            sealer: self.secrets.sealer(),
+            opener: self.secrets.opener(),
             lineage: self.lineage.clone(),
             environment_dir: self.workspace.environment.clone(),
             blobs: self.workspace.blobs(&draft.bundle.project),
@@ -223,16 +243,19 @@ impl Opened {
     ///
     /// # Errors
     /// When it cannot be read, or a secret is missing or different.
-    pub async fn interrupted(&self, fresh: &Fresh<'_>) -> Result<Option<(Draft, Plan)>> {
+    pub async fn interrupted(&mut self, fresh: &Fresh<'_>) -> Result<Option<(Draft, Plan)>> {
         let Some(open) = &self.state.open else { return Ok(None) };
         let json = records::blob_json(self.backend.as_ref(), &open.started.inputs).await?;
         let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
             Failure::error("Unreadable ledger", format!("The inputs of the interrupted run cannot be read: {e}."))
         })?;
-        let mut draft = Draft::restore(&saved, fresh, &self.key, true)?;
+        let restored = Draft::restore(&saved, fresh, &self.secrets, &self.workspace, Other::Refused)?.asking_again();
+        let mut draft = restored.draft;
         let before = self.entries.iter().take_while(|e| e.run.as_deref() != Some(&open.run));
         let base = records::replay(before)?;
-        let planning = Planning { targets: None, ..self.planning() };
+        let again = Again { targets: &self.targets, answers: &restored.unopened, strict: false };
+        let secrets = &restored.secrets;
+        let planning = Planning { targets: None, again: Some(again), secrets, ..self.planning() };
         let plan = planning.plan(&mut draft, &base).await?;
         if plan.effect != open.started.effect {
             return Err(Failure::new(
@@ -244,6 +267,8 @@ impl Opened {
                 .hint("Go on with that version of Gantry."),
             ));
         }
+        let secrets = restored.secrets;
+        self.secrets = secrets;
         Ok(Some((draft, plan)))
     }
 

@@ -21,6 +21,7 @@ pub mod condition;
 mod data;
 pub mod duration;
 pub mod effect;
+mod encryption;
 mod ephemeral;
 pub mod fact;
 mod fact_format;
@@ -43,12 +44,14 @@ mod scope;
 pub mod settings;
 pub mod step;
 mod triggers;
+mod unopened;
 mod walk;
 mod way_back;
 mod world;
 
 pub use change::{Change, ChangeKind, Detail, Reason};
 pub use data::pinned;
+pub use encryption::Encryption;
 pub use fact::{Fact, Facts, Imported, JournalEntry, Question};
 pub use file::{PlanFile, PlanFileError, SavedInputs};
 pub use input::{Files, Inputs, Options};
@@ -56,6 +59,7 @@ pub use look::{Draw, Look, Looked, Names, Sight, look};
 pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
 pub use settings::Settings;
+pub use unopened::Unopened;
 pub use step::{ActStep, CheckStep, ImportStep, PinStep, Step, Work};
 
 // What a plan's steps and schemas are made of, for those who read plans and have no business with providers.

@@ -21,6 +21,8 @@ pub struct Settings {
     pub protected: bool,
     /// The state backend's kind: `local` unless said otherwise.
     pub backend: Option<String>,
+    /// For whom secrets are sealed, and who opens them; `None` where only their digests are kept.
+    pub encryption: Option<super::encryption::Encryption>,
     /// How many verified generations keep their blobs.
     pub history_keep: Option<u64>,
 }
@@ -106,7 +108,8 @@ impl Settings {
         }
         for nested in &block.body.blocks {
             match &*nested.ty {
-                "encryption" | "promotion" | "approval" => return Err(not_yet(&nested.ty, nested.span)),
+                "encryption" => settings.encryption = Some(super::encryption::read(nested, &evaluator)?),
+                "promotion" | "approval" => return Err(not_yet(&nested.ty, nested.span)),
                 "state" if nested.labels.first().is_some_and(|l| &**l != "local") => {
                     return Err(not_yet(&format!("state \"{}\"", nested.labels[0]), nested.span));
                 }
@@ -123,7 +126,7 @@ impl Settings {
 }
 
 /// A block that means something, but not to this version. Going on without it would promise what nobody keeps.
-fn not_yet(what: &str, span: crate::diag::Span) -> Diagnostic {
+pub(super) fn not_yet(what: &str, span: crate::diag::Span) -> Diagnostic {
     let detail = format!(
         "This version of Gantry does not carry out {what} in an environment block. Without it the environment would be less \
          safe than it says, so nothing is planned."

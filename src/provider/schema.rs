@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::value::{Attribute, Seal, Type, Value, encode, encode_typed};
+use crate::value::{Attribute, Keep, Type, Value, encode_kept, encode_typed_kept};
 
 /// Who sets an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -265,11 +265,13 @@ impl ResourceSchema {
 
     /// An object of this type as it is recorded: attributes of any type with the type that they have.
     #[must_use]
-    pub fn encode(&self, object: &Value, seal: Seal<'_>) -> Json {
-        let Some(all) = object.as_map().filter(|_| !object.marks.is_sensitive()) else { return encode(object, seal) };
+    pub fn encode(&self, object: &Value, keep: Keep<'_>) -> Json {
+        let Some(all) = object.as_map().filter(|_| !object.marks.is_sensitive()) else {
+            return encode_kept(object, keep);
+        };
         let one = |(name, value): (&Arc<str>, &Value)| {
             let any = self.attributes.get(&**name).is_some_and(|a| a.ty == Type::Any);
-            ((**name).to_owned(), if any { encode_typed(value, seal) } else { encode(value, seal) })
+            ((**name).to_owned(), if any { encode_typed_kept(value, keep) } else { encode_kept(value, keep) })
         };
         Json::Object(all.iter().map(one).collect())
     }

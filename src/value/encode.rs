@@ -55,6 +55,13 @@ impl<'a> Keep<'a> {
     pub fn digests(digest: Seal<'a>) -> Self {
         Self { digest, sealer: None }
     }
+
+    /// How a text that is a secret as it stands is kept.
+    #[must_use]
+    pub fn bytes(&self, text: &[u8]) -> Sealed {
+        let digest = (self.digest)(text);
+        Sealed { text: self.sealer.map(|s| s.seal(&digest, text)), digest: digest.into() }
+    }
 }
 
 /// A value as JSON. Sensitive parts become keyed digests of their own encoding, ephemeral ones null.

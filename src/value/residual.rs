@@ -37,12 +37,15 @@ pub trait Deferred: fmt::Debug + Send + Sync {
     /// Adds the nodes whose results it needs.
     fn needs(&self, nodes: &mut BTreeSet<Address>);
 
+    /// Adds the secrets that it needs and that are not at hand.
+    fn sealed(&self, _found: &mut Vec<Sealed>) {}
+
     /// A canonical text: equal for equal terms, different for different ones.
     fn text(&self) -> String;
 }
 
 /// What is kept of a secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealed {
     /// The keyed digest of its encoding.
     pub digest: Arc<str>,
@@ -108,6 +111,16 @@ impl Residual {
             Self::Sealed(_) => {}
             Self::Deferred(deferred) | Self::Element(deferred, _) => deferred.needs(nodes),
             Self::Converted(conversion) => conversion.0.needs(nodes),
+        }
+    }
+
+    /// Adds the secrets that it needs and that are not at hand.
+    pub fn sealed(&self, found: &mut Vec<Sealed>) {
+        match self {
+            Self::Result(_) => {}
+            Self::Sealed(sealed) => found.push(sealed.clone()),
+            Self::Deferred(deferred) | Self::Element(deferred, _) => deferred.sealed(found),
+            Self::Converted(conversion) => conversion.0.sealed_parts(found),
         }
     }
 

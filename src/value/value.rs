@@ -318,6 +318,16 @@ impl Value {
         }
     }
 
+    /// Adds the secrets that it, or the computing of what is unknown in it, needs and that are not at hand.
+    pub fn sealed_parts(&self, found: &mut Vec<Sealed>) {
+        if let Kind::Unknown(Unknown { residual: Some(residual), .. }) = &self.kind {
+            residual.sealed(found);
+        }
+        for child in self.children() {
+            child.sealed_parts(found);
+        }
+    }
+
     /// A boolean's value.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {

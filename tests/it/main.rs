@@ -31,6 +31,7 @@ mod probe;
 mod properties;
 mod sample;
 mod scenarios;
+mod secrets;
 mod shop;
 mod tape;
 mod templates;

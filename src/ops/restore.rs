@@ -1,0 +1,237 @@
+//! What a plan was made from, saved and brought back with its secrets.
+//!
+//! A secret that was sealed is opened by whoever has an identity. Of any other only the keyed digest was kept, and its source is
+//! asked again: `--var`, a file, the environment, the target that had answered it. The digest tells whether it is still the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::error::{Failure, FailureKind, Result};
+use super::planning::Draft;
+use super::secrets::Secrets;
+use super::workspace::Workspace;
+use crate::config::Bundle;
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::plan::{Fact, Facts, SavedInputs, file};
+use crate::ports::env;
+use crate::value::{Keep, Marks, Sealed, Value, decode, encode, encode_kept, open_sealed};
+
+/// The values that people give now.
+pub struct Fresh<'a> {
+    /// Variables by name.
+    pub variables: &'a BTreeMap<Arc<str>, Value>,
+}
+
+/// What is to be done about a secret that is not the one of then, where the one of then is not at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Other {
+    /// It is refused: what was planned is to be carried out, and nothing else.
+    Refused,
+    /// Today's is taken, and that is said.
+    Taken,
+}
+
+/// A draft that was brought back.
+#[derive(Debug)]
+pub struct Restored {
+    /// The draft.
+    pub draft: Draft,
+    /// What its secrets are kept and opened with: with the identities that it names as well.
+    pub secrets: Secrets,
+    /// What is not as it was then.
+    pub warnings: Diagnostics,
+    /// Answers of targets whose secrets are not at hand.
+    pub unopened: BTreeMap<String, Fact>,
+}
+
+impl Draft {
+    /// As it is saved.
+    #[must_use]
+    pub fn save(&self, environment: &str, secrets: &Secrets) -> SavedInputs {
+        let seal = |bytes: &[u8]| secrets.key.hmac(bytes);
+        let keep = secrets.keep(&seal);
+        SavedInputs {
+            format: file::FORMAT,
+            engine: file::ENGINE.to_owned(),
+            environment: environment.to_owned(),
+            bundle: serde_json::to_value(&self.bundle).expect("invariant: a bundle is plain data"),
+            variables: self.variables.iter().map(|(n, v)| (n.to_string(), kept(v, keep, &seal))).collect(),
+            facts: self.facts.encode(keep),
+            options: self.options.clone(),
+            seed: self.seed,
+        }
+    }
+
+    /// Back from what was saved. Secrets are opened, or come from `fresh`, the values that people give now.
+    ///
+    /// # Errors
+    /// When it is not what this Gantry saves, or a secret is missing or, where that is refused, different.
+    pub fn restore(
+        saved: &SavedInputs,
+        fresh: &Fresh<'_>,
+        secrets: &Secrets,
+        workspace: &Workspace,
+        other: Other,
+    ) -> Result<Restored> {
+        let bad = |why: String| {
+            Failure::error("Unreadable saved plan", format!("The saved inputs of a plan cannot be read: {why}."))
+        };
+        let bundle: Bundle = serde_json::from_value(saved.bundle.clone()).map_err(|e| bad(e.to_string()))?;
+        let desired = crate::config::load(&bundle)?;
+        let mut variables = BTreeMap::new();
+        for (name, json) in &saved.variables {
+            let Some(declared) = desired.root.variables.get(name.as_str()) else { continue };
+            let value = decode(json, &declared.ty).map_err(|e| bad(e.to_string()))?;
+            let value = if declared.sensitive { value.sensitive() } else { value };
+            variables.insert(Arc::from(name.as_str()), value);
+        }
+        let secrets = secrets.with_identities_of(&desired, &variables, &bundle.project, workspace)?;
+        let mut supply = Supply { secrets: &secrets, fresh, other, wrong: Diagnostics::default() };
+        for (name, value) in &mut variables {
+            if let Some(json) = saved.variables.get(&**name) {
+                supply.variable(name, json, value);
+            }
+        }
+        let mut facts = Facts::decode(&saved.facts).map_err(bad)?;
+        let unopened = supply.facts(&mut facts);
+        let wrong = supply.wrong;
+        if wrong.has_errors() {
+            return Err(Failure { kind: FailureKind::Refused, diagnostics: wrong, sources: desired.sources });
+        }
+        let draft = Self {
+            bundle,
+            desired: Arc::new(desired),
+            variables,
+            options: saved.options.clone(),
+            facts,
+            seed: saved.seed,
+        };
+        Ok(Restored { draft, secrets, warnings: wrong, unopened })
+    }
+}
+
+impl Restored {
+    /// With none of the answers that the outside gave then but the environment variables: a plan for today asks anew.
+    #[must_use]
+    pub fn for_today(mut self) -> Self {
+        self.draft.facts.0.retain(|key, _| key.starts_with("env "));
+        self
+    }
+
+    /// Without the answers whose secrets are not at hand, so that they are asked for again.
+    #[must_use]
+    pub fn asking_again(mut self) -> Self {
+        self.draft.facts.0.retain(|key, _| !self.unopened.contains_key(key));
+        self
+    }
+}
+
+/// A variable's value as it is kept: of one that is ephemeral only the digest, to know it again.
+fn kept(value: &Value, keep: Keep<'_>, seal: &dyn Fn(&[u8]) -> String) -> Json {
+    if value.marks_deep().has(Marks::EPHEMERAL) {
+        encode(&value.unmark_deep().0.sensitive(), seal)
+    } else {
+        encode_kept(value, keep)
+    }
+}
+
+/// What is wrong when a target answers another secret than the plan was made with.
+pub(super) fn differs_now(name: &str, secrets: &Secrets) -> Failure {
+    let detail = format!(
+        "The plan was made with a sensitive answer about {name}, of which only a digest was kept, and its target does not give the same \
+         answer now."
+    );
+    Failure::refused("Secret differs", detail).hint("Plan again to use what there is now.").hint(secrets.advice())
+}
+
+/// Supplies what was not kept.
+struct Supply<'a> {
+    secrets: &'a Secrets,
+    fresh: &'a Fresh<'a>,
+    other: Other,
+    wrong: Diagnostics,
+}
+
+impl Supply<'_> {
+    fn missing(&mut self, detail: String, hint: String, sealed: bool) {
+        let missing = Diagnostic::error("Secret missing", detail).hint(hint);
+        self.wrong.push(missing.hint_opt(sealed.then(|| self.secrets.advice())));
+    }
+
+    /// Says what a secret that differs means, and whether today's is taken.
+    fn differs(&mut self, what: &str) -> bool {
+        let refused = self.other == Other::Refused;
+        if refused {
+            let detail = format!("{what} is not what it was when the plan was made, of which only a digest was kept.");
+            self.wrong.push(Diagnostic::error("Secret differs", detail).hint("Plan again to use the new value."));
+        } else {
+            let detail = format!(
+                "{what} is not what it was in the generation that is gone back to, of which only a digest was kept. The plan goes on with \
+                 today's value."
+            );
+            let hint = "With encryption { recipients } in the environment block secrets are sealed, and come back.";
+            self.wrong.push(Diagnostic::warning("Today's value of a secret", detail).hint(hint));
+        }
+        !refused
+    }
+
+    fn variable(&mut self, name: &str, json: &Json, value: &mut Value) {
+        let seal = |bytes: &[u8]| self.secrets.key.hmac(bytes);
+        *value = open_sealed(value, &seal, &*self.secrets.opener());
+        if value.is_wholly_known() {
+            return;
+        }
+        let mut closed = Vec::new();
+        value.sealed_parts(&mut closed);
+        let sealed = !closed.is_empty() && closed.iter().all(|s| s.text.is_some());
+        let Some(now) = self.fresh.variables.get(name).filter(|v| !v.is_null() && v.is_wholly_known()) else {
+            let detail = match sealed {
+                true => format!("The variable \"{name}\" is sensitive. Its value is sealed, and no identity that is at hand opens it."),
+                false => format!(
+                    "The variable \"{name}\" is sensitive or ephemeral, so only its digest was kept. It has to be given again."
+                ),
+            };
+            self.missing(detail, format!("Give it: --var {name}=…, or GANTRY_VAR_{name} in the environment."), sealed);
+            return;
+        };
+        let same = kept(now, Keep::digests(&seal), &seal) == crate::value::without_seals(json);
+        // One that is ephemeral is another each time, by its nature.
+        let of_its_nature = self.other == Other::Taken && now.marks_deep().has(Marks::EPHEMERAL);
+        let what = format!("The variable \"{name}\" is sensitive or ephemeral, and the value given now");
+        if same || of_its_nature || self.differs(&what) {
+            *value = now.clone();
+        }
+    }
+
+    /// Opens what the outside answered. Environment variables are read again; what is left of others is given back.
+    fn facts(&mut self, facts: &mut Facts) -> BTreeMap<String, Fact> {
+        let seal = |bytes: &[u8]| self.secrets.key.hmac(bytes);
+        let opener = self.secrets.opener();
+        let mut unopened = BTreeMap::new();
+        for (key, fact) in &mut facts.0 {
+            *fact = std::mem::replace(fact, Fact::Text(None)).opened(&seal, &*opener);
+            if let (Some(variable), Fact::Sealed(sealed)) = (key.strip_prefix("env "), &*fact) {
+                let sealed = sealed.clone();
+                if let Some(text) = self.environment(variable, &sealed) {
+                    *fact = Fact::Text(Some(text));
+                }
+            }
+            if fact.answered().is_some_and(Value::has_sealed) {
+                unopened.insert(key.clone(), fact.clone());
+            }
+        }
+        unopened
+    }
+
+    fn environment(&mut self, variable: &str, sealed: &Sealed) -> Option<String> {
+        let Some(text) = env::var(variable) else {
+            let detail = format!("The plan was made with the environment variable {variable}, which is not set now.");
+            self.missing(detail, format!("Set {variable} to the value that it had."), sealed.text.is_some());
+            return None;
+        };
+        let same = self.secrets.key.hmac(text.as_bytes()) == *sealed.digest;
+        (same || self.differs(&format!("The environment variable {variable}"))).then_some(text)
+    }
+}
