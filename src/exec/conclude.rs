@@ -102,6 +102,7 @@ impl Scene<'_> {
             let failure = Failure::rejected(format!("The provider gave an unusable answer: {why}."));
             return Conclusion { events: vec![self.failed(step, &failure)], outcome: Err(failure) };
         }
+        self.runner.scrub.learn(&value);
         results.set(&step.address, value.clone());
         let attributes = encode_kept(&value, self.runner.keep());
         Conclusion { events: vec![self.success(step, StepResult::Read { attributes })], outcome: Ok(None) }
@@ -129,6 +130,7 @@ impl Scene<'_> {
             return Conclusion { events: vec![self.success(step, StepResult::Removed)], outcome: Ok(None) };
         }
         let (object, verdict) = accept(&attributes, &asked.expected, self.schema(step), act.action);
+        self.runner.scrub.learn(&object);
         let result = match self.result(at, step, act, &object, identity, results) {
             Ok(result) => result,
             Err(failure) => return Conclusion { events: vec![self.failed(step, &failure)], outcome: Err(failure) },

@@ -101,6 +101,7 @@ impl<'a> Scene<'a> {
             }
             Work::Migrate { url, migration } | Work::Revert { url, migration } => {
                 let url = finish_all(url, results).map_err(|e| not_available(&e))?;
+                self.runner.scrub.learn_url(&url);
                 let url =
                     url.as_str().ok_or_else(|| Failure::not_sent("The migration's database is no URL."))?.to_owned();
                 let job = MigrateJob { url, migration: migration.clone() };
@@ -265,6 +266,7 @@ impl<'a> Scene<'a> {
         } else {
             fill_in(&act.planned, &step.address, results).map_err(|e| not_available(&e))?
         };
+        self.runner.scrub.learn(&asked.request);
         let deadline = match schema {
             Some(schema) if !going => (schema.deadline)(&asked.request),
             _ => act.deadline,
@@ -320,6 +322,7 @@ impl<'a> Scene<'a> {
             None => finish_all(&check.configuration, results),
         };
         let configuration = configuration.map_err(|e| not_available(&e))?;
+        self.runner.scrub.learn(&configuration);
         let (probe, judge, secrets) = check::read(&configuration, step.address.kind).map_err(Failure::not_sent)?;
         let witnesses = match staged {
             Some((node, (identity, _))) => self.witness(node, identity.clone()).into_iter().collect(),

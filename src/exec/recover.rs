@@ -14,7 +14,7 @@ use super::journal::JournalError;
 use super::prepare::{Scene, takes_a_version};
 use super::recorder::Recorder;
 use super::request::fill_in;
-use super::results::{RunResults, reveal};
+use super::results::RunResults;
 use super::work;
 use crate::addr::Address;
 use crate::event::RunEvent;
@@ -26,7 +26,7 @@ use crate::plan::Plan;
 use crate::plan::step::{ActStep, Step, Work};
 use crate::ports::crash;
 use crate::provider::{Action, Found, Observation, ObserveRequest, Prior};
-use crate::value::{Value, decode};
+use crate::value::{Value, decode, reveal};
 
 /// How many targets are asked at once.
 const AT_ONCE: usize = 32;

@@ -43,13 +43,16 @@ impl Runner {
     /// Carries a plan out, from its first step or from where a process that is gone left it, and records how it ended.
     pub async fn run(&self, plan: &Plan, state: State, begin: Begin) -> Finished {
         let started = self.clock.elapsed();
-        let mut recorder = Recorder::new(self.journal.clone(), self.watcher.clone(), state);
-        let mut run = Run { runner: self, plan, recorder: &mut recorder, failures: Vec::new(), interrupted: false };
+        let runner = self.scrubbed(plan);
+        let scrub = runner.scrub.clone();
+        let mut recorder = Recorder::new(runner.journal.clone(), runner.watcher.clone(), state, scrub.clone());
+        let mut run = Run { runner: &runner, plan, recorder: &mut recorder, failures: Vec::new(), interrupted: false };
         let verdict = match run.carry_out(begin).await {
             Ok(verdict) => run.record_end(verdict, started).await,
             Err(e) => Err(e),
         };
         let (failures, interrupted) = (run.failures, run.interrupted);
+        let failures = failures.into_iter().map(|failure| scrub.failure(failure)).collect();
         let (ending, sentence, outputs) = match verdict {
             Ok(verdict) => (verdict.ending, verdict.sentence, verdict.outputs),
             Err(e) => {
@@ -57,7 +60,7 @@ impl Runner {
                 (Ending::Broken(e), sentence, BTreeMap::new())
             }
         };
-        Finished { state: recorder.into_state(), ending, interrupted, sentence, failures, outputs }
+        Finished { state: recorder.into_state(), ending, interrupted, sentence: scrub.hide(&sentence), failures, outputs }
     }
 }
 

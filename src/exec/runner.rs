@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::journal::{Journal, JournalError};
+use super::scrub::Scrub;
 use crate::event::Watcher;
 use crate::ledger::State;
 use crate::ledger::event::{RunOutcome, RunStarted};
@@ -97,6 +98,8 @@ pub struct Runner {
     pub sealer: Option<Arc<dyn Sealer>>,
     /// Opens what was sealed, where it can.
     pub opener: Arc<dyn Opener>,
+    /// The secrets that must not show in anything that comes back from outside.
+    pub scrub: Arc<Scrub>,
     /// The ledger's identity.
     pub lineage: String,
     /// The environment's directory, absolute: relative names start here.

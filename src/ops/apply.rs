@@ -86,7 +86,7 @@ pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Recor
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
     let secrets = Secrets::of_machine(Arc::clone(&records.key))?.configured(&draft, workspace)?;
     let targets = Some(&targets);
-    let planning = Planning { workspace, catalog: &catalog, targets, secrets: &secrets, earlier: None, again: None };
+    let planning = Planning { workspace, catalog: &catalog, targets, secrets: &secrets, earlier: None, closed: false, again: None };
     let plan = planning.plan(&mut draft, &records.state).await?;
     Ok((Made { plan, draft, state: records.state.clone(), warnings }, records, secrets))
 }
@@ -100,7 +100,7 @@ pub fn save(workspace: &Workspace, made: &Made, records: &Records, secrets: &Sec
     let key = records.lineage.is_none().then(|| records.key.to_hex());
     let file = PlanFile {
         gantry_plan: file::FORMAT,
-        inputs: made.draft.save(&workspace.name, secrets),
+        inputs: made.draft.save(&workspace.name, secrets, &made.plan),
         lineage: records.lineage.clone(),
         basis: made.plan.basis.clone(),
         effect: made.plan.effect.clone(),
@@ -153,15 +153,18 @@ pub async fn replan(
         restored = restored.asking_again();
     }
     let catalog = Catalog::built_in();
-    let again = targets.map(|targets| Again { targets, answers: &restored.unopened, strict: true });
+    let again = targets.map(|targets| Again { targets, answers: &restored.unopened });
     let (mut draft, secrets) = (restored.draft, restored.secrets);
-    let planning = Planning { workspace, catalog: &catalog, targets: None, secrets: &secrets, earlier: None, again };
-    let plan = planning.plan(&mut draft, recorded).await.map_err(|mut failure| {
+    let planning = Planning { workspace, catalog: &catalog, targets: None, secrets: &secrets, earlier: None, closed: false, again };
+    let plan = planning.plan_as_was(&mut draft, recorded, &file.effect).await.map_err(|mut failure| {
         failure.kind = FailureKind::Refused;
         failure
     })?;
     let seal = |bytes: &[u8]| secrets.key.hmac(bytes);
     if plan.effect != file.effect || effect::text(&plan.steps, &seal) != file.steps {
+        if !restored.unopened.is_empty() {
+            return Err(super::restore::not_told_again(&restored.unopened, &secrets));
+        }
         let detail = "Planning again from what the plan file holds gives other steps than the ones that it names. It was edited, and what \
                       it shows is not what it would do.";
         return Err(

@@ -16,7 +16,7 @@ use crate::plan::plan;
 use crate::plan::{Fact, Facts, Files, Inputs, JournalEntry, Options, Plan, Planned, Question};
 use crate::ports::{env, fs};
 use crate::provider::catalog::Catalog;
-use crate::value::{Keep, Value};
+use crate::value::Value;
 
 /// How often planning may come back with questions. Each round answers all that it asked; a configuration whose files name
 /// files that name files needs one round for each.
@@ -64,6 +64,7 @@ impl Files for BundleFiles<'_> {
 }
 
 /// Who answers questions while planning.
+#[derive(Clone, Copy)]
 pub struct Planning<'a> {
     /// Where the environment stands.
     pub workspace: &'a Workspace,
@@ -75,6 +76,8 @@ pub struct Planning<'a> {
     pub secrets: &'a Secrets,
     /// Answers that were given under another key, where nobody may be asked again.
     pub earlier: Option<(&'a Facts, &'a Key)>,
+    /// Whether sealed records stay closed.
+    pub closed: bool,
     /// Answers that were given and whose secrets are not at hand, with who is asked again for them.
     pub again: Option<Again<'a>>,
 }
@@ -86,8 +89,6 @@ pub struct Again<'a> {
     pub targets: &'a Targets,
     /// What was answered, by question.
     pub answers: &'a BTreeMap<String, Fact>,
-    /// Whether another answer is refused; else what was answered stands, as far as it is known.
-    pub strict: bool,
 }
 
 impl Planning<'_> {
@@ -113,6 +114,19 @@ impl Planning<'_> {
         Err(Failure::error("Planning limit reached", detail))
     }
 
+    /// Plans once more what was planned before: to the same effect, if that can be had. Sealed records may not have been open then.
+    ///
+    /// # Errors
+    /// As [`Planning::plan`].
+    pub async fn plan_as_was(&self, draft: &mut Draft, recorded: &State, effect: &str) -> Result<Plan> {
+        let open = self.plan(draft, recorded).await;
+        if self.secrets.opener().is_idle() || open.as_ref().is_ok_and(|plan| plan.effect == effect) {
+            return open;
+        }
+        let closed = Planning { closed: true, ..*self }.plan(draft, recorded).await;
+        if closed.as_ref().is_ok_and(|plan| plan.effect == effect) { closed } else { open }
+    }
+
     fn round(&self, draft: &Draft, recorded: &State) -> Result<Planned> {
         let planned = self.with_inputs(draft, recorded, plan);
         planned.map_err(|diagnostics| Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()))
@@ -121,7 +135,7 @@ impl Planning<'_> {
     /// Hands over what planning, or looking, is a function of.
     pub(super) fn with_inputs<T>(&self, draft: &Draft, recorded: &State, work: impl FnOnce(Inputs<'_>) -> T) -> T {
         let seal = |bytes: &[u8]| self.secrets.key.hmac(bytes);
-        let opener = self.secrets.opener();
+        let opener = if self.closed { Arc::default() } else { self.secrets.opener() };
         let directory = self.workspace.environment.to_string_lossy();
         let blobs = self.workspace.blobs(&draft.bundle.project);
         work(Inputs {
@@ -228,7 +242,6 @@ impl Planning<'_> {
                 left.push(question);
                 continue;
             };
-            let name = key.split(' ').nth(1).unwrap_or_default().to_owned();
             let now = match question {
                 Question::Read(request) => Fact::Read(again.targets.read(&request).await),
                 Question::Import(request) => Fact::Imported(again.targets.import(&request).await),
@@ -238,12 +251,8 @@ impl Planning<'_> {
                 }
                 _ => before.clone(),
             };
-            let told = |fact: &Fact| Facts([(key.clone(), fact.clone())].into()).encode(Keep::digests(&seal));
-            let same = told(&now) == told(before);
-            if !same && again.strict {
-                return Err(super::restore::differs_now(&name, self.secrets));
-            }
-            draft.facts.0.insert(key, if same { now } else { before.clone() });
+            let told = before.clone().told_again(&now, &seal);
+            draft.facts.0.insert(key, told);
         }
         Ok(left)
     }

@@ -3,7 +3,7 @@
 //! A secret that was sealed is opened by whoever has an identity. Of any other only the keyed digest was kept, and its source is
 //! asked again: `--var`, a file, the environment, the target that had answered it. The digest tells whether it is still the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -12,9 +12,10 @@ use super::error::{Failure, FailureKind, Result};
 use super::planning::Draft;
 use super::secrets::Secrets;
 use super::workspace::Workspace;
-use crate::config::Bundle;
+use crate::config::{Bundle, Reader};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::plan::{Fact, Facts, SavedInputs, file};
+use crate::exec::Scrub;
+use crate::plan::{Fact, Facts, Plan, SavedInputs, file};
 use crate::ports::env;
 use crate::value::{Keep, Marks, Sealed, Value, decode, encode, encode_kept, open_sealed};
 
@@ -47,21 +48,51 @@ pub struct Restored {
 }
 
 impl Draft {
-    /// As it is saved.
+    /// As it is saved. What the configuration reads with `file()` becomes part of it; where that holds something that the plan keeps
+    /// secret, the file is kept as a secret as well.
     #[must_use]
-    pub fn save(&self, environment: &str, secrets: &Secrets) -> SavedInputs {
+    pub fn save(&self, environment: &str, secrets: &Secrets, plan: &Plan) -> SavedInputs {
         let seal = |bytes: &[u8]| secrets.key.hmac(bytes);
         let keep = secrets.keep(&seal);
+        let mut bundle = self.bundle.clone();
+        let scrub = self.secrets();
+        scrub.learn_plan(plan);
+        let configuration: BTreeSet<&String> = self.bundle.modules.values().flatten().collect();
+        let secret = |path: &String, bytes: &[u8]| !configuration.contains(path) && scrub.stands_in(bytes);
+        let mut secret_files = BTreeMap::new();
+        bundle.files.retain(|path, bytes| {
+            let secret = secret(path, bytes);
+            if secret {
+                secret_files.insert(path.clone(), keep.bytes(bytes).to_json());
+            }
+            !secret
+        });
         SavedInputs {
             format: file::FORMAT,
             engine: file::ENGINE.to_owned(),
             environment: environment.to_owned(),
-            bundle: serde_json::to_value(&self.bundle).expect("invariant: a bundle is plain data"),
+            bundle: serde_json::to_value(&bundle).expect("invariant: a bundle is plain data"),
+            secret_files,
             variables: self.variables.iter().map(|(n, v)| (n.to_string(), kept(v, keep, &seal))).collect(),
-            facts: self.facts.encode(keep),
+            facts: self.facts.encode(keep.at_hand()),
+            sealed: keep.seals(),
             options: self.options.clone(),
             seed: self.seed,
         }
+    }
+
+    /// What of it must not show in what comes back from outside.
+    #[must_use]
+    pub fn secrets(&self) -> Scrub {
+        let scrub = Scrub::default();
+        self.variables.values().for_each(|value| scrub.learn(value));
+        for (key, fact) in &self.facts.0 {
+            match fact {
+                Fact::Text(Some(text)) if key.starts_with("env ") => scrub.learn_text(text),
+                _ => fact.answered().into_iter().for_each(|value| scrub.learn(value)),
+            }
+        }
+        scrub
     }
 
     /// Back from what was saved. Secrets are opened, or come from `fresh`, the values that people give now.
@@ -78,7 +109,7 @@ impl Draft {
         let bad = |why: String| {
             Failure::error("Unreadable saved plan", format!("The saved inputs of a plan cannot be read: {why}."))
         };
-        let bundle: Bundle = serde_json::from_value(saved.bundle.clone()).map_err(|e| bad(e.to_string()))?;
+        let mut bundle: Bundle = serde_json::from_value(saved.bundle.clone()).map_err(|e| bad(e.to_string()))?;
         let desired = crate::config::load(&bundle)?;
         let mut variables = BTreeMap::new();
         for (name, json) in &saved.variables {
@@ -94,8 +125,12 @@ impl Draft {
                 supply.variable(name, json, value);
             }
         }
+        for (path, json) in &saved.secret_files {
+            let sealed = Sealed::from_json(json).ok_or_else(|| bad(format!("what is kept of the file {path}")))?;
+            supply.file(&mut bundle, path, &sealed, workspace);
+        }
         let mut facts = Facts::decode(&saved.facts).map_err(bad)?;
-        let unopened = supply.facts(&mut facts);
+        let unopened = supply.facts(&mut facts, saved.sealed);
         let wrong = supply.wrong;
         if wrong.has_errors() {
             return Err(Failure { kind: FailureKind::Refused, diagnostics: wrong, sources: desired.sources });
@@ -137,11 +172,13 @@ fn kept(value: &Value, keep: Keep<'_>, seal: &dyn Fn(&[u8]) -> String) -> Json {
     }
 }
 
-/// What is wrong when a target answers another secret than the plan was made with.
-pub(super) fn differs_now(name: &str, secrets: &Secrets) -> Failure {
+/// What is wrong when planning again gives other steps than before while secrets are not at hand that targets had answered.
+pub(super) fn not_told_again(answers: &BTreeMap<String, Fact>, secrets: &Secrets) -> Failure {
+    let names: Vec<&str> = answers.keys().filter_map(|key| key.split(' ').nth(1)).collect();
     let detail = format!(
-        "The plan was made with a sensitive answer about {name}, of which only a digest was kept, and its target does not give the same \
-         answer now."
+        "The plan was made with sensitive answers about {}, of which only digests were kept, and their targets do not give the same \
+         answers now.",
+        names.join(", ")
     );
     Failure::refused("Secret differs", detail).hint("Plan again to use what there is now.").hint(secrets.advice())
 }
@@ -206,7 +243,7 @@ impl Supply<'_> {
     }
 
     /// Opens what the outside answered. Environment variables are read again; what is left of others is given back.
-    fn facts(&mut self, facts: &mut Facts) -> BTreeMap<String, Fact> {
+    fn facts(&mut self, facts: &mut Facts, sealed: bool) -> BTreeMap<String, Fact> {
         let seal = |bytes: &[u8]| self.secrets.key.hmac(bytes);
         let opener = self.secrets.opener();
         let mut unopened = BTreeMap::new();
@@ -218,11 +255,37 @@ impl Supply<'_> {
                     *fact = Fact::Text(Some(text));
                 }
             }
-            if fact.answered().is_some_and(Value::has_sealed) {
+            let mut closed = Vec::new();
+            if let Some(value) = fact.answered() {
+                value.sealed_parts(&mut closed);
+            }
+            // Among seals, what stands as a digest alone was not at hand when the plan was made either.
+            if closed.iter().any(|secret| !sealed || secret.text.is_some()) {
                 unopened.insert(key.clone(), fact.clone());
             }
         }
         unopened
+    }
+
+    fn file(&mut self, bundle: &mut Bundle, path: &str, sealed: &Sealed, workspace: &Workspace) {
+        let seal = |bytes: &[u8]| self.secrets.key.hmac(bytes);
+        if let Some(bytes) = sealed.open(&seal, &*self.secrets.opener()) {
+            bundle.files.insert(path.to_owned(), bytes.into());
+            return;
+        }
+        Reader::new(&workspace.environment).add_file(bundle, path);
+        let Some(now) = bundle.files.get(path) else {
+            bundle.missing.remove(path);
+            let detail = format!(
+                "The file {path} was read into the configuration and holds a secret, so only its digest was kept, and it is not there \
+                 now."
+            );
+            let hint = format!("Put {path} back as it was.");
+            return self.missing(detail, hint, sealed.text.is_some());
+        };
+        if seal(now) != *sealed.digest && !self.differs(&format!("The file {path} holds a secret, and it")) {
+            bundle.files.remove(path);
+        }
     }
 
     fn environment(&mut self, variable: &str, sealed: &Sealed) -> Option<String> {

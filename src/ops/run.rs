@@ -154,6 +154,7 @@ impl Opened {
             targets: Some(&self.targets),
             secrets: &self.secrets,
             earlier: None,
+            closed: false,
             again: None,
         }
     }
@@ -168,7 +169,7 @@ impl Opened {
             let refused = Failure::from_diagnostics(all.collect(), draft.desired.sources.clone());
             return Err(Failure { kind: FailureKind::Refused, ..refused });
         }
-        let saved = draft.save(&self.workspace.name, &self.secrets);
+        let saved = draft.save(&self.workspace.name, &self.secrets, &plan);
         let bytes = serde_json::to_vec(&saved).expect("invariant: saved inputs are plain data");
         let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
         let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
@@ -219,6 +220,7 @@ impl Opened {
             seal: Arc::new(move |bytes: &[u8]| key.hmac(bytes)),
             sealer: self.secrets.sealer(),
             opener: self.secrets.opener(),
+            scrub: Arc::new(draft.secrets()),
             lineage: self.lineage.clone(),
             environment_dir: self.workspace.environment.clone(),
             blobs: self.workspace.blobs(&draft.bundle.project),
@@ -253,11 +255,11 @@ impl Opened {
         let mut draft = restored.draft;
         let before = self.entries.iter().take_while(|e| e.run.as_deref() != Some(&open.run));
         let base = records::replay(before)?;
-        let again = Again { targets: &self.targets, answers: &restored.unopened, strict: false };
+        let again = Again { targets: &self.targets, answers: &restored.unopened };
         let secrets = &restored.secrets;
         let planning = Planning { targets: None, again: Some(again), secrets, ..self.planning() };
-        let plan = planning.plan(&mut draft, &base).await?;
-        if plan.effect != open.started.effect {
+        let plan = planning.plan_as_was(&mut draft, &base, &open.started.effect).await?;
+        if plan.effect != open.started.effect && restored.unopened.is_empty() {
             return Err(Failure::new(
                 FailureKind::Refused,
                 crate::diag::Diagnostic::error(
@@ -267,8 +269,10 @@ impl Opened {
                 .hint("Go on with that version of Gantry."),
             ));
         }
-        let secrets = restored.secrets;
-        self.secrets = secrets;
+        if plan.effect != open.started.effect {
+            return Err(super::restore::not_told_again(&restored.unopened, secrets));
+        }
+        self.secrets = restored.secrets;
         Ok(Some((draft, plan)))
     }
 

@@ -83,6 +83,7 @@ impl WayBackFrom {
             targets: Some(&targets),
             secrets: &secrets,
             earlier: None,
+            closed: false,
             again: None,
         };
         planning.plan(&mut draft, state).await

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::addr::Address;
 use crate::provider::{ImportRequest, Observation, ObserveRequest, ReadRequest};
-use crate::value::{Keep, Opener, Sealed, Value, open_sealed};
+use crate::value::{Keep, Opener, Sealed, Value, open_sealed, reveal};
 
 /// A question that planning has for the outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,8 +162,7 @@ impl Fact {
     pub fn opened(self, seal: &dyn Fn(&[u8]) -> String, opener: &dyn Opener) -> Self {
         match self {
             Self::Sealed(sealed) => {
-                let text = sealed.text.as_deref().and_then(|text| opener.open(text));
-                let text = text.filter(|text| seal(text) == *sealed.digest).and_then(|t| String::from_utf8(t).ok());
+                let text = sealed.open(seal, opener).and_then(|text| String::from_utf8(text).ok());
                 text.map_or(Self::Sealed(sealed), |text| Self::Text(Some(text)))
             }
             Self::Observed(Observation::Present { attributes, readiness }) => Self::Observed(Observation::Present {
@@ -176,6 +175,21 @@ impl Fact {
             }
             other => other,
         }
+    }
+
+    /// The same answer with its secrets open where `now` has them by the same digest.
+    #[must_use]
+    pub fn told_again(mut self, now: &Self, seal: &dyn Fn(&[u8]) -> String) -> Self {
+        if let (
+            Self::Observed(Observation::Present { attributes: value, .. })
+            | Self::Imported(Imported::Present { attributes: value, .. })
+            | Self::Read(Ok(value)),
+            Some(now),
+        ) = (&mut self, now.answered())
+        {
+            *value = reveal(value, now, seal);
+        }
+        self
     }
 
     /// The values that a target or a data source answered, if it did.

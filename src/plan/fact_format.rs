@@ -9,9 +9,9 @@ use crate::value::{Keep, Sealed, Value, encode_kept, encode_type, parse_type};
 pub(super) fn encode(facts: &Facts, keep: Keep<'_>) -> Json {
     let one = |key: &str, fact: &Fact| match fact {
         // What an environment variable holds is a secret until somebody says otherwise.
-        Fact::Text(Some(text)) if key.starts_with("env ") => sealed(&keep.bytes(text.as_bytes())),
+        Fact::Text(Some(text)) if key.starts_with("env ") => keep.bytes(text.as_bytes()).to_json(),
         Fact::Text(text) => json!({ "text": text }),
-        Fact::Sealed(kept) => sealed(kept),
+        Fact::Sealed(kept) => kept.to_json(),
         Fact::Observed(Observation::Absent) => json!({ "absent": true }),
         Fact::Observed(Observation::Unreadable(why)) => json!({ "unreadable": why }),
         Fact::Observed(Observation::Present { attributes, readiness }) => {
@@ -38,14 +38,6 @@ fn typed(value: &Value, keep: Keep<'_>) -> Json {
     json!({ "type": encode_type(&value.ty()), "value": encode_kept(value, keep) })
 }
 
-/// A secret text: its digest, and itself where it is sealed.
-fn sealed(kept: &Sealed) -> Json {
-    match &kept.text {
-        Some(text) => json!({ "sealed": kept.digest, "age": text }),
-        None => json!({ "sealed": kept.digest }),
-    }
-}
-
 fn untyped(json: &Json) -> Result<Value, String> {
     let ty = json.get("type").and_then(parse_type).ok_or("a fact's type is missing")?;
     crate::value::decode(json.get("value").unwrap_or(&Json::Null), &ty).map_err(|e| e.to_string())
@@ -65,8 +57,8 @@ fn decode_one(json: &Json) -> Result<Fact, String> {
     if let Some(value) = json.get("text") {
         return Ok(Fact::Text(value.as_str().map(str::to_owned)));
     }
-    if let Some(digest) = text("sealed") {
-        return Ok(Fact::Sealed(Sealed { digest: digest.into(), text: text("age").map(Into::into) }));
+    if let Some(sealed) = Sealed::from_json(json) {
+        return Ok(Fact::Sealed(sealed));
     }
     if json.get("absent").is_some() {
         return Ok(Fact::Observed(Observation::Absent));

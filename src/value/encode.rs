@@ -41,19 +41,33 @@ pub trait Opener: Send + Sync {
 pub struct Keep<'a> {
     digest: Seal<'a>,
     sealer: Option<&'a dyn Sealer>,
+    /// Whether what somebody else sealed, and nobody opened here, stays beside its digest.
+    carries: bool,
 }
 
 impl<'a> Keep<'a> {
     /// Digests, and sealed forms where there is somebody to seal.
     #[must_use]
     pub fn new(digest: Seal<'a>, sealer: Option<&'a dyn Sealer>) -> Self {
-        Self { digest, sealer }
+        Self { digest, sealer, carries: true }
     }
 
     /// Digests only: for comparing, and for what nobody gets back.
     #[must_use]
     pub fn digests(digest: Seal<'a>) -> Self {
-        Self { digest, sealer: None }
+        Self { digest, sealer: None, carries: false }
+    }
+
+    /// Sealed is only what is at hand now, so that a seal tells that it was.
+    #[must_use]
+    pub fn at_hand(self) -> Self {
+        Self { carries: false, ..self }
+    }
+
+    /// Whether anything is sealed.
+    #[must_use]
+    pub fn seals(&self) -> bool {
+        self.sealer.is_some()
     }
 
     /// How a text that is a secret as it stands is kept.
@@ -77,7 +91,7 @@ pub fn encode_kept(value: &Value, keep: Keep<'_>) -> Json {
         return Json::Null;
     }
     if let Some(Sealed { digest, text }) = value.sealed_form() {
-        return secret(digest, text.as_deref().filter(|_| keep.sealer.is_some()));
+        return secret(digest, text.as_deref().filter(|_| keep.carries && keep.seals()));
     }
     if value.marks.is_sensitive() && !value.is_null() {
         if !value.is_wholly_known() {

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Type, Value};
+use serde_json::{Value as Json, json};
+
+use super::{Opener, Seal, Type, Value};
 use crate::addr::Address;
 
 /// The results that finished steps have answered, by node.
@@ -51,6 +53,30 @@ pub struct Sealed {
     pub digest: Arc<str>,
     /// It itself, sealed for those who may open it; `None` where only the digest was kept.
     pub text: Option<Arc<str>>,
+}
+
+impl Sealed {
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        match &self.text {
+            Some(text) => json!({ "sealed": *self.digest, "age": **text }),
+            None => json!({ "sealed": *self.digest }),
+        }
+    }
+
+    /// Back from [`Sealed::to_json`].
+    #[must_use]
+    pub fn from_json(json: &Json) -> Option<Self> {
+        let text = |name: &str| json.get(name).and_then(Json::as_str).map(Arc::from);
+        Some(Self { digest: text("sealed")?, text: text("age") })
+    }
+
+    /// The text itself, if somebody can open it, and it is the one of the digest.
+    #[must_use]
+    pub fn open(&self, seal: Seal<'_>, opener: &dyn Opener) -> Option<Vec<u8>> {
+        opener.open(self.text.as_deref()?).filter(|text| seal(text) == *self.digest)
+    }
 }
 
 /// The closed term of an unknown value.

@@ -199,6 +199,7 @@ impl Case {
             seal: Arc::new(|bytes| sha256(&[b"key", bytes].concat())),
             sealer: None,
             opener: Arc::new(crate::ledger::encryption::Opener::default()),
+            scrub: Arc::default(),
             lineage: "lineage".into(),
             environment_dir: self.directory.clone(),
             blobs: "blobs".into(),
