@@ -110,6 +110,12 @@ pub(super) struct Carrying {
 }
 
 impl Carrying {
+    /// For a command that changes the ledger alone.
+    pub(super) fn of_ledger(lock_timeout: &str) -> Self {
+        let lock_timeout = lock_timeout.to_owned();
+        Self { auto_approve: true, parallelism: 1, lock_timeout, allow_destroy: false, project: None }
+    }
+
     /// As the use cases want it, with the watcher that the shell calls for.
     pub(super) fn changing(&self, context: &Context, watcher: &Arc<RunView>) -> Result<Changing> {
         let lock_timeout: Duration = crate::ops::parse_duration(&self.lock_timeout).map_err(|why| {

@@ -101,7 +101,7 @@ impl<'a> Scene<'a> {
             }
             Work::Migrate { url, migration } | Work::Revert { url, migration } => {
                 let url = finish_all(url, results).map_err(|e| not_available(&e))?;
-                self.runner.scrub.learn_url(&url);
+                self.runner.scrub.learn(&url.clone().sensitive());
                 let url =
                     url.as_str().ok_or_else(|| Failure::not_sent("The migration's database is no URL."))?.to_owned();
                 let job = MigrateJob { url, migration: migration.clone() };

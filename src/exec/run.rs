@@ -324,8 +324,16 @@ fn outputs(plan: &Plan, results: &RunResults) -> Result<BTreeMap<Arc<str>, Value
     let mut all = BTreeMap::new();
     for (name, output) in &plan.outputs {
         let Some(after) = &output.after else { continue };
-        let value = finish_all(after, results)
-            .map_err(|e| format!("every step succeeded, but the output \"{name}\" cannot be computed: {}", e.detail))?;
+        let mut closed = Vec::new();
+        after.sealed_parts(&mut closed);
+        let value = match finish_all(after, results) {
+            Ok(value) => value,
+            // A secret that nobody can read here keeps nothing from being done; the output says as much of it as is known.
+            Err(_) if !closed.is_empty() => after.clone(),
+            Err(e) => {
+                return Err(format!("every step succeeded, but the output \"{name}\" cannot be computed: {}", e.detail));
+            }
+        };
         all.insert(name.clone(), if output.sensitive { value.sensitive() } else { value });
     }
     Ok(all)

@@ -21,6 +21,9 @@ use crate::value::{Kind, Value};
 /// is taken out of its own words however short it is.)
 const SHORTEST: usize = 6;
 
+/// How the URLs of databases begin.
+const DATABASES: [&str; 3] = ["postgres://", "postgresql://", "sqlite://"];
+
 /// How many secrets are looked for at most: each is looked for in every sentence, in many forms.
 const MOST: usize = 512;
 
@@ -49,9 +52,17 @@ impl Scrub {
         found.into_iter().for_each(|text| self.learn_text(text));
     }
 
-    /// Learns a text that is a secret as it stands.
+    /// Learns a text that is a secret as it stands. Of a database's URL that is its password: the rest names the place that is out of
+    /// order, and is shown.
     pub fn learn_text(&self, text: &str) {
         let text = text.trim();
+        match DATABASES.iter().any(|scheme| text.starts_with(scheme)) {
+            true => passwords(text).iter().for_each(|password| self.add(password)),
+            false => self.add(text),
+        }
+    }
+
+    fn add(&self, text: &str) {
         if text.len() < SHORTEST {
             return;
         }
@@ -64,9 +75,8 @@ impl Scrub {
     /// Whether bytes, as they are or in base64, hold any of them.
     #[must_use]
     pub fn stands_in(&self, bytes: &[u8]) -> bool {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let (text, encoded) = (String::from_utf8_lossy(bytes), STANDARD.encode(bytes));
-        known.texts.iter().any(|secret| text.contains(secret.as_str()) || encoded.contains(secret.as_str()))
+        let forms = self.forms();
+        forms.stand_in(bytes) || forms.stand_in(STANDARD.encode(bytes).as_bytes())
     }
 
     /// Learns everything sensitive in a plan.
@@ -82,7 +92,7 @@ impl Scrub {
                 }
                 Work::Read { arguments, .. } => self.learn(arguments),
                 Work::Pin(pin) => self.learn(&pin.source),
-                Work::Migrate { url, .. } | Work::Revert { url, .. } => self.learn_url(url),
+                Work::Migrate { url, .. } | Work::Revert { url, .. } => self.learn(&url.clone().sensitive()),
                 Work::Check(check) => self.learn(&check.configuration),
                 Work::Assert(_)
                 | Work::Barrier
@@ -93,17 +103,6 @@ impl Scrub {
             }
         }
         plan.outputs.values().filter_map(|o| o.after.as_ref()).for_each(|value| self.learn(value));
-    }
-
-    /// A database's URL is a secret with another in it: its password, which servers and drivers name alone.
-    pub(crate) fn learn_url(&self, url: &Value) {
-        let Some(text) = url.as_str() else { return };
-        self.learn_text(text);
-        let userinfo = text.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(user, _)| user);
-        if let Some(password) = userinfo.and_then(|user| user.split_once(':')).map(|(_, password)| password) {
-            self.learn_text(password);
-            self.learn_text(&percent_decoded(password));
-        }
     }
 
     fn forms(&self) -> Arc<Secrets> {
@@ -135,6 +134,15 @@ fn gather<'v>(value: &'v Value, inside: bool, found: &mut Vec<&'v str>) {
         found.push(text);
     }
     value.children().for_each(|child| gather(child, inside, found));
+}
+
+/// The passwords in a database's URL, as they stand there and as servers and drivers name them.
+fn passwords(url: &str) -> Vec<String> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let of_user = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);
+    let of_query = query.split('&').filter_map(|pair| pair.strip_prefix("password="));
+    of_user.into_iter().chain(of_query).flat_map(|password| [password.to_owned(), percent_decoded(password)]).collect()
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -232,8 +240,9 @@ mod tests {
             ("c", Value::string("short").sensitive()),
         ]));
         assert_eq!(scrub.hide("a s3cret-word, not secret, short"), "a (sensitive), not secret, short");
-        scrub.learn_url(&Value::string("postgres://u:p%40ss-w0rd@h/d"));
-        assert_eq!(scrub.hide("for p@ss-w0rd or p%40ss-w0rd"), "for (sensitive) or (sensitive)");
+        scrub.learn_text("postgres://user-name:p%40ss-w0rd@host-name/d?password=another-one");
+        let said = scrub.hide("postgres://user-name:p%40ss-w0rd@host-name: p@ss-w0rd, another-one");
+        assert_eq!(said, "postgres://user-name:(sensitive)@host-name: (sensitive), (sensitive)");
         let utf16: Vec<u8> = "x s3cret-word".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert!(!scrub.hide_bytes(&utf16).windows(8).any(|w| utf16[6..].windows(8).any(|u| u == w)));
         assert!(!format!("{scrub:?}").contains("s3cret"));

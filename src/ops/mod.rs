@@ -15,6 +15,7 @@ pub mod console;
 pub mod graph;
 pub mod init;
 pub mod format;
+pub mod reseal;
 pub mod show;
 pub mod validate;
 pub mod verify_ledger;

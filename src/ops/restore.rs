@@ -3,7 +3,7 @@
 //! A secret that was sealed is opened by whoever has an identity. Of any other only the keyed digest was kept, and its source is
 //! asked again: `--var`, a file, the environment, the target that had answered it. The digest tells whether it is still the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -57,7 +57,7 @@ impl Draft {
         let mut bundle = self.bundle.clone();
         let scrub = self.secrets();
         scrub.learn_plan(plan);
-        let configuration: BTreeSet<&String> = self.bundle.modules.values().flatten().collect();
+        let configuration = self.bundle.configuration();
         let secret = |path: &String, bytes: &[u8]| !configuration.contains(path) && scrub.stands_in(bytes);
         let mut secret_files = BTreeMap::new();
         bundle.files.retain(|path, bytes| {

@@ -126,7 +126,7 @@ impl Planner<'_> {
             unreadable: self.unreadable,
             unopened: Vec::new(),
         };
-        plan.unopened = super::unopened::find(&plan.steps, &plan.outputs, &inputs);
+        plan.unopened = super::unopened::find(&plan.steps, &inputs);
         if !plan.steps.is_empty() {
             plan.warnings.extend(plan.unopened.iter().map(|u| u.diagnostic(crate::diag::Severity::Warning)));
         }

@@ -3,21 +3,19 @@
 //! A step would find that out in the middle of a run. So it is told with the plan, and a run does not begin.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::input::Inputs;
-use super::plan::OutputChange;
 use super::step::{Step, Work};
 use crate::diag::{Diagnostic, Severity};
 use crate::provider::Action;
 use crate::value::{AGE, HMAC, Sealed, Value};
 
-/// A step or output that needs secrets which are not at hand.
+/// A node whose steps need secrets that are not at hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unopened {
-    /// The node or output.
+    /// The node.
     pub needed_by: String,
     /// What it needs, as it is called: `local_command.token.stdout`.
     pub what: Vec<String>,
@@ -49,27 +47,14 @@ impl Unopened {
     }
 }
 
-/// What is missing for these steps and outputs.
-pub(super) fn find(
-    steps: &[Step],
-    outputs: &BTreeMap<Arc<str>, OutputChange>,
-    inputs: &Inputs<'_>,
-) -> Vec<Unopened> {
+/// What is missing for these steps.
+pub(super) fn find(steps: &[Step], inputs: &Inputs<'_>) -> Vec<Unopened> {
     let mut missing: BTreeMap<String, Vec<Sealed>> = BTreeMap::new();
     for step in steps {
         let mut found = Vec::new();
         in_step(step, &mut found);
         if !found.is_empty() {
             missing.entry(step.address.to_string()).or_default().extend(found);
-        }
-    }
-    for (name, output) in outputs {
-        let mut found = Vec::new();
-        if let Some(after) = &output.after {
-            after.sealed_parts(&mut found);
-        }
-        if !found.is_empty() {
-            missing.entry(format!("output.{name}")).or_default().extend(found);
         }
     }
     if missing.is_empty() {

@@ -41,6 +41,11 @@ impl Secrets {
             forms.push(serde_json::Value::from(secret).to_string().trim_matches('"').to_owned());
             forms.push(format!("{secret:?}").trim_matches('"').to_owned());
             forms.push(ascii_json(secret));
+            // What a program says in UTF-16 has become text by the time that it is looked at.
+            for order in [u16::to_le_bytes, u16::to_be_bytes] {
+                let wide: Vec<u8> = secret.encode_utf16().flat_map(order).collect();
+                forms.push(String::from_utf8_lossy(&wide).into_owned());
+            }
             forms.extend(base64_forms(secret));
             if secret.len() >= SHORTEST_HEX {
                 forms.push(secret.bytes().map(|b| format!("{b:02x}")).collect());
@@ -55,6 +60,13 @@ impl Secrets {
         };
         let wide = wide(u16::to_le_bytes).chain(wide(u16::to_be_bytes)).collect();
         Self { forms, wide }
+    }
+
+    /// Whether any of them stands in some bytes.
+    #[must_use]
+    pub fn stand_in(&self, bytes: &[u8]) -> bool {
+        let mut forms = self.forms.iter().map(String::as_bytes).chain(self.wide.iter().map(Vec::as_slice));
+        forms.any(|form| split(bytes, form).len() > 1)
     }
 
     /// Bytes without them, also where they stand in UTF-16.

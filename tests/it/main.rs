@@ -5,6 +5,7 @@ mod support;
 
 mod bad_days;
 mod blocks;
+mod canary;
 mod console;
 mod diagnostics;
 mod docs;

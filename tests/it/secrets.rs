@@ -234,3 +234,75 @@ fn what_only_a_target_knew_comes_back_from_its_seal() {
         assert_eq!(other.read("made"), "made-from-first/2");
     }
 }
+
+#[test]
+fn what_is_current_is_sealed_anew() {
+    let (anna, berta) = (keys(), keys());
+    let sandbox = project(&[&anna]);
+    apply(&sandbox, "first", "one");
+    apply(&sandbox, "second", "two");
+    let first = segment(&sandbox);
+    let before = sandbox.read(&first);
+
+    // Berta comes. What is sealed is not for her yet, and she cannot make it so.
+    sandbox.write(MAIN, &format!("{}{CONFIGURATION}", encryption(&[&anna, &berta])));
+    let bertas = elsewhere(&sandbox);
+    give_identity(&bertas, &berta);
+    says(&bertas.run("rollback local --auto-approve").exits(5), &["Secret missing", "key.txt holds another"]);
+    says(&bertas.run("state reseal local").exits(1), &["Secrets not readable", "stay sealed"]);
+
+    // Anna can, and then Berta goes back to what was before she came.
+    give_identity(&sandbox, &anna);
+    says(&sandbox.run("state reseal local").succeeds(), &["Sealed anew:"]);
+    assert_eq!(sandbox.read(&first), before, "the chain only grows");
+    drop(sandbox.run("state verify local").succeeds());
+    let given = [("GANTRY_VAR_password", "second"), ("TOKEN", "two")];
+    drop(sandbox.run_in(&given, &["plan", "local", "--detailed-exitcode"]).succeeds());
+    let bertas = elsewhere(&sandbox);
+    give_identity(&bertas, &berta);
+    drop(bertas.run("rollback local --auto-approve").succeeds());
+    assert_eq!(bertas.read("password"), "<first>");
+
+    // Anna leaves: what is sealed from then on is not for her, and a rollback does not seal for those of then.
+    sandbox.write(MAIN, &format!("{}{CONFIGURATION}", encryption(&[&berta])));
+    give_identity(&sandbox, &berta);
+    drop(sandbox.run("state reseal local").succeeds());
+    drop(sandbox.run("rollback local --auto-approve").succeeds());
+    let annas = elsewhere(&sandbox);
+    give_identity(&annas, &anna);
+    says(&annas.run("rollback local --auto-approve").exits(5), &["Secret missing"]);
+
+    let nobody = project(&[]);
+    apply(&nobody, "first", "one");
+    says(&nobody.run("state reseal local").exits(1), &["Nothing to seal for"]);
+}
+
+/// The newest segment of the ledger.
+fn segment(sandbox: &Sandbox) -> String {
+    let folder = sandbox.project().join("state/local/ledger");
+    let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    format!("state/local/ledger/{}", names.max().unwrap())
+}
+
+#[test]
+fn only_people_with_an_identity_read_what_is_sealed() {
+    let anna = keys();
+    let sandbox = project(&[&anna]);
+    apply(&sandbox, "first", "one");
+    let entries = sandbox.read(&segment(&sandbox));
+    assert!(entries.contains("\"$age\"") && !entries.contains("first"), "{entries}");
+    // Opened without Gantry, part by part.
+    let identity: Identity = anna.identity.parse().unwrap();
+    let open: Vec<String> = entries
+        .split("\"$age\":\"")
+        .skip(1)
+        .map(|rest| {
+            let sealed = rest.split('"').next().unwrap();
+            let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, sealed).unwrap();
+            String::from_utf8(age::decrypt(&identity, &bytes).unwrap()).unwrap()
+        })
+        .collect();
+    for text in ["\"<first>\"", "\"one\"", "\"is first\""] {
+        assert!(open.iter().any(|o| o == text), "{text} in {open:?}");
+    }
+}
