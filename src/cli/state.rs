@@ -99,12 +99,7 @@ async fn show(context: &Context, first: &str, second: Option<&str>) -> Result<u8
     Ok(exit_code::SUCCESS)
 }
 
-async fn reseal(
-    context: &Context,
-    environment: Option<&str>,
-    variables: &Variables,
-    lock_timeout: &str,
-) -> Result<u8> {
+async fn reseal(context: &Context, environment: Option<&str>, variables: &Variables, lock_timeout: &str) -> Result<u8> {
     let view = RunView::of(context.shell);
     let how = Carrying::of_ledger(lock_timeout).changing(context, &view)?;
     let wanted = wanted(variables, ops::Options::default(), false)?;

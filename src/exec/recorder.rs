@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::scrub::Scrub;
 use super::journal::{Journal, JournalError};
+use super::scrub::Scrub;
 use crate::event::{RunEvent, Watcher};
 use crate::ledger::State;
 use crate::ledger::event::Event;

@@ -60,7 +60,14 @@ impl Runner {
                 (Ending::Broken(e), sentence, BTreeMap::new())
             }
         };
-        Finished { state: recorder.into_state(), ending, interrupted, sentence: scrub.hide(&sentence), failures, outputs }
+        Finished {
+            state: recorder.into_state(),
+            ending,
+            interrupted,
+            sentence: scrub.hide(&sentence),
+            failures,
+            outputs,
+        }
     }
 }
 
@@ -267,6 +274,8 @@ impl Run<'_> {
 
     async fn way_back(&mut self, cause: &str, trust_records: bool) -> Result<Plan, String> {
         let plan = self.runner.way_back.plan(self.recorder.state(), trust_records).await?;
+        // It goes back to secrets of then, which come back from their seals.
+        self.runner.scrub.learn_plan(&plan);
         if !trust_records {
             let sentence = cause.to_owned();
             self.runner.watcher.event(RunEvent::Unwinding { sentence, steps: plan.working_steps() });
@@ -284,7 +293,8 @@ impl Run<'_> {
     async fn record_end(&mut self, verdict: Verdict, started: Duration) -> Result<Verdict, JournalError> {
         if let Ending::Ended(outcome) = verdict.ending {
             let outputs = verdict.outputs.iter();
-            let outputs = outputs.map(|(name, value)| ((**name).to_owned(), encode_typed_kept(value, self.runner.keep())));
+            let outputs =
+                outputs.map(|(name, value)| ((**name).to_owned(), encode_typed_kept(value, self.runner.keep())));
             self.recorder.push(Event::RunFinished {
                 outcome,
                 sentence: verdict.sentence.clone(),
@@ -331,7 +341,10 @@ fn outputs(plan: &Plan, results: &RunResults) -> Result<BTreeMap<Arc<str>, Value
             // A secret that nobody can read here keeps nothing from being done; the output says as much of it as is known.
             Err(_) if !closed.is_empty() => after.clone(),
             Err(e) => {
-                return Err(format!("every step succeeded, but the output \"{name}\" cannot be computed: {}", e.detail));
+                return Err(format!(
+                    "every step succeeded, but the output \"{name}\" cannot be computed: {}",
+                    e.detail
+                ));
             }
         };
         all.insert(name.clone(), if output.sensitive { value.sensitive() } else { value });

@@ -94,12 +94,8 @@ impl Scrub {
                 Work::Pin(pin) => self.learn(&pin.source),
                 Work::Migrate { url, .. } | Work::Revert { url, .. } => self.learn(&url.clone().sensitive()),
                 Work::Check(check) => self.learn(&check.configuration),
-                Work::Assert(_)
-                | Work::Barrier
-                | Work::Forget
-                | Work::Move { .. }
-                | Work::Import(_)
-                | Work::Commit => {}
+                Work::Assert(_) | Work::Barrier | Work::Forget | Work::Move { .. } | Work::Import(_) | Work::Commit => {
+                }
             }
         }
         plan.outputs.values().filter_map(|o| o.after.as_ref()).for_each(|value| self.learn(value));

@@ -23,7 +23,9 @@ const TEXT_MAX: u64 = 64 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// A recipient was expected, and this is the secret key itself.
-    #[error("it is an identity, which is the secret key itself, where a recipient is expected, which is the public one")]
+    #[error(
+        "it is an identity, which is the secret key itself, where a recipient is expected, which is the public one"
+    )]
     Secret,
     /// An identity was expected, and this is the public key.
     #[error("it holds a recipient, which can only seal; the identity that opens begins with \"AGE-SECRET-KEY-1\"")]

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::event::{
-    AppliedMigration, CheckJudged, Event, Resealed, RunOutcome, RunStarted, StepFailed, StepIntended, StepResult, StepSucceeded,
+    AppliedMigration, CheckJudged, Event, Resealed, RunOutcome, RunStarted, StepFailed, StepIntended, StepResult,
+    StepSucceeded,
 };
 use super::record::{Generation, Pin, Record};
 use crate::addr::Address;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::error::{Failure, FailureKind, Result, sentence};
 use super::planning::{self, Again, Draft, Planning};
-use super::records::{self, Records};
-use super::restore::{Fresh, Other};
+use super::records::Records;
+use super::restore::{self, Fresh, Other};
 use super::run::{Changing, Opened, Ran, unless_interrupted};
 use super::secrets::Secrets;
 use super::targets::Targets;
@@ -20,6 +20,9 @@ use crate::ledger::{Key, State};
 use crate::plan::{Options, Plan, PlanFile, PlanFileError, SavedInputs, effect, file};
 use crate::ports::fs;
 use crate::provider::catalog::Catalog;
+
+/// Values of variables by name.
+pub(super) type Values = std::collections::BTreeMap<Arc<str>, crate::value::Value>;
 
 /// What a plan is asked for with.
 #[derive(Debug, Clone, Default)]
@@ -86,8 +89,19 @@ pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Recor
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
     let secrets = Secrets::of_machine(Arc::clone(&records.key))?.configured(&draft, workspace)?;
     let targets = Some(&targets);
-    let planning = Planning { workspace, catalog: &catalog, targets, secrets: &secrets, earlier: None, closed: false, again: None };
+    let planning = Planning {
+        workspace,
+        catalog: &catalog,
+        targets,
+        secrets: &secrets,
+        earlier: None,
+        closed: false,
+        again: None,
+    };
     let plan = planning.plan(&mut draft, &records.state).await?;
+    let (state, made) = (&records.state, (&plan, &draft));
+    let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, workspace).await?;
+    let warnings = warnings.into_iter().chain(back).collect();
     Ok((Made { plan, draft, state: records.state.clone(), warnings }, records, secrets))
 }
 
@@ -155,7 +169,15 @@ pub async fn replan(
     let catalog = Catalog::built_in();
     let again = targets.map(|targets| Again { targets, answers: &restored.unopened });
     let (mut draft, secrets) = (restored.draft, restored.secrets);
-    let planning = Planning { workspace, catalog: &catalog, targets: None, secrets: &secrets, earlier: None, closed: false, again };
+    let planning = Planning {
+        workspace,
+        catalog: &catalog,
+        targets: None,
+        secrets: &secrets,
+        earlier: None,
+        closed: false,
+        again,
+    };
     let plan = planning.plan_as_was(&mut draft, recorded, &file.effect).await.map_err(|mut failure| {
         failure.kind = FailureKind::Refused;
         failure
@@ -185,7 +207,7 @@ pub async fn apply(workspace: Workspace, wanted: &Wanted, how: &Changing, judge:
     applied
 }
 
-async fn open(workspace: Workspace, how: &Changing, judge: &mut dyn Judge) -> Result<Opened> {
+pub(super) async fn open(workspace: Workspace, how: &Changing, judge: &mut dyn Judge) -> Result<Opened> {
     Opened::open(workspace, how, &mut |holder| judge.waiting(holder)).await
 }
 
@@ -197,6 +219,9 @@ async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judg
     }
     opened.configure(&draft)?;
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
+    let (state, made) = (&opened.state, (&plan, &draft));
+    let back = restore::for_a_way_back(opened.backend(), state, made, &opened.secrets, &opened.workspace).await?;
+    let warnings = warnings.into_iter().chain(back).collect();
     let made = Made { plan, draft, state: opened.state.clone(), warnings };
     carry_out(opened, made, wanted, how, judge, None).await
 }
@@ -225,7 +250,7 @@ async fn go_on(
 
 /// Goes on with an interrupted run that is what is asked for (`same`), or that may only go one way; ends any other as held.
 /// Gives the run where it is the answer to the command, and nothing where the command goes on after it.
-async fn settle(
+pub(super) async fn settle(
     opened: &mut Opened,
     old: &Draft,
     plan: Plan,
@@ -248,7 +273,7 @@ async fn settle(
     Ok(None)
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     opened: &mut Opened,
     made: Made,
     wanted: &Wanted,
@@ -381,18 +406,14 @@ async fn apply_file_opened(
 }
 
 /// The values that people give now for a saved plan's variables; the working tree is not needed for them.
-fn fresh_variables(
-    opened: &Opened,
-    saved: &SavedInputs,
-    wanted: &Wanted,
-) -> Result<std::collections::BTreeMap<std::sync::Arc<str>, crate::value::Value>> {
+fn fresh_variables(opened: &Opened, saved: &SavedInputs, wanted: &Wanted) -> Result<Values> {
     let bundle: crate::config::Bundle = serde_json::from_value(saved.bundle.clone())
         .map_err(|e| Failure::refused("Plan file refused", format!("Its configuration cannot be read: {e}.")))?;
     let desired = crate::config::load(&bundle)?;
     match crate::config::gather(&desired, &opened.workspace.environment, &opened.workspace.project, &wanted.variables) {
         Ok(gathered) => Ok(gathered.values.into_iter().map(|(n, g)| (n, g.value)).collect()),
         // What is missing is named when a secret turns out to need it.
-        Err(_) => Ok(std::collections::BTreeMap::new()),
+        Err(_) => Ok(Values::new()),
     }
 }
 
@@ -403,137 +424,6 @@ fn stale(state: &State) -> Failure {
     );
     Failure::refused("Saved plan is stale", format!("The plan was made on another state of the environment: {who}."))
         .hint("Plan again: gantry plan ENVIRONMENT --out FILE")
-}
-
-/// Plans an older generation's configuration against today, asks, and carries it out.
-///
-/// # Errors
-/// When there is no such generation, or it cannot be planned.
-pub async fn rollback(
-    workspace: Workspace,
-    to: Option<u64>,
-    wanted: &Wanted,
-    how: &Changing,
-    judge: &mut dyn Judge,
-) -> Result<Applied> {
-    let mut opened = open(workspace, how, judge).await?;
-    let applied = rollback_opened(&mut opened, to, wanted, how, judge).await;
-    opened.close().await;
-    applied
-}
-
-async fn rollback_opened(
-    opened: &mut Opened,
-    to: Option<u64>,
-    wanted: &Wanted,
-    how: &Changing,
-    judge: &mut dyn Judge,
-) -> Result<Applied> {
-    let now = of_today(opened, wanted)?;
-    let fresh = Fresh { variables: &now };
-    if let Some(ran) = go_on_back(opened, &fresh, to, how, judge).await? {
-        return Ok(Applied::Ran(Box::new(ran)));
-    }
-    let target = pick_generation(&opened.state, to)?;
-    let json = records::blob_json(opened.backend(), &target.inputs).await?;
-    let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
-        Failure::error("Unreadable ledger", format!("The inputs of generation {} cannot be read: {e}.", target.number))
-    })?;
-    let restored = Draft::restore(&saved, &fresh, &opened.secrets, &opened.workspace, Other::Taken)?.for_today();
-    let (mut draft, warnings) = (restored.draft, restored.warnings);
-    opened.secrets = restored.secrets;
-    draft.options = Options {
-        kind: RunKind::Rollback,
-        pins: target.pins.clone(),
-        revert: reverts(&opened.state, &target),
-        older: true,
-        going_back: true,
-        to_generation: Some(target.number),
-        ..wanted.options.clone()
-    };
-    let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
-    let made = Made { plan, draft, state: opened.state.clone(), warnings };
-    carry_out(opened, made, wanted, how, judge, None).await
-}
-
-/// The values that people give today, as far as they do: a secret that comes back from its seal need not be given. What today's
-/// configuration says about encryption holds, for who may open what is written now is not for an older one to say.
-fn of_today(
-    opened: &mut Opened,
-    wanted: &Wanted,
-) -> Result<std::collections::BTreeMap<std::sync::Arc<str>, crate::value::Value>> {
-    let Ok((today, _)) = planning::open_to_look(&opened.workspace, &wanted.variables) else {
-        return Ok(std::collections::BTreeMap::new());
-    };
-    opened.configure(&today)?;
-    Ok(today.variables)
-}
-
-/// Goes on with an interrupted run if it is the rollback that is asked for, or only goes forward or back any more; else ends
-/// it as held.
-async fn go_on_back(
-    opened: &mut Opened,
-    fresh: &Fresh<'_>,
-    to: Option<u64>,
-    how: &Changing,
-    judge: &mut dyn Judge,
-) -> Result<Option<Ran>> {
-    let Some(open) = opened.state.open.clone() else { return Ok(None) };
-    let Some((old, plan)) = opened.interrupted(fresh).await? else { return Ok(None) };
-    let same = open.started.kind == RunKind::Rollback && (to.is_none() || to == old.options.to_generation);
-    settle(opened, &old, plan, same, how, judge).await
-}
-
-/// The migrations that stand applied and did not at the end of a generation, newest first, where the way down is open.
-fn reverts(
-    state: &State,
-    target: &crate::ledger::record::Generation,
-) -> std::collections::BTreeMap<crate::addr::Address, Vec<u64>> {
-    let mut all = std::collections::BTreeMap::new();
-    for (address, applied) in &state.migrations {
-        let then = target.migrations.get(address).map(Vec::as_slice).unwrap_or_default();
-        let newer: Vec<u64> =
-            applied.iter().rev().filter(|m| !then.iter().any(|t| t.version == m.version)).map(|m| m.version).collect();
-        if !newer.is_empty() {
-            all.insert(address.clone(), newer);
-        }
-    }
-    all
-}
-
-fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::record::Generation> {
-    let verified = |g: &&crate::ledger::record::Generation| g.outcome == Some(RunOutcome::Verified) && !g.partial;
-    let listed = || {
-        let all: Vec<String> = state.generations.iter().filter(verified).map(|g| g.number.to_string()).collect();
-        if all.is_empty() {
-            "There is no verified generation.".to_owned()
-        } else {
-            format!("Verified are: {}.", all.join(", "))
-        }
-    };
-    let found = match to {
-        Some(number) => state.find_generation(number),
-        None => state
-            .generations
-            .iter()
-            .rev()
-            .filter(verified)
-            .nth(usize::from(state.generations.last().is_some_and(|g| verified(&g)))),
-    };
-    match found {
-        Some(g) if verified(&g) => Ok(g.clone()),
-        Some(g) => Err(Failure::error(
-            "Not a generation to go back to",
-            format!("Generation {} did not end verified, so nobody knows that it works. {}", g.number, listed()),
-        )),
-        None => Err(Failure::error(
-            "Unknown generation",
-            match to {
-                Some(n) => format!("There is no generation {n}. {}", listed()),
-                None => format!("There is no earlier generation to go back to. {}", listed()),
-            },
-        )),
-    }
 }
 
 /// Goes on with an interrupted run, whatever the configuration says now.
@@ -548,8 +438,13 @@ pub async fn resume(
 ) -> Result<Option<Ran>> {
     let mut opened = open(workspace, how, judge).await?;
     let result = async {
-        let now = of_today(&mut opened, wanted)?;
+        let today = super::rollback::of_today(&mut opened, wanted)?;
+        let configured = today.is_some();
+        let now = today.unwrap_or_default();
         let Some((draft, plan)) = opened.interrupted(&Fresh { variables: &now }).await? else { return Ok(None) };
+        if !configured {
+            opened.configure(&draft)?;
+        }
         judge.found_interrupted(&opened.state, true);
         opened.resume(how, &draft, plan).await.map(Some)
     }

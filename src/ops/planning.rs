@@ -188,6 +188,7 @@ impl Planning<'_> {
             ));
         };
         let mut observed = Vec::new();
+        let scrub = draft.secrets();
         for question in questions {
             let key = question.key(&seal);
             let fact = match question {
@@ -223,10 +224,10 @@ impl Planning<'_> {
                 Question::Image { reference, .. } => Fact::Digest(targets.image(&reference).await.map(|d| (d, None))),
                 Question::Journal { url, .. } => Fact::Journal(self.journal(&url).await),
             };
-            draft.facts.0.insert(key, fact);
+            draft.facts.0.insert(key, fact.said(&|words| scrub.hide(words)));
         }
         for (key, observation) in targets.observe(observed).await {
-            draft.facts.0.insert(key, Fact::Observed(observation));
+            draft.facts.0.insert(key, Fact::Observed(observation).said(&|words| scrub.hide(words)));
         }
         Ok(())
     }

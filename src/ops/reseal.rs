@@ -49,11 +49,12 @@ pub async fn reseal(
 
 async fn reseal_opened(opened: &mut Opened, variables: &[VarArg]) -> Result<Report> {
     if opened.state.open.is_some() {
-        let detail = "A run of this environment was interrupted, and going on with it needs what it wrote as it stands.";
+        let detail =
+            "A run of this environment was interrupted, and going on with it needs what it wrote as it stands.";
         return Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"));
     }
     let (draft, _) = planning::open_to_look(&opened.workspace, variables)?;
-    opened.configure(&draft)?;
+    opened.secrets = opened.secrets.configured_alone(&draft, &opened.workspace)?;
     let Some(sealer) = opened.secrets.sealer() else {
         let detail = "The environment block names no recipients, so there is nobody to seal for.";
         return Err(Failure::error("Nothing to seal for", detail)

@@ -13,9 +13,10 @@ use super::planning::Draft;
 use super::secrets::Secrets;
 use super::workspace::Workspace;
 use crate::config::{Bundle, Reader};
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::exec::Scrub;
-use crate::plan::{Fact, Facts, Plan, SavedInputs, file};
+use crate::ledger::{Backend, State};
+use crate::plan::{Fact, Facts, OnFailure, Plan, SavedInputs, file};
 use crate::ports::env;
 use crate::value::{Keep, Marks, Sealed, Value, decode, encode, encode_kept, open_sealed};
 
@@ -32,6 +33,8 @@ pub enum Other {
     Refused,
     /// Today's is taken, and that is said.
     Taken,
+    /// The same, but it is only looked what a way back would have to do.
+    TakenByAWayBack,
 }
 
 /// A draft that was brought back.
@@ -183,6 +186,44 @@ pub(super) fn not_told_again(answers: &BTreeMap<String, Fact>, secrets: &Secrets
     Failure::refused("Secret differs", detail).hint("Plan again to use what there is now.").hint(secrets.advice())
 }
 
+const SEALED: &str = "With encryption { recipients } in the environment block secrets are sealed, and come back.";
+
+/// What is to be said, before a run begins, about the secrets that its way back needs.
+///
+/// # Errors
+/// When what the base was made from cannot be read.
+pub(super) async fn for_a_way_back(
+    backend: &dyn Backend,
+    state: &State,
+    made: (&Plan, &Draft),
+    secrets: &Secrets,
+    workspace: &Workspace,
+) -> Result<Diagnostics> {
+    let (plan, draft) = made;
+    let secret = draft.variables.values().any(|v| !v.marks_deep().is_empty());
+    let secret = secret || draft.facts.0.keys().any(|key| key.starts_with("env "));
+    let goes_back = plan.on_failure == OnFailure::Rollback && plan.has_changes();
+    let Some(base) = plan.base.and_then(|number| state.find_generation(number)).filter(|_| secret && goes_back) else {
+        return Ok(Diagnostics::default());
+    };
+    let json = super::records::blob_json(backend, &base.inputs).await?;
+    // What cannot be read is told by the way back itself; here only secrets are looked at.
+    let Ok(saved) = serde_json::from_value::<SavedInputs>(json) else { return Ok(Diagnostics::default()) };
+    let fresh = Fresh { variables: &draft.variables };
+    Ok(match Draft::restore(&saved, &fresh, secrets, workspace, Other::TakenByAWayBack) {
+        Ok(restored) => restored.warnings,
+        Err(failure) if failure.kind == FailureKind::Refused => {
+            let missing = failure.diagnostics.into_iter().map(|d| {
+                let summary = format!("{} for the way back", d.summary);
+                let detail = format!("{} If this run fails, it cannot be taken back without.", d.detail);
+                Diagnostic { severity: Severity::Warning, summary, detail, ..d }
+            });
+            missing.collect()
+        }
+        Err(_) => Diagnostics::default(),
+    })
+}
+
 /// Supplies what was not kept.
 struct Supply<'a> {
     secrets: &'a Secrets,
@@ -203,13 +244,18 @@ impl Supply<'_> {
         if refused {
             let detail = format!("{what} is not what it was when the plan was made, of which only a digest was kept.");
             self.wrong.push(Diagnostic::error("Secret differs", detail).hint("Plan again to use the new value."));
+        } else if self.other == Other::TakenByAWayBack {
+            let detail = format!(
+                "{what} is not what it was in the generation that a failed run goes back to, of which only a digest was kept. If this run \
+                 fails, the way back takes today's value."
+            );
+            self.wrong.push(Diagnostic::warning("The way back takes today's secret", detail).hint(SEALED));
         } else {
             let detail = format!(
                 "{what} is not what it was in the generation that is gone back to, of which only a digest was kept. The plan goes on with \
                  today's value."
             );
-            let hint = "With encryption { recipients } in the environment block secrets are sealed, and come back.";
-            self.wrong.push(Diagnostic::warning("Today's value of a secret", detail).hint(hint));
+            self.wrong.push(Diagnostic::warning("Today's value of a secret", detail).hint(SEALED));
         }
         !refused
     }
@@ -225,7 +271,9 @@ impl Supply<'_> {
         let sealed = !closed.is_empty() && closed.iter().all(|s| s.text.is_some());
         let Some(now) = self.fresh.variables.get(name).filter(|v| !v.is_null() && v.is_wholly_known()) else {
             let detail = match sealed {
-                true => format!("The variable \"{name}\" is sensitive. Its value is sealed, and no identity that is at hand opens it."),
+                true => format!(
+                    "The variable \"{name}\" is sensitive. Its value is sealed, and no identity that is at hand opens it."
+                ),
                 false => format!(
                     "The variable \"{name}\" is sensitive or ephemeral, so only its digest was kept. It has to be given again."
                 ),
@@ -235,7 +283,7 @@ impl Supply<'_> {
         };
         let same = kept(now, Keep::digests(&seal), &seal) == crate::value::without_seals(json);
         // One that is ephemeral is another each time, by its nature.
-        let of_its_nature = self.other == Other::Taken && now.marks_deep().has(Marks::EPHEMERAL);
+        let of_its_nature = self.other != Other::Refused && now.marks_deep().has(Marks::EPHEMERAL);
         let what = format!("The variable \"{name}\" is sensitive or ephemeral, and the value given now");
         if same || of_its_nature || self.differs(&what) {
             *value = now.clone();

@@ -17,7 +17,8 @@ use crate::ledger::Key;
 use crate::ledger::encryption::{Identities, KeyError, Opener, Sealer};
 use crate::plan::{Encryption, Settings};
 use crate::ports::{env, fs};
-use crate::value::{self, Keep, Seal, Value};
+use crate::value::{self, Keep, Seal, Type, Value, decode, encode_typed, open_sealed};
+use serde_json::Value as Json;
 
 /// The largest file of identities.
 const IDENTITIES_MAX: u64 = 1 << 20;
@@ -64,26 +65,47 @@ impl Secrets {
             let path = PathBuf::from(&name);
             let wrong = |d: Diagnostic| Failure::new(super::FailureKind::Error, d);
             if !secrets.take(&path, &name, None).map_err(wrong)? {
-                let detail = format!("The environment variable {IDENTITY_FILE} names {name}, and there is no such file.");
-                return Err(Failure::error("Unreadable identity", detail).hint("Name your file of identities, or unset it."));
+                let detail =
+                    format!("The environment variable {IDENTITY_FILE} names {name}, and there is no such file.");
+                return Err(
+                    Failure::error("Unreadable identity", detail).hint("Name your file of identities, or unset it.")
+                );
             }
         }
         secrets.opener = Arc::new(Opener::new(secrets.identities.clone()));
         Ok(secrets)
     }
 
-    /// As a configuration says it: sealing for its recipients, and opening with its identities as well.
+    /// As a configuration says it: sealing for its recipients, and opening with its identities as well. What is wrong with its block
+    /// itself is told by whoever plans it, together with everything else.
     ///
     /// # Errors
-    /// When its `encryption` block is wrong, or names identities that cannot be taken.
+    /// When it names identities that cannot be taken, or its recipients are not known.
     pub fn configured(&self, draft: &Draft, workspace: &Workspace) -> Result<Self> {
         let sources = draft.desired.sources.clone();
-        let encryption = encryption(&draft.desired, &draft.variables, &draft.bundle.project, workspace)
-            .map_err(|wrong| Failure::from_diagnostics((*wrong).into(), sources.clone()))?;
+        let encryption = match encryption(&draft.desired, &draft.variables, &draft.bundle.project, workspace) {
+            Ok(encryption) => encryption,
+            Err(Wrong::Block(_)) => None,
+            Err(Wrong::Recipients(wrong)) => return Err(Failure::from_diagnostics((*wrong).into(), sources)),
+        };
         let sealer = encryption.as_ref().and_then(|e| Sealer::new(e.recipients.clone()));
         let mut secrets = Self { sealer: sealer.map(Arc::new), ..self.clone() };
         secrets.learn(&encryption.unwrap_or_default(), workspace, &sources)?;
         Ok(secrets)
+    }
+
+    /// [`Secrets::configured`] for those who do not plan.
+    ///
+    /// # Errors
+    /// As there, and when the block is wrong.
+    pub fn configured_alone(&self, draft: &Draft, workspace: &Workspace) -> Result<Self> {
+        let sources = draft.desired.sources.clone();
+        match encryption(&draft.desired, &draft.variables, &draft.bundle.project, workspace) {
+            Err(Wrong::Block(wrong) | Wrong::Recipients(wrong)) => {
+                Err(Failure::from_diagnostics((*wrong).into(), sources))
+            }
+            Ok(_) => self.configured(draft, workspace),
+        }
     }
 
     /// With the identities that a saved configuration names as well. What is wrong with its block is told by whoever plans it.
@@ -128,6 +150,15 @@ impl Secrets {
         Arc::clone(&self.opener)
     }
 
+    /// Recorded JSON with its secrets in clear, for whoever asks for just that; `None` where they cannot be opened.
+    #[must_use]
+    pub fn reveal(&self, recorded: &Json) -> Option<Json> {
+        let seal = |bytes: &[u8]| self.key.hmac(bytes);
+        let value = decode(recorded, &Type::Any).ok()?;
+        let (open, _) = open_sealed(&value, &seal, &*self.opener).unmark_deep();
+        open.is_wholly_known().then(|| encode_typed(&open, &seal))
+    }
+
     /// What to do so that a sealed secret opens, with where identities were looked for.
     #[must_use]
     pub fn advice(&self) -> String {
@@ -144,7 +175,9 @@ impl Secrets {
         } else {
             format!(" ({})", named.into_iter().collect::<Vec<_>>().join(", "))
         };
-        format!("Or open what is sealed: name your identity in {IDENTITY_FILE} or in encryption {{ identities }}{looked}.")
+        format!(
+            "Or open what is sealed: name your identity in {IDENTITY_FILE} or in encryption {{ identities }}{looked}."
+        )
     }
 
     fn learn(&mut self, encryption: &Encryption, workspace: &Workspace, sources: &Arc<SourceMap>) -> Result<()> {
@@ -206,20 +239,42 @@ fn at_home(name: &str) -> PathBuf {
     }
 }
 
+/// An environment's secrets as they are to be opened by somebody who only looks.
+///
+/// # Errors
+/// When identities that are named cannot be taken.
+pub fn of_environment(workspace: &Workspace, key: &Arc<Key>) -> Result<Secrets> {
+    let secrets = Secrets::of_machine(Arc::clone(key))?;
+    match super::planning::open_to_look(workspace, &[]) {
+        Ok((draft, _)) => secrets.configured_alone(&draft, workspace),
+        Err(_) => Ok(secrets),
+    }
+}
+
+/// Why a configuration's word about encryption is none.
+enum Wrong {
+    /// Its block is wrong.
+    Block(Box<Diagnostic>),
+    /// Whom it names is not known.
+    Recipients(Box<Diagnostic>),
+}
+
 /// What a configuration says about encryption.
 fn encryption(
     desired: &Desired,
     variables: &BTreeMap<Arc<str>, Value>,
     project: &str,
     workspace: &Workspace,
-) -> std::result::Result<Option<Encryption>, Box<Diagnostic>> {
+) -> std::result::Result<Option<Encryption>, Wrong> {
     let Some(block) = &desired.environment else { return Ok(None) };
     let directory = workspace.environment.to_string_lossy();
-    let settings = Settings::evaluate(block, variables, project, &directory)?;
+    let settings = Settings::evaluate(block, variables, project, &directory).map_err(|e| Wrong::Block(Box::new(e)))?;
     let Some(encryption) = settings.encryption else { return Ok(None) };
     if encryption.recipients.is_empty() {
-        let detail = "The recipients that secrets are sealed for are not known: a variable that they come from has no value.";
-        return Err(Box::new(Diagnostic::error("Unknown recipients", detail).at(block.span)));
+        let detail =
+            "The recipients that secrets are sealed for are not known: a variable that they come from has no value.";
+        let wrong = Diagnostic::error("Unknown recipients", detail).at(block.span);
+        return Err(Wrong::Recipients(Box::new(wrong.hint("Give the variable a value: --var NAME=…"))));
     }
     Ok(Some(encryption))
 }

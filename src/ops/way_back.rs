@@ -59,7 +59,8 @@ impl WayBackFrom {
                     )
                 })?;
                 let fresh = Fresh { variables: &self.failed.variables };
-                let restored = Draft::restore(&saved, &fresh, &self.secrets, &self.workspace, Other::Taken)?.for_today();
+                let restored =
+                    Draft::restore(&saved, &fresh, &self.secrets, &self.workspace, Other::Taken)?.for_today();
                 (restored.draft, restored.secrets)
             }
             None => (Draft { facts: Facts::default(), ..self.failed.clone() }, self.secrets.clone()),

@@ -92,13 +92,15 @@ fn key_itself(span: Span) -> Diagnostic {
 fn texts(name: &str, term: &Arc<Term>, evaluator: &Evaluator<'_>) -> Result<(Vec<(String, Span)>, bool), Diagnostic> {
     let value = evaluator.evaluate(term).map_err(|e| *e)?;
     if value.marks_deep().is_sensitive() {
-        let detail = format!("\"{name}\" is sensitive, but it is no secret and is shown where something is wrong with it.");
+        let detail =
+            format!("\"{name}\" is sensitive, but it is no secret and is shown where something is wrong with it.");
         return Err(Diagnostic::error("Invalid argument value", detail)
             .at(term.span)
             .hint("nonsensitive(…) says that it may be shown."));
     }
     let wrong = |why: String| {
-        Diagnostic::error("Incorrect argument value type", format!("\"{name}\" is a list of texts: {why}.")).at(term.span)
+        Diagnostic::error("Incorrect argument value type", format!("\"{name}\" is a list of texts: {why}."))
+            .at(term.span)
     };
     if value.is_null() {
         return Err(wrong("it is null".into()));

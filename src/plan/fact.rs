@@ -165,10 +165,9 @@ impl Fact {
                 let text = sealed.open(seal, opener).and_then(|text| String::from_utf8(text).ok());
                 text.map_or(Self::Sealed(sealed), |text| Self::Text(Some(text)))
             }
-            Self::Observed(Observation::Present { attributes, readiness }) => Self::Observed(Observation::Present {
-                attributes: open_sealed(&attributes, seal, opener),
-                readiness,
-            }),
+            Self::Observed(Observation::Present { attributes, readiness }) => {
+                Self::Observed(Observation::Present { attributes: open_sealed(&attributes, seal, opener), readiness })
+            }
             Self::Read(Ok(value)) => Self::Read(Ok(open_sealed(&value, seal, opener))),
             Self::Imported(Imported::Present { attributes, identity }) => {
                 Self::Imported(Imported::Present { attributes: open_sealed(&attributes, seal, opener), identity })
@@ -190,6 +189,19 @@ impl Fact {
             *value = reveal(value, now, seal);
         }
         self
+    }
+
+    /// With the words of whoever could not answer changed.
+    #[must_use]
+    pub fn said(self, change: &dyn Fn(&str) -> String) -> Self {
+        match self {
+            Self::Observed(Observation::Unreadable(why)) => Self::Observed(Observation::Unreadable(change(&why))),
+            Self::Read(Err(why)) => Self::Read(Err(change(&why))),
+            Self::Imported(Imported::Failed(why)) => Self::Imported(Imported::Failed(change(&why))),
+            Self::Journal(Err(why)) => Self::Journal(Err(change(&why))),
+            Self::Digest(Err(why)) => Self::Digest(Err(change(&why))),
+            other => other,
+        }
     }
 
     /// The values that a target or a data source answered, if it did.

@@ -31,7 +31,8 @@ impl Unopened {
         let (why, hint) = match self.sealed {
             true => (
                 "which is sealed, and no identity that is at hand opens it",
-                "Name a file with your identity in encryption { identities }, or in GANTRY_AGE_IDENTITY_FILE.".to_owned(),
+                "Name a file with your identity in encryption { identities }, or in GANTRY_AGE_IDENTITY_FILE."
+                    .to_owned(),
             ),
             false => (
                 "of which the ledger holds a digest only, and which its target does not tell again",

@@ -415,14 +415,21 @@ mod tests {
             let closed = decode(&json, &ty).unwrap();
             assert!(closed.has_sealed() && !closed.is_wholly_known());
             assert_eq!(encode(&closed, &no_seal), encode(&value, &no_seal));
-            assert_eq!(encode_kept(&closed, Keep::new(&no_seal, Some(&Turned))), json, "what nobody opened stays sealed");
+            assert_eq!(
+                encode_kept(&closed, Keep::new(&no_seal, Some(&Turned))),
+                json,
+                "what nobody opened stays sealed"
+            );
             let open = open_sealed(&closed, &no_seal, &Turned);
             assert_eq!((open.get("set"), open.get("number")), (value.get("set"), value.get("number")), "{ty}");
             assert!(open.get("set").unwrap().marks.is_sensitive());
         }
         let closed = decode(&json, &value.ty()).unwrap();
         let other_key = |bytes: &[u8]| format!("other digest of {} bytes", bytes.len());
-        assert!(open_sealed(&closed, &other_key, &Turned).has_sealed(), "what is sealed under this digest is another text");
+        assert!(
+            open_sealed(&closed, &other_key, &Turned).has_sealed(),
+            "what is sealed under this digest is another text"
+        );
     }
 
     #[test]

@@ -27,11 +27,7 @@ pub fn reveal(recorded: &Value, source: &Value, seal: Seal<'_>) -> Value {
     Value { kind, marks: recorded.marks }
 }
 
-fn reveal_map(
-    recorded: &Map,
-    source: &Map,
-    seal: Seal<'_>,
-) -> Map {
+fn reveal_map(recorded: &Map, source: &Map, seal: Seal<'_>) -> Map {
     let one =
         |name: &Arc<str>, value: &Value| source.get(name).map_or_else(|| value.clone(), |s| reveal(value, s, seal));
     recorded.iter().map(|(name, value)| (name.clone(), one(name, value))).collect()

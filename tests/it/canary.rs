@@ -105,7 +105,10 @@ impl Trial {
         };
         let found = self.canary.files(&project);
         self.leaks.extend(
-            found.into_iter().filter(|(path, _)| !allowed(path)).map(|(path, form)| format!("{form} in {}", path.display())),
+            found
+                .into_iter()
+                .filter(|(path, _)| !allowed(path))
+                .map(|(path, form)| format!("{form} in {}", path.display())),
         );
         assert!(self.leaks.is_empty(), "the secret {:?} leaked:\n{}", self.canary.text, self.leaks.join("\n"));
     }
@@ -131,7 +134,9 @@ fn the_search_finds_what_leaks() {
         }
     }
     // In what a command says, and in the arguments of a process.
-    for script in ["printf %s \"$S\"", "printf %s \"$S\" >&2", "printf %s \"$S\" | base64 -w0", "sh -c : \"$S\"", "exec true"] {
+    for script in
+        ["printf %s \"$S\"", "printf %s \"$S\" >&2", "printf %s \"$S\" | base64 -w0", "sh -c : \"$S\"", "exec true"]
+    {
         let script = format!("{script}\n: > started\nuntil [ -e go ]; do sleep 0.01; done\n");
         let leaks = |script: &str| {
             let mut trial = Trial::new("", canary.clone(), false).given("S");
@@ -182,13 +187,13 @@ resource "local_command" "command" {
   environment = { S = var.secret }
 }
 
-data "local_file" "read" {
+data "local_sensitive_file" "read" {
   filename   = "../../out"
   depends_on = [local_file.file]
 }
 
 output "whole" {
-  value     = { secret = var.secret, said = local_command.command.stdout, read = sensitive(data.local_file.read.content_base64) }
+  value     = { secret = var.secret, said = local_command.command.stdout, read = data.local_sensitive_file.read.content_base64 }
   sensitive = true
 }
 
@@ -422,7 +427,10 @@ smoke_test "command" {
         trial.sandbox.write("say.py", SAY);
         for json in [&["apply", "local", "--auto-approve"][..], &["apply", "local", "--auto-approve", "--json"]] {
             let ran = trial.run(json).exits(3);
-            assert!(format!("{}{}", ran.stdout, ran.stderr).contains("sensitive"), "it is said that something is hidden");
+            assert!(
+                format!("{}{}", ran.stdout, ran.stderr).contains("sensitive"),
+                "it is said that something is hidden"
+            );
         }
         trial.look();
         trial.is_clean();

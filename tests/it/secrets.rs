@@ -143,8 +143,7 @@ fn a_rollback_elsewhere_needs_an_identity_and_nothing_else() {
 
     // Also where today's values are others, and with the key in the environment instead of a file.
     let third = elsewhere(&sandbox);
-    let given =
-        [("GANTRY_VAR_password", "third"), ("TOKEN", "three"), ("GANTRY_AGE_IDENTITY", anna.identity.as_str())];
+    let given = [("GANTRY_VAR_password", "third"), ("TOKEN", "three"), ("GANTRY_AGE_IDENTITY", anna.identity.as_str())];
     let ran = third.run_in(&given, &["rollback", "local", "--auto-approve"]).succeeds();
     assert!(!all(&ran).contains("Today's value"), "{ran:?}");
     assert_eq!(third.read("password"), "<first>");
@@ -282,6 +281,65 @@ fn segment(sandbox: &Sandbox) -> String {
     let folder = sandbox.project().join("state/local/ledger");
     let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
     format!("state/local/ledger/{}", names.max().unwrap())
+}
+
+#[test]
+fn an_output_is_told_to_who_has_an_identity() {
+    let anna = keys();
+    let sandbox = project(&[&anna]);
+    apply(&sandbox, "first", "one");
+    says(&sandbox.run("output local password --raw").exits(5), &["Secret missing", "no identity", "GANTRY_AGE_IDENTITY_FILE"]);
+    give_identity(&sandbox, &anna);
+    assert_eq!(sandbox.run("output local password --raw").succeeds().stdout, "is first");
+    assert_eq!(sandbox.run("output local password --json").succeeds().stdout.trim(), "\"is first\"");
+    for shown in ["output local", "output local password", "output local --json", "show local --json"] {
+        assert!(!all(&sandbox.run(shown).succeeds()).contains("first"), "{shown}");
+    }
+}
+
+#[test]
+fn a_run_says_before_it_begins_what_its_way_back_lacks() {
+    let anna = keys();
+    for recipients in [vec![&anna], Vec::new()] {
+        let sandbox = project(&recipients);
+        apply(&sandbox, "first", "one");
+        let given = [("GANTRY_VAR_password", "second"), ("TOKEN", "one")];
+        let plan = sandbox.run_in(&given, &["plan", "local"]).succeeds();
+        says(&plan, &["The way back takes today's secret", "\"password\""]);
+        if !recipients.is_empty() {
+            give_identity(&sandbox, &anna);
+            let plan = sandbox.run_in(&given, &["plan", "local"]).succeeds();
+            assert!(!all(&plan).contains("way back takes"), "{plan:?}");
+        }
+        // The run fails, and the way back does what was said.
+        sandbox.write(
+            "environments/local/fail.hcl",
+            "resource \"local_command\" \"f\" {\n  create     = [\"false\"]\n  depends_on = [local_file.password, local_file.token]\n}\n",
+        );
+        let ran = sandbox.run_in(&given, &["apply", "local", "--auto-approve"]).exits(3);
+        let back = if recipients.is_empty() { "<second>" } else { "<first>" };
+        assert_eq!(sandbox.read("password"), back, "{ran:?}");
+    }
+}
+
+#[test]
+fn commands_do_not_get_the_identity() {
+    let anna = keys();
+    let sandbox = Sandbox::new();
+    let command = "[\"sh\", \"-c\", \"env | grep -c AGE_IDENTITY= | tee -a ../../seen\"]";
+    sandbox.write(
+        MAIN,
+        &format!(
+            "{}resource \"local_command\" \"c\" {{\n  create = {command}\n  read   = {command}\n}}\n\nsmoke_test \"s\" {{\n  \
+             depends_on = [local_command.c]\n  command {{\n    argv = {command}\n  }}\n}}\n",
+            encryption(&[&anna])
+        ),
+    );
+    let given = [("GANTRY_AGE_IDENTITY", anna.identity.as_str())];
+    drop(sandbox.run_in(&given, &["apply", "local", "--auto-approve"]).succeeds());
+    drop(sandbox.run_in(&given, &["plan", "local"]).succeeds());
+    let seen = sandbox.read("seen");
+    assert!(seen.lines().count() >= 3 && seen.lines().all(|line| line == "0"), "{seen}");
 }
 
 #[test]

@@ -37,7 +37,8 @@ const CONCRETE: [(&str, &[&str], &[&str]); 3] = [
 ];
 
 /// Crates that only some modules may know.
-const CRATES: [(&str, &[&str]); 12] = [
+const CRATES: [(&str, &[&str]); 13] = [
+    ("age", &["ledger"]),
     ("tokio", &["ports", "ledger", "provider", "migrate", "probe", "exec", "ops", "view", "cli", "main"]),
     ("sqlx", &["ledger", "migrate"]),
     ("reqwest", &["provider", "probe", "ops"]),

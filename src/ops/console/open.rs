@@ -83,7 +83,15 @@ async fn walk<T>(
 ) -> Result<T> {
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, lineage, None)?;
-    let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), secrets, earlier: None, closed: false, again: None };
+    let planning = Planning {
+        workspace,
+        catalog: &catalog,
+        targets: Some(&targets),
+        secrets,
+        earlier: None,
+        closed: false,
+        again: None,
+    };
     let sight = if asked.plan { Sight::Planned } else { Sight::Recorded };
     let draw = draw(targets.now());
     let mut work = Some(work);

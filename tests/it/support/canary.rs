@@ -112,7 +112,10 @@ impl ArgumentWatch {
 fn word() -> String {
     let mut bytes = [0; 20];
     getrandom::fill(&mut bytes).expect("the system has randomness");
-    bytes.iter().map(|b| char::from(b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"[usize::from(b % 56)])).collect()
+    bytes
+        .iter()
+        .map(|b| char::from(b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"[usize::from(b % 56)]))
+        .collect()
 }
 
 fn forms(text: &str) -> Vec<(String, Vec<u8>)> {
