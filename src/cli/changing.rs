@@ -110,10 +110,15 @@ pub(super) struct Carrying {
 }
 
 impl Carrying {
-    /// For a command that changes the ledger alone.
-    pub(super) fn of_ledger(lock_timeout: &str) -> Self {
-        let lock_timeout = lock_timeout.to_owned();
-        Self { auto_approve: true, parallelism: 1, lock_timeout, allow_destroy: false, project: None }
+    /// For a command that only may have to wait.
+    pub(super) fn only_waiting(lock_timeout: &str) -> Self {
+        Self {
+            auto_approve: false,
+            parallelism: 1,
+            lock_timeout: lock_timeout.to_owned(),
+            allow_destroy: false,
+            project: None,
+        }
     }
 
     /// As the use cases want it, with the watcher that the shell calls for.

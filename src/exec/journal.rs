@@ -50,4 +50,10 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// [`JournalError::Source`] when the file cannot be read; otherwise when it cannot be written.
     async fn put_file(&self, path: &Path) -> Result<(String, u64), JournalError>;
+
+    /// Has the content of a digest as a file on this machine, verified just now, where the paths of artifacts lead.
+    ///
+    /// # Errors
+    /// When it is not there, is another, or cannot be read or written.
+    async fn fetch(&self, digest: &str) -> Result<(), JournalError>;
 }

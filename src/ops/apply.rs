@@ -83,7 +83,7 @@ pub enum Applied {
 /// # Errors
 /// When the environment cannot be planned.
 pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Records, Secrets)> {
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(workspace, &wanted.variables).await?;
     let (mut draft, warnings) = planning::open(workspace, &wanted.variables, wanted.options.clone())?;
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
@@ -201,14 +201,14 @@ pub async fn replan(
 /// # Errors
 /// When the environment cannot be planned, or the ledger not be written.
 pub async fn apply(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
-    let mut opened = open(workspace, how, judge).await?;
+    let mut opened = open(workspace, wanted, how, judge).await?;
     let applied = apply_opened(&mut opened, wanted, how, judge).await;
     opened.close().await;
     applied
 }
 
-pub(super) async fn open(workspace: Workspace, how: &Changing, judge: &mut dyn Judge) -> Result<Opened> {
-    Opened::open(workspace, how, &mut |holder| judge.waiting(holder)).await
+pub(super) async fn open(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Opened> {
+    Opened::open(workspace, &wanted.variables, how, &mut |holder| judge.waiting(holder)).await
 }
 
 async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
@@ -338,7 +338,7 @@ pub async fn apply_file(
         );
         return Err(Failure::refused("Plan file refused", detail));
     }
-    let mut opened = open(workspace, how, judge).await?;
+    let mut opened = open(workspace, wanted, how, judge).await?;
     let applied = apply_file_opened(&mut opened, &file, wanted, how, judge).await;
     opened.close().await;
     applied
@@ -436,7 +436,7 @@ pub async fn resume(
     how: &Changing,
     judge: &mut dyn Judge,
 ) -> Result<Option<Ran>> {
-    let mut opened = open(workspace, how, judge).await?;
+    let mut opened = open(workspace, wanted, how, judge).await?;
     let result = async {
         let today = super::rollback::of_today(&mut opened, wanted)?;
         let configured = today.is_some();
@@ -458,7 +458,7 @@ pub async fn resume(
 /// # Errors
 /// When the environment cannot be planned.
 pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
-    let mut opened = open(workspace, how, judge).await?;
+    let mut opened = open(workspace, wanted, how, judge).await?;
     let result = async {
         if opened.state.open.is_some() {
             let detail = "A run of this environment was interrupted, so what a check would say now belongs to nothing.";

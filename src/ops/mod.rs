@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod workspace;
+pub mod store;
 pub mod records;
 pub mod targets;
 pub mod secrets;
@@ -18,11 +19,13 @@ pub mod init;
 pub mod format;
 pub mod reseal;
 pub mod show;
+pub mod state;
 pub mod validate;
 pub mod verify_ledger;
 
 pub use error::{Failure, FailureKind, Result};
 pub use records::Records;
+pub use store::Store;
 pub use targets::Targets;
 pub use workspace::Workspace;
 

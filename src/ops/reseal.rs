@@ -41,7 +41,7 @@ pub async fn reseal(
     how: &Changing,
     waiting: &mut (dyn FnMut(&LeaseRecord) + Send),
 ) -> Result<Report> {
-    let mut opened = Opened::open(workspace, how, waiting).await?;
+    let mut opened = Opened::open(workspace, variables, how, waiting).await?;
     let report = reseal_opened(&mut opened, variables).await;
     opened.close().await;
     report

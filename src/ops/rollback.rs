@@ -22,7 +22,7 @@ pub async fn rollback(
     how: &Changing,
     judge: &mut dyn Judge,
 ) -> Result<Applied> {
-    let mut opened = open(workspace, how, judge).await?;
+    let mut opened = open(workspace, wanted, how, judge).await?;
     let applied = rollback_opened(&mut opened, to, wanted, how, judge).await;
     opened.close().await;
     applied

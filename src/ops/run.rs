@@ -10,14 +10,18 @@ use super::planning::{Again, Draft, Planning};
 use super::records;
 use super::restore::{Fresh, Other};
 use super::secrets::Secrets;
+use super::store::Store;
 use super::targets::Targets;
 use super::way_back::WayBackFrom;
 use super::workspace::Workspace;
+use crate::config::VarArg;
 use crate::event::Watcher;
 use crate::exec::{Begin, Ending, Finished, Patience, Runner};
 use crate::ledger::event::{Event, RunOutcome, RunStarted};
+use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
-use crate::ledger::{Backend, LocalBackend, RawEntry, State, Writer};
+use crate::ledger::replay::IllegalEvent;
+use crate::ledger::{Backend, Meta, RawEntry, State, Writer, checkpoint};
 use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
 use crate::provider::catalog::Catalog;
@@ -45,8 +49,10 @@ pub struct Opened {
     pub workspace: Workspace,
     /// What the ledger says.
     pub state: State,
-    /// Its entries.
-    pub entries: Vec<RawEntry>,
+    /// What it said before the entries that were read.
+    base: State,
+    /// The entries since its newest checkpoint, or all.
+    entries: Vec<RawEntry>,
     /// What secrets are kept and opened with: this machine's identities, and from [`Opened::configure`] on what the configuration
     /// says.
     pub secrets: Secrets,
@@ -58,6 +64,7 @@ pub struct Opened {
     lease: Option<Lease>,
     lineage: String,
     backend: Arc<dyn Backend>,
+    store: Store,
 }
 
 /// How a run ended, with what it was about.
@@ -72,21 +79,23 @@ pub struct Ran {
 }
 
 impl Opened {
-    /// Takes the lease and reads the ledger.
+    /// Takes the lease and reads the ledger. The variables are those that the place of the ledger may depend on.
     ///
     /// # Errors
-    /// When another command holds the lease for too long, or the ledger cannot be read.
+    /// When the ledger cannot be found or read, or another command holds the lease for too long.
     pub async fn open(
         workspace: Workspace,
+        variables: &[VarArg],
         how: &Changing,
         waiting: &mut (dyn FnMut(&LeaseRecord) + Send),
     ) -> Result<Self> {
-        let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(&workspace.state));
+        let store = unless_interrupted(how, Store::open(&workspace, variables)).await.map_err(not_begun)?;
+        let backend = Arc::clone(&store.backend);
         let clock: Arc<dyn crate::ports::clock::Clock> = Arc::new(crate::ports::clock::SystemClock);
         let terms = Terms::default();
         let lease = lease::acquire(Arc::clone(&backend), clock, &how.command, terms, how.lock_timeout, waiting);
         let lease = unless_interrupted(how, async { Ok(lease.await?) }).await.map_err(not_begun)?;
-        let opened = Self::with_lease(workspace, how, backend).await.map_err(not_begun);
+        let opened = Self::with_lease(workspace, how, store).await.map_err(not_begun);
         match opened {
             Ok(opened) => Ok(Self { lease: Some(lease), ..opened }),
             Err(e) => {
@@ -96,15 +105,19 @@ impl Opened {
         }
     }
 
-    async fn with_lease(workspace: Workspace, how: &Changing, backend: Arc<dyn Backend>) -> Result<Self> {
-        let (writer, entries) = Writer::open(Arc::clone(&backend)).await?;
+    async fn with_lease(workspace: Workspace, how: &Changing, store: Store) -> Result<Self> {
+        let (writer, reading) = Writer::open_reading(Arc::clone(&store.backend)).await?;
+        store.check(writer.head().map(|_| writer.lineage().as_str()))?;
         let lineage = writer.lineage().as_str().to_owned();
         let secrets = Secrets::of_machine(Arc::new(writer.key().await?))?;
-        let state = records::replay(&entries)?;
+        let (base, entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
+        let state = records::replay(base.clone(), &entries)?;
+        store.still_here(&state)?;
         let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
         Ok(Self {
             workspace,
             state,
+            base,
             entries,
             secrets,
             targets,
@@ -112,7 +125,8 @@ impl Opened {
             writer: Some(writer),
             lease: None,
             lineage,
-            backend,
+            backend: Arc::clone(&store.backend),
+            store,
         })
     }
 
@@ -201,7 +215,13 @@ impl Opened {
         let Some(writer) = self.writer.take() else {
             return Err(Failure::error("Internal error", "The ledger's writer was used up. This is a bug in Gantry."));
         };
-        let journal = Arc::new(RunJournal::new(writer, Arc::clone(&self.targets.clock), run.clone(), env::user()));
+        let journal = Arc::new(RunJournal::new(
+            writer,
+            self.store.clone(),
+            Arc::clone(&self.targets.clock),
+            run.clone(),
+            env::user(),
+        ));
         let key = Arc::clone(&self.secrets.key);
         let way_back = WayBackFrom {
             workspace: self.workspace.clone(),
@@ -238,7 +258,28 @@ impl Opened {
         if let Ok(journal) = Arc::try_unwrap(journal) {
             self.writer = Some(journal.into_writer());
         }
+        if self.state.open.is_none()
+            && self.state.since_checkpoint >= checkpoint::ENTRIES
+            && let Err(e) = self.checkpoint().await
+        {
+            // The run is recorded as a whole; the next one writes a checkpoint.
+            tracing::warn!(error = ?e.diagnostics, "no checkpoint was written");
+        }
         Ok(finished)
+    }
+
+    /// Writes down what the ledger comes to, so that the next opening need not read it all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    async fn checkpoint(&mut self) -> Result<()> {
+        let Some(lineage) = self.writer.as_ref().map(|writer| writer.lineage().clone()) else { return Ok(()) };
+        let manifest = checkpoint::write(self.backend.as_ref(), &lineage, &self.state).await?;
+        self.note(Event::Checkpoint { manifest }).await?;
+        match self.writer.as_ref().and_then(Writer::head) {
+            Some(head) => Ok(self.backend.note_checkpoint(head).await?),
+            None => Ok(()),
+        }
     }
 
     /// What the interrupted run was made from, with the secrets of now.
@@ -254,7 +295,7 @@ impl Opened {
         let restored = Draft::restore(&saved, fresh, &self.secrets, &self.workspace, Other::Refused)?.asking_again();
         let mut draft = restored.draft;
         let before = self.entries.iter().take_while(|e| e.run.as_deref() != Some(&open.run));
-        let base = records::replay(before)?;
+        let base = records::replay(self.base.clone(), before)?;
         let again = Again { targets: &self.targets, answers: &restored.unopened };
         let secrets = &restored.secrets;
         let planning = Planning { targets: None, again: Some(again), secrets, ..self.planning() };
@@ -299,9 +340,9 @@ impl Opened {
 
     /// Fences whoever wrote before, and reads what they had written by then.
     async fn take_over(&mut self) -> Result<()> {
-        let (writer, entries) = Writer::open_fenced(Arc::clone(&self.backend)).await?;
-        self.state = records::replay(&entries)?;
-        self.entries = entries;
+        let (writer, reading) = Writer::open_reading_fenced(Arc::clone(&self.backend)).await?;
+        (self.base, self.entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
+        self.state = records::replay(self.base.clone(), &self.entries)?;
         self.writer = Some(writer);
         Ok(())
     }
@@ -311,19 +352,31 @@ impl Opened {
     /// # Errors
     /// When the ledger cannot be written, or the event cannot follow.
     pub async fn note(&mut self, event: Event) -> Result<()> {
+        self.note_all(vec![event]).await
+    }
+
+    /// Appends events that belong to no run, all or none.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written, or one of them cannot follow; then nothing is written.
+    pub async fn note_all(&mut self, events: Vec<Event>) -> Result<()> {
         if self.writer.is_none() {
             self.take_over().await?;
         }
         let Some(writer) = self.writer.as_mut() else { return Ok(()) };
-        let draft = crate::ledger::Draft {
-            time: self.targets.now(),
-            run: None,
-            actor: env::user(),
-            event: serde_json::to_value(&event).expect("invariant: an event is plain data with text keys"),
-        };
-        for entry in writer.append(vec![draft]).await? {
-            self.state.apply(&records::meta(&entry), &event).map_err(|e| Failure::error("Ledger", format!("{e}.")))?;
+        let illegal = |e: IllegalEvent| Failure::error("Impossible change of the ledger", format!("{e}."));
+        let (time, actor) = (self.targets.now(), env::user());
+        let mut after = self.state.clone();
+        let mut drafts = Vec::with_capacity(events.len());
+        for event in &events {
+            let meta = Meta { seq: after.seq + 1, time: time_text(time), run: String::new(), actor: actor.clone() };
+            after.apply(&meta, event).map_err(illegal)?;
+            let event = serde_json::to_value(event).expect("invariant: an event is plain data with text keys");
+            drafts.push(crate::ledger::Draft { time, run: None, actor: actor.clone(), event });
         }
+        writer.append(drafts).await?;
+        self.state = after;
+        self.store.remember(writer.lineage())?;
         Ok(())
     }
 }

@@ -24,7 +24,7 @@ pub async fn plan_file(
     file: &PlanFile,
     given: &[VarArg],
 ) -> Result<(Made, BTreeMap<Arc<str>, Value>)> {
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(workspace, given).await?;
     let key = match &file.key {
         Some(hex) => {
             let key = Key::from_hex(hex);
@@ -37,7 +37,7 @@ pub async fn plan_file(
     let desired = crate::config::load(&bundle)?;
     let fresh = crate::config::gather(&desired, &workspace.environment, &workspace.project, given);
     let fresh = fresh.map(|g| g.values.into_iter().map(|(n, v)| (n, v.value)).collect()).unwrap_or_default();
-    let recorded = then(&records, file)?;
+    let recorded = then(&records, file).await?;
     let secrets = Secrets::of_machine(key)?;
     let fresh = Fresh { variables: &fresh };
     let (draft, plan, _) = replan(workspace, file, &fresh, &recorded, &secrets, None).await?;
@@ -46,7 +46,7 @@ pub async fn plan_file(
 }
 
 /// The state that the plan was made on: the present one, or, where the ledger has moved on, the one of then.
-fn then(records: &Records, file: &PlanFile) -> Result<State> {
+async fn then(records: &Records, file: &PlanFile) -> Result<State> {
     if crate::plan::basis(&records.state) == file.basis {
         return Ok(records.state.clone());
     }
@@ -54,7 +54,7 @@ fn then(records: &Records, file: &PlanFile) -> Result<State> {
     if crate::plan::basis(&state) == file.basis {
         return Ok(state);
     }
-    for entry in &records.entries {
+    for entry in &records.entries().await? {
         let event = super::records::event(entry)?;
         state
             .apply(&super::records::meta(entry), &event)
@@ -75,7 +75,7 @@ pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
     let of_checks = state.generations.iter().flat_map(|g| &g.checks).chain(state.checks.values().map(|(c, _)| c));
     let mut found: Vec<&str> = of_checks.flat_map(|c| &c.evidence).map(|e| e.blob.as_str()).collect();
     let mut failed: Vec<String> = Vec::new();
-    for entry in &records.entries {
+    for entry in &records.entries().await? {
         if let crate::ledger::event::Event::StepFailed(step) = super::records::event(entry)? {
             failed.extend(step.evidence.into_iter().map(|e| e.blob));
         }

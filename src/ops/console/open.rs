@@ -48,7 +48,7 @@ pub async fn with<T>(
         return walk(&workspace, draft, &State::default(), &secrets, "", asked, Diagnostics::default(), work).await;
     };
     let (draft, warnings) = planning::open_to_look(&workspace, &asked.variables)?;
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(&workspace, &asked.variables).await?;
     let lineage = records.lineage.as_deref().unwrap_or("");
     let secrets = Secrets::of_machine(Arc::clone(&records.key))?;
     // A block that is wrong is told by the session, and opens nothing until then.

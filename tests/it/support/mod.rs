@@ -7,7 +7,9 @@
 //! * [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
 //!   stop asking.
 
+mod background;
 pub(crate) mod canary;
+mod failover;
 pub(crate) mod http;
 mod load;
 pub(crate) mod normalise;
@@ -17,6 +19,7 @@ mod processes;
 mod sandbox;
 pub(crate) mod scenario;
 
+pub(crate) use background::Background;
 pub(crate) use load::Load;
 pub(crate) use sandbox::{Ran, Sandbox, shop_variant};
 
