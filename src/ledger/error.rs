@@ -148,6 +148,16 @@ pub enum LedgerError {
         /// Which.
         digest: Digest,
     },
+    /// A place that cannot keep a ledger.
+    #[error("{place} cannot keep a ledger: {reason}")]
+    Unfit {
+        /// Where.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// What was to be written has no canonical form.
     #[error("{what} cannot be written to the ledger")]
     NoForm {
@@ -201,6 +211,7 @@ impl LedgerError {
             | Self::Unknown { .. } => Consequence::Interrupted,
             Self::Unreadable { .. }
             | Self::Unavailable { writing: false, .. }
+            | Self::Unfit { .. }
             | Self::Lost { .. }
             | Self::Newer { .. }
             | Self::Corrupt { .. }
@@ -217,7 +228,7 @@ impl LedgerError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Unavailable { hint, .. } => hint,
+            Self::Unavailable { hint, .. } | Self::Unfit { hint, .. } => hint,
             Self::Unreadable { .. } => "make it readable for the user who runs Gantry; nothing was changed",
             Self::NotWritten { .. } | Self::Poisoned { .. } => {
                 "free space on the disk or repair it, then run the same command again: it goes on from what was recorded"

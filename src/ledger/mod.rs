@@ -11,7 +11,7 @@
 //! * [`backend`]: what a place that keeps ledgers has to offer
 //! * [`lease`]: how people wait for each other politely; safety never rests on it
 //! * [`writer`]: gives entries their places, stops at the first doubt
-//! * [`local`]: the ledger in a directory; [`mod@postgres`]: in a database
+//! * [`local`]: the ledger in a directory; [`mod@postgres`]: in a database; [`s3`]: in a bucket
 //! * [`event`], [`record`]: what is recorded
 //! * [`replay`]: from entries to the [`State`]
 //! * [`checkpoint`]: a state written down; [`reading`]: from there to the end
@@ -29,6 +29,7 @@ pub mod lease;
 pub mod writer;
 pub mod local;
 pub mod postgres;
+pub mod s3;
 pub mod event;
 pub mod record;
 pub mod replay;
@@ -43,6 +44,7 @@ pub use format::{Digest, Lineage, RawEntry};
 pub use lease::{Lease, LeaseRecord};
 pub use local::{BlobCache, LocalBackend};
 pub use postgres::PostgresBackend;
+pub use s3::{S3Backend, S3Settings};
 pub use replay::{Meta, State};
 pub use seal::Key;
 pub use writer::Writer;

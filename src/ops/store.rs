@@ -21,7 +21,9 @@ use super::planning::Draft;
 use super::workspace::Workspace;
 use crate::config::{Bundle, Desired, VarArg};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::ledger::{Backend, BlobCache, LedgerError, Lineage, LocalBackend, PostgresBackend, State, postgres};
+use crate::ledger::{
+    Backend, BlobCache, LedgerError, Lineage, LocalBackend, PostgresBackend, S3Backend, S3Settings, State, postgres,
+};
 use crate::plan::{PostgresState, S3State, StateSettings};
 use crate::ports::clock::{Clock as _, SystemClock};
 use crate::ports::{crash, fs};
@@ -283,9 +285,35 @@ fn postgres_backend(workspace: &Workspace, settings: &PostgresState) -> Result<(
     Ok((Arc::new(backend), place))
 }
 
-fn s3_backend(_: &Workspace, s3: &S3State) -> Result<(Arc<dyn Backend>, String)> {
-    let detail = format!("This version of Gantry does not keep ledgers in S3 (bucket \"{}\").", s3.bucket);
-    Err(Failure::error("Not available yet", detail))
+fn s3_backend(workspace: &Workspace, s3: &S3State) -> Result<(Arc<dyn Backend>, String)> {
+    if let Some(wrong) = s3_wrong(workspace, s3) {
+        return Err(Failure::new(FailureKind::Error, wrong));
+    }
+    let settings = s3_settings(workspace, s3);
+    let place = settings.place();
+    Ok((Arc::new(S3Backend::new(settings, BlobCache::new(&workspace.state))), place))
+}
+
+/// Several environments of one project share a block that differs in nothing, so each gets a prefix of its own.
+fn s3_settings(workspace: &Workspace, s3: &S3State) -> S3Settings {
+    let name = &workspace.name;
+    S3Settings {
+        bucket: s3.bucket.clone(),
+        prefix: s3
+            .prefix
+            .as_ref()
+            .map_or_else(|| name.clone(), |prefix| format!("{}/{name}", prefix.trim_matches('/'))),
+        region: s3.region.clone(),
+        endpoint: s3.endpoint.clone(),
+        profile: s3.profile.clone(),
+        force_path_style: s3.force_path_style,
+    }
+}
+
+/// What is wrong with the settings of a bucket, before it is asked.
+fn s3_wrong(workspace: &Workspace, s3: &S3State) -> Option<Diagnostic> {
+    let (argument, detail) = s3_settings(workspace, s3).wrong()?;
+    Some(Diagnostic::error("Incorrect state settings", format!("\"{argument}\": {detail}")).at(s3.span))
 }
 
 /// What the configuration says. A configuration that cannot be read does not hide a ledger that stands here: those who
@@ -339,6 +367,11 @@ fn said(
     let host = live(workspace);
     let directory = workspace.environment.to_string_lossy();
     match StateSettings::evaluate(block, &values, &bundle.project, &directory, &host).map_err(failed)? {
+        Some(StateSettings::S3(s3)) => match s3_wrong(workspace, &s3) {
+            // Told here, where the place in the file can be shown.
+            Some(wrong) => Err(failed(wrong)),
+            None => Ok(Some(StateSettings::S3(s3))),
+        },
         Some(settings) => Ok(Some(settings)),
         None => {
             let state = block.body.blocks.iter().find(|b| &*b.ty == "state");

@@ -66,8 +66,8 @@ pub struct S3State {
     pub endpoint: Option<String>,
     /// The profile whose credentials are used.
     pub profile: Option<String>,
-    /// Whether the bucket stands in the path instead of the host's name.
-    pub force_path_style: bool,
+    /// Whether the bucket stands in the path instead of the host's name; `None` leaves it to the backend.
+    pub force_path_style: Option<bool>,
     /// Where the block stands.
     pub span: Span,
 }
@@ -114,7 +114,7 @@ impl StateSettings {
                 region: open!(reader.text("region")?),
                 endpoint: open!(reader.text("endpoint")?),
                 profile: open!(reader.text("profile")?),
-                force_path_style: open!(reader.flag("force_path_style")?).unwrap_or(false),
+                force_path_style: open!(reader.flag("force_path_style")?),
                 span: block.span,
             }))),
             // What is no kind was said when the block was read.

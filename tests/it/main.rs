@@ -31,6 +31,7 @@ mod modules;
 mod oci;
 mod probe;
 mod properties;
+mod s3_state;
 mod sample;
 mod scenarios;
 mod secrets;

@@ -38,11 +38,18 @@ const CONCRETE: [(&str, &[&str], &[&str]); 3] = [
 ];
 
 /// Crates that only some modules may know.
-const CRATES: [(&str, &[&str]); 13] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("age", &["ledger"]),
+    ("aws_config", &["ledger"]),
+    ("aws_credential_types", &["ledger"]),
+    ("aws_sigv4", &["ledger"]),
+    ("aws_smithy_runtime_api", &["ledger"]),
+    ("aws_smithy_types", &["ledger"]),
+    ("aws_smithy_xml", &["ledger"]),
+    ("aws_types", &["ledger"]),
     ("tokio", &["ports", "ledger", "provider", "migrate", "probe", "exec", "ops", "view", "cli", "main"]),
     ("sqlx", &["ledger", "migrate", "postgres"]),
-    ("reqwest", &["provider", "probe", "ops"]),
+    ("reqwest", &["ledger", "provider", "probe", "ops"]),
     ("hyper", &["provider", "probe"]),
     ("hyper_util", &["provider", "probe"]),
     ("tonic", &["provider", "probe"]),

@@ -5,17 +5,20 @@
 //! * [`scenario`]: a golden transcript of `tests/scenarios/`, run in a sandbox.
 //! * [`canary`]: a random secret, and the search for it in everything.
 //! * [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
-//!   stop asking.
+//!   stop asking. [`s3`]: a strict store inside this process; [`moto`]: one that others wrote.
 
 mod background;
 pub(crate) mod canary;
 mod failover;
 pub(crate) mod http;
 mod load;
+pub(crate) mod moto;
 pub(crate) mod normalise;
 mod ports;
 pub(crate) mod postgres;
 mod processes;
+#[expect(dead_code, reason = "shared with the tests of the ledger")]
+pub(crate) mod s3;
 mod sandbox;
 pub(crate) mod scenario;
 
