@@ -129,6 +129,7 @@ fn with_inputs<T>(desired: &Desired, catalog: &Catalog, work: impl FnOnce(Inputs
         options: &options,
         catalog,
         seal: &|_| String::new(),
+        opener: &gantry::ledger::encryption::Opener::default(),
         migrations: |_, _| Ok(Vec::new()),
         blobs: "blobs",
         seed: 1,

@@ -63,12 +63,14 @@ pub(crate) struct Hands {
     pub(crate) blobs: Arc<str>,
     pub(crate) patience: Patience,
     pub(crate) tell: mpsc::UnboundedSender<Tell>,
+    pub(crate) scrub: Arc<super::scrub::Scrub>,
 }
 
 impl Hands {
     pub(crate) fn new(runner: &Runner, tell: mpsc::UnboundedSender<Tell>) -> Self {
         Self {
             run: runner.run.clone(),
+            scrub: runner.scrub.clone(),
             journal: runner.journal.clone(),
             providers: Arc::new(runner.providers.clone()),
             clock: runner.clock.clone(),

@@ -57,7 +57,9 @@ pub(crate) async fn of_object(hands: &Hands, witness: &Witness) -> Vec<Piece> {
 /// When the ledger cannot be written.
 pub(crate) async fn keep(hands: &Hands, pieces: Vec<Piece>) -> Result<Kept, JournalError> {
     let mut kept = Kept::default();
-    for Piece { name, mut bytes } in pieces.into_iter().take(MAX_PIECES) {
+    for Piece { name, bytes } in pieces.into_iter().take(MAX_PIECES) {
+        // Before it is cut: half of a secret is not found any more.
+        let mut bytes = hands.scrub.hide_bytes(&bytes);
         let surplus = bytes.len().saturating_sub(MAX_PIECE);
         bytes.drain(..surplus);
         let blob = hands.journal.put_blob(&bytes).await?;

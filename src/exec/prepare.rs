@@ -14,7 +14,7 @@ use crate::plan::change::Assertion;
 use crate::plan::step::{ActStep, CheckStep, ImportStep, Step, Work};
 use crate::plan::{Plan, assertions};
 use crate::provider::{Act, Action, Lowering, Prior, ReadRequest, ResourceSchema};
-use crate::value::{Kind, Type, Unfinished, Value, encode};
+use crate::value::{Kind, Type, Unfinished, Value, encode_kept};
 
 /// How many workloads' evidence is looked at when a check fails: each may have many logs.
 const MAX_WITNESSES: usize = 5;
@@ -101,6 +101,7 @@ impl<'a> Scene<'a> {
             }
             Work::Migrate { url, migration } | Work::Revert { url, migration } => {
                 let url = finish_all(url, results).map_err(|e| not_available(&e))?;
+                self.runner.scrub.learn(&url.clone().sensitive());
                 let url =
                     url.as_str().ok_or_else(|| Failure::not_sent("The migration's database is no URL."))?.to_owned();
                 let job = MigrateJob { url, migration: migration.clone() };
@@ -185,8 +186,8 @@ impl<'a> Scene<'a> {
                 ty: step.address.ty.to_string(),
                 provider: import.provider.clone(),
                 identity: import.object.identity.clone(),
-                inputs: encode(&import.inputs, &*self.runner.seal),
-                attributes: encode(&import.object.attributes, &*self.runner.seal),
+                inputs: encode_kept(&import.inputs, self.runner.keep()),
+                attributes: encode_kept(&import.object.attributes, self.runner.keep()),
                 dependencies: import.dependencies.clone(),
                 schema: import.schema,
                 generation: self.generation,
@@ -265,6 +266,7 @@ impl<'a> Scene<'a> {
         } else {
             fill_in(&act.planned, &step.address, results).map_err(|e| not_available(&e))?
         };
+        self.runner.scrub.learn(&asked.request);
         let deadline = match schema {
             Some(schema) if !going => (schema.deadline)(&asked.request),
             _ => act.deadline,
@@ -295,8 +297,8 @@ impl<'a> Scene<'a> {
     ) -> Result<Record, Failure> {
         let inputs = fill_in(&act.inputs, &step.address, results).map_err(|e| not_available(&e))?;
         let encoded = |object: &Value| match self.schema(step) {
-            Some(schema) => schema.encode(object, &*self.runner.seal),
-            None => encode(object, &*self.runner.seal),
+            Some(schema) => schema.encode(object, self.runner.keep()),
+            None => encode_kept(object, self.runner.keep()),
         };
         Ok(Record {
             ty: step.address.ty.to_string(),
@@ -320,6 +322,7 @@ impl<'a> Scene<'a> {
             None => finish_all(&check.configuration, results),
         };
         let configuration = configuration.map_err(|e| not_available(&e))?;
+        self.runner.scrub.learn(&configuration);
         let (probe, judge, secrets) = check::read(&configuration, step.address.kind).map_err(Failure::not_sent)?;
         let witnesses = match staged {
             Some((node, (identity, _))) => self.witness(node, identity.clone()).into_iter().collect(),

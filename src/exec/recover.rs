@@ -14,7 +14,7 @@ use super::journal::JournalError;
 use super::prepare::{Scene, takes_a_version};
 use super::recorder::Recorder;
 use super::request::fill_in;
-use super::results::{RunResults, reveal};
+use super::results::RunResults;
 use super::work;
 use crate::addr::Address;
 use crate::event::RunEvent;
@@ -26,7 +26,7 @@ use crate::plan::Plan;
 use crate::plan::step::{ActStep, Step, Work};
 use crate::ports::crash;
 use crate::provider::{Action, Found, Observation, ObserveRequest, Prior};
-use crate::value::{Value, decode};
+use crate::value::{Value, decode, reveal};
 
 /// How many targets are asked at once.
 const AT_ONCE: usize = 32;
@@ -324,6 +324,7 @@ async fn restore(scene: Scene<'_>, at: usize, step: &Step, state: &State, result
         Work::Read { provider, arguments, .. } => {
             let recorded = state.open.as_ref().and_then(|o| o.read.get(&step.address));
             let object = recorded.zip(scene.schema(step)).and_then(|(j, s)| decode(j, &s.object_type()).ok());
+            let object = object.map(|recorded| scene.runner.open(&recorded));
             if let Some(object) = object.filter(Value::is_wholly_known) {
                 results.set(&step.address, object);
                 return;
@@ -361,7 +362,7 @@ async fn restore_act(scene: Scene<'_>, at: usize, step: &Step, act: &ActStep, st
         if let Some(version) = state.versions.get(&step.address).and_then(|all| all.last())
             && let Ok(object) = decode(&version.attributes, &schema.object_type())
         {
-            let object = reveal(&object, &planned, seal);
+            let object = reveal(&scene.runner.open(&object), &planned, seal);
             let object = opened(scene, &step.address, act, object, &version.identity).await;
             results.set_staged(&step.address, version.identity.clone(), object);
         }
@@ -376,7 +377,7 @@ async fn restore_act(scene: Scene<'_>, at: usize, step: &Step, act: &ActStep, st
     }
     results.set_identity(&step.address, record.identity.clone());
     if let Ok(object) = decode(&record.attributes, &schema.object_type()) {
-        let object = reveal(&object, &planned, seal);
+        let object = reveal(&scene.runner.open(&object), &planned, seal);
         let object = opened(scene, &step.address, act, object, &record.identity).await;
         results.set(&step.address, object);
     }

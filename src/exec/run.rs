@@ -20,7 +20,7 @@ use crate::ledger::event::{Event, FailureKind, RunOutcome};
 use crate::ledger::replay::{OpenRun, StepStatus};
 use crate::plan::step::{Step, Work};
 use crate::plan::{OnFailure, Plan};
-use crate::value::{Kind, Value, encode_typed};
+use crate::value::{Kind, Value, encode_typed_kept};
 
 /// How a run ends, before that is recorded.
 struct Verdict {
@@ -43,13 +43,16 @@ impl Runner {
     /// Carries a plan out, from its first step or from where a process that is gone left it, and records how it ended.
     pub async fn run(&self, plan: &Plan, state: State, begin: Begin) -> Finished {
         let started = self.clock.elapsed();
-        let mut recorder = Recorder::new(self.journal.clone(), self.watcher.clone(), state);
-        let mut run = Run { runner: self, plan, recorder: &mut recorder, failures: Vec::new(), interrupted: false };
+        let runner = self.scrubbed(plan);
+        let scrub = runner.scrub.clone();
+        let mut recorder = Recorder::new(runner.journal.clone(), runner.watcher.clone(), state, scrub.clone());
+        let mut run = Run { runner: &runner, plan, recorder: &mut recorder, failures: Vec::new(), interrupted: false };
         let verdict = match run.carry_out(begin).await {
             Ok(verdict) => run.record_end(verdict, started).await,
             Err(e) => Err(e),
         };
         let (failures, interrupted) = (run.failures, run.interrupted);
+        let failures = failures.into_iter().map(|failure| scrub.failure(failure)).collect();
         let (ending, sentence, outputs) = match verdict {
             Ok(verdict) => (verdict.ending, verdict.sentence, verdict.outputs),
             Err(e) => {
@@ -57,7 +60,14 @@ impl Runner {
                 (Ending::Broken(e), sentence, BTreeMap::new())
             }
         };
-        Finished { state: recorder.into_state(), ending, interrupted, sentence, failures, outputs }
+        Finished {
+            state: recorder.into_state(),
+            ending,
+            interrupted,
+            sentence: scrub.hide(&sentence),
+            failures,
+            outputs,
+        }
     }
 }
 
@@ -264,6 +274,8 @@ impl Run<'_> {
 
     async fn way_back(&mut self, cause: &str, trust_records: bool) -> Result<Plan, String> {
         let plan = self.runner.way_back.plan(self.recorder.state(), trust_records).await?;
+        // It goes back to secrets of then, which come back from their seals.
+        self.runner.scrub.learn_plan(&plan);
         if !trust_records {
             let sentence = cause.to_owned();
             self.runner.watcher.event(RunEvent::Unwinding { sentence, steps: plan.working_steps() });
@@ -281,7 +293,8 @@ impl Run<'_> {
     async fn record_end(&mut self, verdict: Verdict, started: Duration) -> Result<Verdict, JournalError> {
         if let Ending::Ended(outcome) = verdict.ending {
             let outputs = verdict.outputs.iter();
-            let outputs = outputs.map(|(name, value)| ((**name).to_owned(), encode_typed(value, &*self.runner.seal)));
+            let outputs =
+                outputs.map(|(name, value)| ((**name).to_owned(), encode_typed_kept(value, self.runner.keep())));
             self.recorder.push(Event::RunFinished {
                 outcome,
                 sentence: verdict.sentence.clone(),
@@ -321,8 +334,19 @@ fn outputs(plan: &Plan, results: &RunResults) -> Result<BTreeMap<Arc<str>, Value
     let mut all = BTreeMap::new();
     for (name, output) in &plan.outputs {
         let Some(after) = &output.after else { continue };
-        let value = finish_all(after, results)
-            .map_err(|e| format!("every step succeeded, but the output \"{name}\" cannot be computed: {}", e.detail))?;
+        let mut closed = Vec::new();
+        after.sealed_parts(&mut closed);
+        let value = match finish_all(after, results) {
+            Ok(value) => value,
+            // A secret that nobody can read here keeps nothing from being done; the output says as much of it as is known.
+            Err(_) if !closed.is_empty() => after.clone(),
+            Err(e) => {
+                return Err(format!(
+                    "every step succeeded, but the output \"{name}\" cannot be computed: {}",
+                    e.detail
+                ));
+            }
+        };
         all.insert(name.clone(), if output.sensitive { value.sensitive() } else { value });
     }
     Ok(all)

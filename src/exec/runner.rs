@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::journal::{Journal, JournalError};
+use super::scrub::Scrub;
 use crate::event::Watcher;
 use crate::ledger::State;
 use crate::ledger::event::{RunOutcome, RunStarted};
@@ -15,7 +16,7 @@ use crate::ledger::record::Pin;
 use crate::plan::Plan;
 use crate::ports::clock::Clock;
 use crate::provider::Provider;
-use crate::value::Value;
+use crate::value::{Keep, Opener, Sealer, Value};
 
 /// Who plans the way back when it is needed.
 #[async_trait]
@@ -93,6 +94,12 @@ pub struct Runner {
     pub clock: Arc<dyn Clock>,
     /// Digests secrets under the ledger's key.
     pub seal: Seal,
+    /// Seals secrets that are to come back; `None` where their digests alone are kept.
+    pub sealer: Option<Arc<dyn Sealer>>,
+    /// Opens what was sealed, where it can.
+    pub opener: Arc<dyn Opener>,
+    /// The secrets that must not show in anything that comes back from outside.
+    pub scrub: Arc<Scrub>,
     /// The ledger's identity.
     pub lineage: String,
     /// The environment's directory, absolute: relative names start here.
@@ -111,6 +118,18 @@ pub struct Runner {
     pub images: Arc<dyn Images>,
     /// How long a step is tried.
     pub patience: Patience,
+}
+
+impl Runner {
+    /// How what is sensitive is written down.
+    pub(crate) fn keep(&self) -> Keep<'_> {
+        Keep::new(&*self.seal, self.sealer.as_deref().map(|sealer| sealer as &dyn Sealer))
+    }
+
+    /// A recorded value with everything open that is sealed and can be opened.
+    pub(crate) fn open(&self, recorded: &Value) -> Value {
+        crate::value::open_sealed(recorded, &*self.seal, &*self.opener)
+    }
 }
 
 /// How a run begins.

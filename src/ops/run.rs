@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::error::{Failure, FailureKind, Result};
 use super::journal::RunJournal;
-use super::planning::{Draft, Fresh, Planning};
+use super::planning::{Again, Draft, Planning};
 use super::records;
+use super::restore::{Fresh, Other};
+use super::secrets::Secrets;
 use super::store::Store;
 use super::targets::Targets;
 use super::way_back::WayBackFrom;
@@ -19,7 +21,7 @@ use crate::ledger::event::{Event, RunOutcome, RunStarted};
 use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
 use crate::ledger::replay::IllegalEvent;
-use crate::ledger::{Backend, Key, Meta, RawEntry, State, Writer, checkpoint};
+use crate::ledger::{Backend, Meta, RawEntry, State, Writer, checkpoint};
 use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
 use crate::provider::catalog::Catalog;
@@ -54,8 +56,9 @@ pub struct Opened {
     base: State,
     /// The entries since its newest checkpoint, or all.
     entries: Vec<RawEntry>,
-    /// The ledger's key.
-    pub key: Arc<Key>,
+    /// What secrets are kept and opened with: this machine's identities, and from [`Opened::configure`] on what the configuration
+    /// says.
+    pub secrets: Secrets,
     /// The targets.
     pub targets: Targets,
     /// The types.
@@ -110,7 +113,7 @@ impl Opened {
         let found = writer.head().map(|head| (writer.lineage(), head));
         store.check(found, reading.as_ref().map_or(&[], |r| &r.entries))?;
         let lineage = writer.lineage().as_str().to_owned();
-        let key = Arc::new(writer.key().await?);
+        let secrets = Secrets::of_machine(Arc::new(writer.key().await?))?;
         let (base, entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
         let state = records::replay(base.clone(), &entries)?;
         store.still_here(&state)?;
@@ -120,7 +123,7 @@ impl Opened {
             state,
             base,
             entries,
-            key,
+            secrets,
             targets,
             catalog: Catalog::built_in(),
             writer: Some(writer),
@@ -129,6 +132,15 @@ impl Opened {
             backend: Arc::clone(&store.backend),
             store,
         })
+    }
+
+    /// Takes what a configuration says about encryption.
+    ///
+    /// # Errors
+    /// When its block is wrong, or names identities that cannot be taken.
+    pub fn configure(&mut self, draft: &Draft) -> Result<()> {
+        self.secrets = self.secrets.configured(draft, &self.workspace)?;
+        Ok(())
     }
 
     /// Gives the lease back.
@@ -158,8 +170,10 @@ impl Opened {
             workspace: &self.workspace,
             catalog: &self.catalog,
             targets: Some(&self.targets),
-            key: &self.key,
+            secrets: &self.secrets,
             earlier: None,
+            closed: false,
+            again: None,
         }
     }
 
@@ -168,7 +182,12 @@ impl Opened {
     /// # Errors
     /// When the ledger cannot be written.
     pub async fn run(&mut self, how: &Changing, plan: Plan, draft: &Draft, plan_file: Option<String>) -> Result<Ran> {
-        let saved = draft.save(&self.workspace.name, &self.key);
+        if !plan.unopened.is_empty() {
+            let all = plan.unopened.iter().map(|u| u.diagnostic(crate::diag::Severity::Error));
+            let refused = Failure::from_diagnostics(all.collect(), draft.desired.sources.clone());
+            return Err(Failure { kind: FailureKind::Refused, ..refused });
+        }
+        let saved = draft.save(&self.workspace.name, &self.secrets, &plan);
         let bytes = serde_json::to_vec(&saved).expect("invariant: saved inputs are plain data");
         let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
         let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
@@ -207,11 +226,11 @@ impl Opened {
             run.clone(),
             env::user(),
         ));
-        let key = Arc::clone(&self.key);
+        let key = Arc::clone(&self.secrets.key);
         let way_back = WayBackFrom {
             workspace: self.workspace.clone(),
             backend: Arc::clone(&self.backend),
-            key: Arc::clone(&self.key),
+            secrets: self.secrets.clone(),
             lineage: self.lineage.clone(),
             project: how.project.clone(),
             failed: draft.clone(),
@@ -223,6 +242,9 @@ impl Opened {
             providers: self.targets.providers.clone(),
             clock: Arc::clone(&self.targets.clock),
             seal: Arc::new(move |bytes: &[u8]| key.hmac(bytes)),
+            sealer: self.secrets.sealer(),
+            opener: self.secrets.opener(),
+            scrub: Arc::new(draft.secrets()),
             lineage: self.lineage.clone(),
             environment_dir: self.workspace.environment.clone(),
             blobs: self.workspace.blobs(&draft.bundle.project),
@@ -273,18 +295,21 @@ impl Opened {
     ///
     /// # Errors
     /// When it cannot be read, or a secret is missing or different.
-    pub async fn interrupted(&self, fresh: &Fresh<'_>) -> Result<Option<(Draft, Plan)>> {
+    pub async fn interrupted(&mut self, fresh: &Fresh<'_>) -> Result<Option<(Draft, Plan)>> {
         let Some(open) = &self.state.open else { return Ok(None) };
         let json = records::blob_json(self.backend.as_ref(), &open.started.inputs).await?;
         let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
             Failure::error("Unreadable ledger", format!("The inputs of the interrupted run cannot be read: {e}."))
         })?;
-        let mut draft = Draft::restore(&saved, fresh, &self.key, true)?;
+        let restored = Draft::restore(&saved, fresh, &self.secrets, &self.workspace, Other::Refused)?.asking_again();
+        let mut draft = restored.draft;
         let before = self.entries.iter().take_while(|e| e.run.as_deref() != Some(&open.run));
         let base = records::replay(self.base.clone(), before)?;
-        let planning = Planning { targets: None, ..self.planning() };
-        let plan = planning.plan(&mut draft, &base).await?;
-        if plan.effect != open.started.effect {
+        let again = Again { targets: &self.targets, answers: &restored.unopened };
+        let secrets = &restored.secrets;
+        let planning = Planning { targets: None, again: Some(again), secrets, ..self.planning() };
+        let plan = planning.plan_as_was(&mut draft, &base, &open.started.effect).await?;
+        if plan.effect != open.started.effect && restored.unopened.is_empty() {
             return Err(Failure::new(
                 FailureKind::Refused,
                 crate::diag::Diagnostic::error(
@@ -294,6 +319,10 @@ impl Opened {
                 .hint("Go on with that version of Gantry."),
             ));
         }
+        if plan.effect != open.started.effect {
+            return Err(super::restore::not_told_again(&restored.unopened, secrets));
+        }
+        self.secrets = restored.secrets;
         Ok(Some((draft, plan)))
     }
 

@@ -76,6 +76,11 @@ impl Targets {
         self.providers.get(self.catalog.provider(role, ty)?)
     }
 
+    /// What was answered, with the marks that its type's schema asks for: what it keeps secret is a secret from here on.
+    fn marked(&self, role: Role, ty: &str, answered: Value) -> Value {
+        self.catalog.get(role, ty).map_or_else(|| answered.clone(), |schema| schema.marked(&answered))
+    }
+
     /// Looks at recorded objects, one call for each provider; the answers with the keys that came along.
     pub async fn observe(&self, questions: Vec<(String, ObserveRequest)>) -> Vec<(String, Observation)> {
         let mut batches: BTreeMap<String, (Vec<String>, Vec<ObserveRequest>)> = BTreeMap::new();
@@ -94,7 +99,14 @@ impl Targets {
         }
         for (name, (keys, requests)) in batches {
             let Some(provider) = self.providers.get(&name) else { continue };
-            answers.extend(keys.into_iter().zip(provider.observe(&requests).await));
+            let seen = provider.observe(&requests).await.into_iter().zip(&requests);
+            let seen = seen.map(|(observation, request)| match observation {
+                Observation::Present { attributes, readiness } => {
+                    Observation::Present { attributes: self.marked(Role::Managed, &request.ty, attributes), readiness }
+                }
+                other => other,
+            });
+            answers.extend(keys.into_iter().zip(seen));
         }
         answers
     }
@@ -105,7 +117,8 @@ impl Targets {
     /// When there is no answer; a sentence.
     pub async fn read(&self, request: &ReadRequest) -> std::result::Result<Value, String> {
         let provider = self.provider(Role::Data, &request.ty).ok_or("No provider knows this data source.")?;
-        provider.read(request).await.map_err(|p| p.sentence)
+        let answered = provider.read(request).await.map_err(|p| p.sentence)?;
+        Ok(self.marked(Role::Data, &request.ty, answered))
     }
 
     /// Looks for an object that is to be imported.
@@ -117,7 +130,10 @@ impl Targets {
             return Imported::Failed(format!("No provider knows the type {}.", request.ty));
         };
         match provider.import(request).await {
-            Ok(Some(Prior { attributes, identity })) => Imported::Present { attributes, identity },
+            Ok(Some(Prior { attributes, identity })) => {
+                let attributes = self.marked(Role::Managed, &request.ty, attributes);
+                Imported::Present { attributes, identity }
+            }
             Ok(None) => Imported::Absent,
             Err(problem) => Imported::Failed(problem.sentence),
         }

@@ -5,6 +5,7 @@ mod support;
 
 mod bad_days;
 mod blocks;
+mod canary;
 mod console;
 mod diagnostics;
 mod docs;
@@ -33,6 +34,7 @@ mod properties;
 mod s3_state;
 mod sample;
 mod scenarios;
+mod secrets;
 mod shop;
 mod state_commands;
 mod state_postgres;
