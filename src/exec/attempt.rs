@@ -24,11 +24,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::evidence::{self, Piece};
 use super::job::{ActJob, Answer, Failure, Job, Kept, Name, Witness};
 use super::journal::Journal;
+use super::outside::Outside;
 use super::runner::{Patience, Runner};
 use super::{check, work};
 use crate::event::{RunEvent, Watcher};
 use crate::ledger::event::FailureKind;
-use crate::ports::clock::Clock;
+use crate::ports::clock::{Clock, within};
 use crate::ports::{crash, id};
 use crate::provider::{Action, Found, Outcome, Problem, ProblemClass, Progress, Provider};
 
@@ -59,6 +60,7 @@ pub(crate) struct Hands {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) watcher: Arc<dyn Watcher>,
     pub(crate) images: Arc<dyn super::runner::Images>,
+    pub(crate) outside: Arc<dyn Outside>,
     pub(crate) environment_dir: Arc<std::path::Path>,
     pub(crate) patience: Patience,
     pub(crate) tell: mpsc::UnboundedSender<Tell>,
@@ -73,6 +75,7 @@ impl Hands {
             clock: runner.clock.clone(),
             watcher: runner.watcher.clone(),
             images: runner.images.clone(),
+            outside: runner.outside.clone(),
             environment_dir: runner.environment_dir.as_path().into(),
             patience: runner.patience,
             tell,
@@ -128,7 +131,7 @@ impl<'a> Tries<'a> {
             sentence: sentence.to_owned(),
             wait,
         });
-        tokio::time::sleep(wait).await;
+        self.hands.clock.sleep(wait).await;
         let (reply, answer) = oneshot::channel();
         let ask = Tell::Again { step: self.at, attempt: self.attempt + 1, reply };
         if self.hands.tell.send(ask).is_err() || !answer.await.unwrap_or(false) {
@@ -137,6 +140,11 @@ impl<'a> Tries<'a> {
         self.made += 1;
         self.attempt += 1;
         true
+    }
+
+    /// Time.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.hands.clock
     }
 
     /// The target asked to go slower.
@@ -166,7 +174,7 @@ async fn act_until_clear(job: &ActJob, name: &Name, hands: &Hands, tries: &mut T
             Outcome::Applied { attributes, identity } => return Answer::Applied { attributes, identity },
             Outcome::NotSent(problem) => (FailureKind::NotSent, problem.clone(), passes(problem.class)),
             Outcome::Rejected(problem) => (FailureKind::Rejected, problem.clone(), passes(problem.class)),
-            Outcome::Unknown(problem) => match look(job).await {
+            Outcome::Unknown(problem) => match look(job, &*hands.clock).await {
                 Found::Done { attributes, identity } => return Answer::Applied { attributes, identity },
                 Found::Failed(found) => (FailureKind::Rejected, found, false),
                 Found::NotDone => (FailureKind::Rejected, problem, true),
@@ -188,8 +196,8 @@ async fn act_until_clear(job: &ActJob, name: &Name, hands: &Hands, tries: &mut T
 /// Calls the provider under the act's deadline.
 async fn send(job: &ActJob, name: &Name, hands: &Hands) -> Outcome {
     let progress = Saying { name, hands, started: hands.clock.elapsed() };
-    let acted = tokio::time::timeout(job.act.deadline, job.provider.act(&job.act, &progress)).await;
-    acted.unwrap_or_else(|_| {
+    let acted = within(&*hands.clock, job.act.deadline, job.provider.act(&job.act, &progress)).await;
+    acted.unwrap_or_else(|| {
         let sentence =
             format!("{} {} gave no answer within {} s.", name.address, name.action, job.act.deadline.as_secs_f32());
         Outcome::Unknown(Problem::new(ProblemClass::Transient, sentence))
@@ -197,20 +205,20 @@ async fn send(job: &ActJob, name: &Name, hands: &Hands) -> Outcome {
 }
 
 /// Asks what became of an act. A negative answer counts only when the settle window is over.
-pub(crate) async fn look(job: &ActJob) -> Found {
-    let first = ask(job).await;
+pub(crate) async fn look(job: &ActJob, clock: &dyn Clock) -> Found {
+    let first = ask(job, clock).await;
     if job.settle.is_zero() || !matches!(first, Found::NotDone | Found::Repeat(_)) {
         return first;
     }
-    tokio::time::sleep(job.settle).await;
-    ask(job).await
+    clock.sleep(job.settle).await;
+    ask(job, clock).await
 }
 
-async fn ask(job: &ActJob) -> Found {
+async fn ask(job: &ActJob, clock: &dyn Clock) -> Found {
     crash::point("exec.find");
     let limit = job.act.deadline.saturating_add(FIND_MARGIN);
-    let found = tokio::time::timeout(limit, job.provider.find(&job.act)).await;
-    found.unwrap_or_else(|_| {
+    let found = within(clock, limit, job.provider.find(&job.act)).await;
+    found.unwrap_or_else(|| {
         Found::CannotTell(format!(
             "Nobody could tell within {} s whether {} of {} was done. Look at it in its target.",
             limit.as_secs(),

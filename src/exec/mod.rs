@@ -17,6 +17,7 @@
 pub mod machine;
 pub mod journal;
 pub mod runner;
+pub mod outside;
 mod request;
 mod results;
 mod lanes;
@@ -38,4 +39,5 @@ mod tests;
 
 pub use journal::{Journal, JournalError};
 pub use runner::{Begin, Ending, Finished, Images, NoImages, Patience, Runner, Seal, StepFailure, WayBackPlanner};
+pub use outside::{Outside, Real};
 pub use soundness::unsound;

@@ -5,6 +5,9 @@
 //! it says is recorded. Nothing is repeated here but the question, so a crash of a recovery is recovered the same way. Checks,
 //! reads and artifacts are harmless to do again and are simply left to the run.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use super::attempt::look;
@@ -15,6 +18,7 @@ use super::prepare::{Scene, takes_a_version};
 use super::recorder::Recorder;
 use super::request::fill_in;
 use super::results::{RunResults, reveal};
+use super::runner::Runner;
 use super::work;
 use crate::addr::Address;
 use crate::event::RunEvent;
@@ -24,12 +28,16 @@ use crate::ledger::replay::{OpenRun, StepStatus};
 use crate::migrate::Database;
 use crate::plan::Plan;
 use crate::plan::step::{ActStep, Step, Work};
+use crate::ports::clock::{Clock, within};
 use crate::ports::crash;
 use crate::provider::{Action, Found, Observation, ObserveRequest, Prior};
 use crate::value::{Value, decode};
 
 /// How many targets are asked at once.
 const AT_ONCE: usize = 32;
+
+/// How long a target may take to tell what it knows of its objects.
+const OBSERVE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Behind the name of a step of a way back that is planned again after a step of that name succeeded.
 const AGAIN: &str = " again";
@@ -90,6 +98,47 @@ pub(crate) async fn back(
     reconcile(scene, recorder, results, &open.unwinding_steps).await
 }
 
+/// A plan with its secrets open. Planned again from what is recorded, it knows of what only a target knew (a password that it
+/// made) a digest; the target is asked again, so that an act asks for the same as before, and has the same identity. What it
+/// does not tell stays as it is. `None` where nothing is sealed.
+pub(crate) async fn open_secrets(runner: &Runner, plan: &Plan) -> Option<Plan> {
+    let sealed = |act: &ActStep| {
+        is_sealed(&act.planned) || act.prior.as_ref().is_some_and(|prior| is_sealed(&prior.attributes))
+    };
+    let mut questions: BTreeMap<&str, Vec<(usize, ObserveRequest)>> = BTreeMap::new();
+    for (at, step) in plan.steps.iter().enumerate() {
+        let Work::Act(act) = &step.work else { continue };
+        let Some(prior) = act.prior.clone().filter(|_| sealed(act)) else { continue };
+        let request = ObserveRequest { address: step.address.clone(), ty: step.address.ty.to_string(), prior };
+        questions.entry(&act.provider).or_default().push((at, request));
+    }
+    if questions.is_empty() {
+        return None;
+    }
+    let mut plan_of = plan.clone();
+    for (provider, questions) in questions {
+        let Some(provider) = runner.providers.get(provider) else { continue };
+        let (at, requests): (Vec<usize>, Vec<ObserveRequest>) = questions.into_iter().unzip();
+        crash::point("exec.open");
+        let asked = within(&*runner.clock, OBSERVE_TIMEOUT, provider.observe(&requests)).await.unwrap_or_default();
+        for (at, observed) in at.into_iter().zip(asked) {
+            let (Observation::Present { attributes, .. }, Work::Act(act)) = (observed, &mut plan_of.steps[at].work) else {
+                continue;
+            };
+            act.planned = reveal(&act.planned, &attributes, &*runner.seal);
+            if let Some(prior) = &mut act.prior {
+                prior.attributes = reveal(&prior.attributes, &attributes, &*runner.seal);
+            }
+        }
+    }
+    Some(plan_of)
+}
+
+/// Whether a part of a value is at hand as a digest only.
+fn is_sealed(value: &Value) -> bool {
+    value.sealed_digest().is_some() || value.children().any(is_sealed)
+}
+
 /// The steps of a way back that was planned again that need not be done again: versions that were staged and still stand.
 pub(crate) async fn standing(scene: Scene<'_>, open: &OpenRun, state: &State, results: &mut RunResults) -> Done {
     let mut done = Done::default();
@@ -131,7 +180,7 @@ async fn reconcile(
     scene: Scene<'_>,
     recorder: &mut Recorder,
     results: &mut RunResults,
-    statuses: &std::collections::BTreeMap<String, StepStatus>,
+    statuses: &BTreeMap<String, StepStatus>,
 ) -> Result<Option<String>, JournalError> {
     let positions = Positions::new(scene, recorder.state(), results);
     let intended: Vec<&StepIntended> = statuses
@@ -162,13 +211,13 @@ async fn reconcile(
 struct Positions<'a> {
     by_name: ByName<'a>,
     /// On a way back only: it is planned again, and its names may have shifted.
-    by_op: std::collections::BTreeMap<String, usize>,
+    by_op: BTreeMap<String, usize>,
 }
 
 impl<'a> Positions<'a> {
     fn new(scene: Scene<'a>, state: &State, results: &RunResults) -> Self {
         let by_name = scene.plan.steps.iter().enumerate().map(|(at, s)| (s.name.as_str(), at)).collect();
-        let mut by_op = std::collections::BTreeMap::new();
+        let mut by_op = BTreeMap::new();
         let mut results = results.clone();
         let acts = (0..scene.plan.steps.len()).filter(|at| matches!(scene.step(*at).work, Work::Act(_)));
         for at in acts.filter(|_| scene.unwinding) {
@@ -215,7 +264,7 @@ async fn question(
     match job {
         Job::Act(mut act) => {
             act.act.op.clone_from(&intent.op);
-            Ok(look_for_act(&act).await)
+            Ok(look_for_act(&act, &*scene.runner.clock).await)
         }
         Job::Migrate(ref migrate) => {
             let kept = keep(scene, migrate).await?;
@@ -226,8 +275,8 @@ async fn question(
     }
 }
 
-async fn look_for_act(job: &ActJob) -> Looked {
-    match look(job).await {
+async fn look_for_act(job: &ActJob, clock: &dyn Clock) -> Looked {
+    match look(job, clock).await {
         Found::Done { attributes, identity } => {
             Looked::Done(Box::new(Job::Act(Box::new(job.clone()))), Answer::Applied { attributes, identity })
         }
@@ -251,7 +300,7 @@ async fn look_for_migration(
         Ok(database) => database,
         Err(e) => return Looked::Failed(Failure::unclear(format!("{}. {}", e.message, e.hint))),
     };
-    let known = work::found(&database, migrate, &work::context(&scene.runner.run)).await;
+    let known = work::found(&*scene.runner.outside, &database, migrate, &work::context(&scene.runner.run)).await;
     let done = |answer| Looked::Done(Box::new(job.clone()), answer);
     match (known, kept) {
         (work::Known::Applied, Some(kept)) => done(Answer::Migrated(kept)),

@@ -43,6 +43,11 @@ impl Runner {
     /// Carries a plan out, from its first step or from where a process that is gone left it, and records how it ended.
     pub async fn run(&self, plan: &Plan, state: State, begin: Begin) -> Finished {
         let started = self.clock.elapsed();
+        let opened = match &begin {
+            Begin::New(_) => None,
+            Begin::Continue | Begin::Abandon => recover::open_secrets(self, plan).await,
+        };
+        let plan = opened.as_ref().unwrap_or(plan);
         let mut recorder = Recorder::new(self.journal.clone(), self.watcher.clone(), state);
         let mut run = Run { runner: self, plan, recorder: &mut recorder, failures: Vec::new(), interrupted: false };
         let verdict = match run.carry_out(begin).await {
@@ -263,7 +268,10 @@ impl Run<'_> {
     }
 
     async fn way_back(&mut self, cause: &str, trust_records: bool) -> Result<Plan, String> {
-        let plan = self.runner.way_back.plan(self.recorder.state(), trust_records).await?;
+        let mut plan = self.runner.way_back.plan(self.recorder.state(), trust_records).await?;
+        if trust_records && let Some(opened) = recover::open_secrets(self.runner, &plan).await {
+            plan = opened;
+        }
         if !trust_records {
             let sentence = cause.to_owned();
             self.runner.watcher.event(RunEvent::Unwinding { sentence, steps: plan.working_steps() });

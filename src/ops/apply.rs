@@ -174,7 +174,7 @@ async fn open(workspace: Workspace, how: &Changing, judge: &mut dyn Judge) -> Re
     Opened::open(workspace, how, &mut |holder| judge.waiting(holder)).await
 }
 
-async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
+pub(crate) async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
     let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
     if let Some(ran) = go_on(opened, &draft, how, judge, wanted.options.kind).await? {
         return Ok(Applied::Ran(Box::new(ran)));
@@ -398,7 +398,7 @@ pub async fn rollback(
     applied
 }
 
-async fn rollback_opened(
+pub(crate) async fn rollback_opened(
     opened: &mut Opened,
     to: Option<u64>,
     wanted: &Wanted,

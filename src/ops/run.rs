@@ -96,16 +96,28 @@ impl Opened {
     async fn with_lease(workspace: Workspace, how: &Changing, backend: Arc<dyn Backend>) -> Result<Self> {
         let (writer, entries) = Writer::open(Arc::clone(&backend)).await?;
         let lineage = writer.lineage().as_str().to_owned();
+        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
+        Self::on(workspace, backend, writer, entries, targets).await
+    }
+
+    /// An environment whose ledger was opened, with the targets to act on.
+    pub(crate) async fn on(
+        workspace: Workspace,
+        backend: Arc<dyn Backend>,
+        writer: Writer,
+        entries: Vec<RawEntry>,
+        targets: Targets,
+    ) -> Result<Self> {
+        let lineage = writer.lineage().as_str().to_owned();
         let key = Arc::new(writer.key().await?);
         let state = records::replay(&entries)?;
-        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
         Ok(Self {
             workspace,
             state,
             entries,
             key,
+            catalog: targets.catalog().clone(),
             targets,
-            catalog: Catalog::built_in(),
             writer: Some(writer),
             lease: None,
             lineage,
@@ -188,8 +200,7 @@ impl Opened {
             workspace: self.workspace.clone(),
             backend: Arc::clone(&self.backend),
             key: Arc::clone(&self.key),
-            lineage: self.lineage.clone(),
-            project: how.project.clone(),
+            targets: self.targets.clone(),
             failed: draft.clone(),
             down_anyway: down_anyway(plan),
         };
@@ -207,6 +218,7 @@ impl Opened {
             parallelism: how.parallelism,
             way_back: Arc::new(way_back),
             images: Arc::new(super::targets::Registry),
+            outside: Arc::clone(&self.targets.outside),
             patience: Patience::default(),
         };
         let state = std::mem::take(&mut self.state);

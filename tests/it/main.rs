@@ -7,6 +7,7 @@ mod bad_days;
 mod blocks;
 mod console;
 mod diagnostics;
+mod disk;
 mod docs;
 mod errors;
 mod fmt;
