@@ -9,6 +9,7 @@
 //! | found done | as if it had answered |
 //! | found not done, or harmless to repeat | a wait, a fresh intent, again |
 //! | found failed | failed |
+//! | it cannot be told now | asked a few times more; then the run is left open, and the next command asks again |
 //! | nobody can tell | failed, and the run is held: going back could leave something behind |
 //!
 //! Waits double and are jittered, so that many runs that were throttled together do not come back together (M. Brooker,
@@ -32,6 +33,10 @@ use crate::ledger::event::FailureKind;
 use crate::ports::clock::{Clock, within};
 use crate::ports::{crash, id};
 use crate::provider::{Action, Found, Outcome, Problem, ProblemClass, Progress, Provider};
+
+/// How long is waited each time where a target cannot tell now what became of an act: what passes within seconds needs no other
+/// command.
+const ASKED: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
 /// How long the answer of [`Provider::find`] is waited for beyond the act's own deadline, for which it may wait itself.
 const FIND_MARGIN: Duration = Duration::from_secs(60);
@@ -179,6 +184,7 @@ async fn act_until_clear(job: &ActJob, name: &Name, hands: &Hands, tries: &mut T
                 Found::Failed(found) => (FailureKind::Rejected, found, false),
                 Found::NotDone => (FailureKind::Rejected, problem, true),
                 Found::Repeat(_) => (FailureKind::Unknown, problem, true),
+                Found::NotNow(sentence) => return Answer::NotNow(sentence),
                 Found::CannotTell(sentence) => {
                     return failed(job, FailureKind::Unknown, Problem { sentence, ..problem }, true, hands).await;
                 }
@@ -206,11 +212,22 @@ async fn send(job: &ActJob, name: &Name, hands: &Hands) -> Outcome {
 
 /// Asks what became of an act. A negative answer counts only when the settle window is over.
 pub(crate) async fn look(job: &ActJob, clock: &dyn Clock) -> Found {
-    let first = ask(job, clock).await;
+    let first = ask_patiently(job, clock).await;
     if job.settle.is_zero() || !matches!(first, Found::NotDone | Found::Repeat(_)) {
         return first;
     }
     clock.sleep(job.settle).await;
+    ask_patiently(job, clock).await
+}
+
+/// Asks until there is an answer, as often as [`ASKED`] says.
+async fn ask_patiently(job: &ActJob, clock: &dyn Clock) -> Found {
+    for wait in ASKED {
+        match ask(job, clock).await {
+            Found::NotNow(_) => clock.sleep(wait).await,
+            answer => return answer,
+        }
+    }
     ask(job, clock).await
 }
 
@@ -219,7 +236,7 @@ async fn ask(job: &ActJob, clock: &dyn Clock) -> Found {
     let limit = job.act.deadline.saturating_add(FIND_MARGIN);
     let found = within(clock, limit, job.provider.find(&job.act)).await;
     found.unwrap_or_else(|| {
-        Found::CannotTell(format!(
+        Found::NotNow(format!(
             "Nobody could tell within {} s whether {} of {} was done. Look at it in its target.",
             limit.as_secs(),
             job.act.action.word(),

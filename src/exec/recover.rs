@@ -55,9 +55,21 @@ enum Looked {
     NotDone,
     /// It failed, or nobody can tell.
     Failed(Failure),
+    /// It cannot be told now.
+    NotNow(String),
 }
 
-/// Recovers a run that was going forward: afterwards every step has succeeded, failed, or may be started.
+/// What recovery could not find out.
+#[derive(Debug, Default)]
+pub(crate) struct InDoubt {
+    /// The sentence of the first step of which nobody can tell what became.
+    pub(crate) unclear: Option<String>,
+    /// The same of the first of which it cannot be told now: the run must not go on before.
+    pub(crate) not_now: Option<String>,
+}
+
+/// Recovers a run that was going forward: afterwards every step has succeeded, failed, or may be started, but those of which it
+/// cannot be told now.
 ///
 /// # Errors
 /// When the ledger cannot be written.
@@ -65,16 +77,15 @@ pub(crate) async fn forward(
     scene: Scene<'_>,
     recorder: &mut Recorder,
     results: &mut RunResults,
-) -> Result<(), JournalError> {
+) -> Result<InDoubt, JournalError> {
     crash::point("exec.recover");
-    let Some(open) = recorder.state().open.clone() else { return Ok(()) };
+    let Some(open) = recorder.state().open.clone() else { return Ok(InDoubt::default()) };
     for (at, step) in scene.plan.steps.iter().enumerate() {
         if matches!(open.steps.get(&step.name), Some(StepStatus::Succeeded)) {
             restore(scene, at, step, recorder.state(), results).await;
         }
     }
-    reconcile(scene, recorder, results, &open.steps).await?;
-    Ok(())
+    reconcile(scene, recorder, results, &open.steps).await
 }
 
 /// Whether a step of a way back was intended and has no outcome.
@@ -82,8 +93,7 @@ pub(crate) fn has_intended(open: &OpenRun) -> bool {
     open.unwinding_steps.values().any(|status| matches!(status, StepStatus::Intended(_)))
 }
 
-/// Recovers a run that was going back, by a way that was planned again from the records. Gives the sentence of the first step
-/// of which nobody can tell what became.
+/// Recovers a run that was going back, by a way that was planned again from the records.
 ///
 /// # Errors
 /// When the ledger cannot be written.
@@ -91,9 +101,9 @@ pub(crate) async fn back(
     scene: Scene<'_>,
     recorder: &mut Recorder,
     results: &mut RunResults,
-) -> Result<Option<String>, JournalError> {
+) -> Result<InDoubt, JournalError> {
     crash::point("exec.recover_back");
-    let Some(open) = recorder.state().open.clone() else { return Ok(None) };
+    let Some(open) = recorder.state().open.clone() else { return Ok(InDoubt::default()) };
     standing(scene, &open, recorder.state(), results).await;
     reconcile(scene, recorder, results, &open.unwinding_steps).await
 }
@@ -132,6 +142,11 @@ pub(crate) async fn open_secrets(runner: &Runner, plan: &Plan) -> Option<Plan> {
         }
     }
     Some(plan_of)
+}
+
+/// Whether a step may simply be done again.
+fn is_harmless(work: &Work) -> bool {
+    matches!(work, Work::Read { .. } | Work::Pin(_) | Work::Check(_))
 }
 
 /// Whether a part of a value is at hand as a digest only.
@@ -181,30 +196,30 @@ async fn reconcile(
     recorder: &mut Recorder,
     results: &mut RunResults,
     statuses: &BTreeMap<String, StepStatus>,
-) -> Result<Option<String>, JournalError> {
+) -> Result<InDoubt, JournalError> {
     let positions = Positions::new(scene, recorder.state(), results);
     let intended: Vec<&StepIntended> = statuses
         .values()
         .filter_map(|status| if let StepStatus::Intended(intent) = status { Some(intent) } else { None })
         .collect();
-    let mut unclear = None;
+    let mut doubt = InDoubt::default();
     for batch in intended.chunks(AT_ONCE) {
         let mut questions = Vec::new();
         for intent in batch {
             let at = positions.of(scene, intent);
-            let prepared = at.map(|at| scene.prepare(at, intent.attempt, results, recorder.state()));
-            questions.push(question(scene, intent, prepared));
+            // What is harmless to do again is not looked for, so nothing that it would need has to be at hand.
+            let asked = at.filter(|at| !is_harmless(&scene.step(*at).work));
+            let prepared = asked.map(|at| scene.prepare(at, intent.attempt, results, recorder.state()));
+            questions.push(question(scene, intent, at.is_some(), prepared));
         }
         let answers = join_all(questions).await;
         for (intent, looked) in batch.iter().zip(answers) {
             let at = positions.of(scene, intent);
-            if let Some(sentence) = take_in(scene, recorder, results, intent, at, looked?) {
-                unclear.get_or_insert(sentence);
-            }
+            take_in(scene, recorder, results, intent, at, looked?, &mut doubt);
         }
     }
     recorder.flush().await?;
-    Ok(unclear)
+    Ok(doubt)
 }
 
 /// Where the intended steps are in the plan that is gone on with.
@@ -244,9 +259,11 @@ impl<'a> Positions<'a> {
 async fn question(
     scene: Scene<'_>,
     intent: &StepIntended,
+    is_planned: bool,
     prepared: Option<Result<Prepared, Failure>>,
 ) -> Result<Looked, JournalError> {
     let job = match prepared {
+        None if is_planned => return Ok(Looked::NotDone),
         // The way back that was planned again does not have the step any more. A migration is left out where the database
         // itself does not have it; everything else where the records have nothing left to do.
         None if scene.unwinding => {
@@ -283,6 +300,7 @@ async fn look_for_act(job: &ActJob, clock: &dyn Clock) -> Looked {
         Found::NotDone | Found::Repeat(_) => Looked::NotDone,
         Found::Failed(problem) => Looked::Failed(Failure::rejected(problem.sentence)),
         Found::CannotTell(sentence) => Looked::Failed(Failure::unclear(sentence)),
+        Found::NotNow(sentence) => Looked::NotNow(sentence),
     }
 }
 
@@ -310,7 +328,7 @@ async fn look_for_migration(
     }
 }
 
-/// Records what was found; gives the sentence where nobody can tell.
+/// Records what was found.
 fn take_in(
     scene: Scene<'_>,
     recorder: &mut Recorder,
@@ -318,8 +336,8 @@ fn take_in(
     intent: &StepIntended,
     at: Option<usize>,
     looked: Looked,
-) -> Option<String> {
-    let mut unclear = None;
+    doubt: &mut InDoubt,
+) {
     let (found, sentence, events) = match looked {
         Looked::Done(job, answer) => {
             let at = at.expect("invariant: what was found done was looked for by its step");
@@ -335,7 +353,9 @@ fn take_in(
         Looked::Failed(failure) => {
             let word = if failure.unclear { "cannot tell" } else { "failed" };
             let sentence = failure.sentence.clone();
-            unclear = failure.unclear.then(|| format!("{}: {sentence}", intent.step));
+            if failure.unclear {
+                doubt.unclear.get_or_insert_with(|| format!("{}: {sentence}", intent.step));
+            }
             let event = Event::StepFailed(crate::ledger::event::StepFailed {
                 step: intent.step.clone(),
                 address: intent.address.clone(),
@@ -346,12 +366,15 @@ fn take_in(
             });
             (word, sentence, vec![event])
         }
+        Looked::NotNow(sentence) => {
+            doubt.not_now.get_or_insert_with(|| format!("{}: {sentence}", intent.step));
+            ("cannot tell", sentence, Vec::new())
+        }
     };
     let (step, address) = (intent.step.clone(), intent.address.clone());
     recorder.push(Event::Reconciled { step: step.clone(), address: address.clone(), found: found.into() });
     recorder.tell(RunEvent::Reconciled { step, address, sentence });
     events.into_iter().for_each(|e| recorder.push(e));
-    unclear
 }
 
 /// The outcome belongs to the step that was intended, whatever the plan calls it now.

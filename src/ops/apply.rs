@@ -220,6 +220,10 @@ async fn settle(
     judge.found_interrupted(&opened.state, same || one_way);
     if !same && !one_way {
         let finished = opened.abandon(how, old, &plan).await?;
+        if !matches!(finished.ending, crate::exec::Ending::Ended(_)) {
+            // It cannot be ended before it is known what became of its steps.
+            return Ok(Some(Ran { plan: Box::new(plan), finished, resumed: true }));
+        }
         judge.ended_interrupted(&finished);
         return Ok(None);
     }

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::explore::{Coverage, Explorer, Failure, Schedule};
+use super::explore::{Coverage, Explorer, Failure, Schedule, Tried};
 use super::points::{Killer, POINTS};
 use super::story::{Mode, Prepared, STORIES, Story};
 use super::world::{Fault, Hit, Site, What};
@@ -29,6 +29,7 @@ fn asked(name: &str) -> Option<String> {
 #[derive(Default)]
 struct Report {
     schedules: u64,
+    same: u64,
     processes: u64,
     coverage: Coverage,
     failures: Vec<Failure>,
@@ -37,6 +38,7 @@ struct Report {
 impl Report {
     fn take(&mut self, explorer: Explorer<'_>) {
         self.schedules += explorer.schedules;
+        self.same += explorer.same;
         self.processes += explorer.processes;
         self.coverage.merge(explorer.coverage);
         self.failures.extend(explorer.failures);
@@ -58,8 +60,9 @@ const RANDOM_JOB: u64 = 50;
 /// Every schedule of a story with at most `depth` faults, as jobs.
 fn every(prepared: &[Prepared], names: &[&str], mode: Mode, depth: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
+    let tried = Tried::default();
     for (story, one) in prepared.iter().enumerate().filter(|(_, p)| names.contains(&p.story.name)) {
-        let mut explorer = Explorer::new(one, mode, 1);
+        let mut explorer = Explorer::new(one, mode, 1, &tried);
         jobs.push(Job::All { story, mode, first: None, depth: 0 });
         for (n, site) in explorer.places().iter().enumerate() {
             for fault in site.faults() {
@@ -102,10 +105,12 @@ fn random_schedule(random: &mut Random, places: usize) -> Schedule {
     schedule
 }
 
-fn work<'p>(prepared: &'p [Prepared], places: &[usize], job: Job) -> Vec<Explorer<'p>> {
+fn work<'p>(prepared: &'p [Prepared], places: &[usize], tried: &'p [[Tried; 2]], job: Job) -> Vec<Explorer<'p>> {
+    static NONE: Tried = Tried::new(std::collections::BTreeMap::new());
+    let none: &'static Tried = &NONE;
     match job {
         Job::All { story, mode, first, depth } => {
-            let mut explorer = Explorer::new(&prepared[story], mode, 1);
+            let mut explorer = Explorer::new(&prepared[story], mode, 1, &tried[story][usize::from(mode == Mode::Full)]);
             explorer.from(&first.into_iter().collect::<Vec<_>>(), depth);
             vec![explorer]
         }
@@ -114,7 +119,7 @@ fn work<'p>(prepared: &'p [Prepared], places: &[usize], job: Job) -> Vec<Explore
                 let mut random = Random(seed);
                 let story = random.index(prepared.len());
                 let mode = if random.below(32) == 0 { Mode::Full } else { Mode::Fast };
-                let mut explorer = Explorer::new(&prepared[story], mode, seed);
+                let mut explorer = Explorer::new(&prepared[story], mode, seed, none);
                 explorer.follow(&random_schedule(&mut random, places[story]));
                 explorer
             };
@@ -125,17 +130,21 @@ fn work<'p>(prepared: &'p [Prepared], places: &[usize], job: Job) -> Vec<Explore
 
 /// Does jobs on all cores until enough schedules were tried.
 fn carry_out(prepared: &[Prepared], jobs: &[Job], enough: u64) -> Report {
-    let places: Vec<usize> = prepared.iter().map(|p| Explorer::new(p, Mode::Fast, 1).places().len()).collect();
-    let (next, tried, report) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::new(Report::default()));
+    let places: Vec<usize> = {
+        let tried = Tried::default();
+        prepared.iter().map(|p| Explorer::new(p, Mode::Fast, 1, &tried).places().len()).collect()
+    };
+    let tried: Vec<[Tried; 2]> = prepared.iter().map(|_| Default::default()).collect();
+    let (next, count, report) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::new(Report::default()));
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while tried.load(Ordering::Relaxed) < enough
+                while count.load(Ordering::Relaxed) < enough
                     && let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
                 {
-                    for explorer in work(prepared, &places, *job) {
-                        tried.fetch_add(explorer.schedules, Ordering::Relaxed);
+                    for explorer in work(prepared, &places, &tried, *job) {
+                        count.fetch_add(explorer.schedules, Ordering::Relaxed);
                         report.lock().unwrap().take(explorer);
                     }
                 }
@@ -164,12 +173,15 @@ fn campaign(schedules: u64, seed: u64, large: bool) -> Report {
         #[expect(clippy::cast_precision_loss, reason = "figures for people")]
         let rate = done.schedules as f64 / began.elapsed().as_secs_f64();
         eprintln!(
-            "{what:<44} {:>9} schedules, {:>9} processes, {rate:>7.0} schedules/s, {} failures",
+            "{what:<44} {:>9} schedules, {:>9} of them to a world that another had led to, {:>9} processes, {rate:>7.0} \
+             schedules/s, {} failures",
             done.schedules,
+            done.same,
             done.processes,
             done.failures.len()
         );
         report.schedules += done.schedules;
+        report.same += done.same;
         report.processes += done.processes;
         report.coverage.merge(done.coverage);
         report.failures.extend(done.failures);
@@ -195,8 +207,10 @@ fn campaign(schedules: u64, seed: u64, large: bool) -> Report {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let rate = report.schedules as f64 / started.elapsed().as_secs_f64();
     eprintln!(
-        "{} schedules, {} processes, {rate:.0} schedules/s, {:.1} s; {} came to another end",
+        "{} schedules ({} to a world that another had led to), {} processes, {rate:.0} schedules/s, {:.1} s; {} came to \
+         another end",
         report.schedules,
+        report.same,
         report.processes,
         started.elapsed().as_secs_f64(),
         report.failures.len()
@@ -288,7 +302,8 @@ fn one_schedule() {
     let schedule = Schedule::parse(words.next().unwrap_or_default()).expect("a schedule");
     let prepared = Prepared::new(story(name).expect("a story"), 1);
     let mode = if mode == "Full" { Mode::Full } else { Mode::Fast };
-    let mut explorer = Explorer::new(&prepared, mode, seed.parse().expect("a seed"));
+    let tried = Tried::default();
+    let mut explorer = Explorer::new(&prepared, mode, seed.parse().expect("a seed"), &tried);
     explorer.aloud = true;
     explorer.follow(&schedule);
     let all: Vec<&str> = explorer.failures.iter().map(|f| f.why.as_str()).collect();
@@ -298,12 +313,13 @@ fn one_schedule() {
 #[test]
 fn a_schedule_is_the_same_every_time() {
     let prepared = Prepared::new(story("small").unwrap(), 1);
-    let mut places = Explorer::new(&prepared, Mode::Fast, 1);
+    let tried = Tried::default();
+    let mut places = Explorer::new(&prepared, Mode::Fast, 1, &tried);
     let count = places.places().len();
     for seed in 0..20 {
         let ends: Vec<_> = (0..2)
             .map(|_| {
-                let mut explorer = Explorer::new(&prepared, Mode::Fast, seed);
+                let mut explorer = Explorer::new(&prepared, Mode::Fast, seed, &tried);
                 explorer.follow(&random_schedule(&mut Random(seed), count));
                 (explorer.processes, explorer.coverage.table(), explorer.last)
             })

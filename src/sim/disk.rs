@@ -4,6 +4,7 @@
 //! fence is an epoch, as in every backend.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash as _, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -42,6 +43,15 @@ pub(super) struct Disk {
 }
 
 impl Disk {
+    /// All that can make a difference later: the newest digest stands for every entry.
+    pub(super) fn hash(&self, hasher: &mut impl Hasher) {
+        self.entries.last().map(|e| (e.raw.seq, e.digest)).hash(hasher);
+        self.epoch.hash(hasher);
+        self.blobs.keys().for_each(|blob| blob.hash(hasher));
+        self.acknowledged.hash(hasher);
+        self.lineage.hash(hasher);
+    }
+
     fn head(&self) -> Option<Head> {
         self.entries.last().map(|e| Head { seq: e.raw.seq, digest: e.digest, epoch: e.raw.epoch })
     }

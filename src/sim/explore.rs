@@ -1,6 +1,7 @@
 //! Schedules: what happens to one process after the other; the oracle; and what was covered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::story::{Essence, Mode, Prepared, Told};
@@ -132,6 +133,10 @@ pub(super) struct Failure {
     pub(super) why: String,
 }
 
+/// Worlds from which everything that can follow was tried, with how many schedules that were: by the world, the number of the
+/// next process, and how many faults may still come. Two worlds that are the same go on in the same way, so that one is enough.
+pub(super) type Tried = Mutex<BTreeMap<(u64, usize, usize), u64>>;
+
 /// Goes through schedules of one story.
 pub(super) struct Explorer<'a> {
     pub(super) prepared: &'a Prepared,
@@ -139,6 +144,9 @@ pub(super) struct Explorer<'a> {
     pub(super) seed: u64,
     pub(super) coverage: Coverage,
     pub(super) schedules: u64,
+    /// Those among them whose end is that of another one, because they led to the very same world.
+    pub(super) same: u64,
+    tried: &'a Tried,
     pub(super) processes: u64,
     pub(super) failures: Vec<Failure>,
     /// No more schedules than these.
@@ -152,13 +160,15 @@ pub(super) struct Explorer<'a> {
 }
 
 impl<'a> Explorer<'a> {
-    pub(super) fn new(prepared: &'a Prepared, mode: Mode, seed: u64) -> Self {
+    pub(super) fn new(prepared: &'a Prepared, mode: Mode, seed: u64, tried: &'a Tried) -> Self {
         Self {
             prepared,
             mode,
             seed,
             coverage: Coverage::default(),
             schedules: 0,
+            same: 0,
+            tried,
             processes: 0,
             failures: Vec::new(),
             limit: u64::MAX,
@@ -202,7 +212,22 @@ impl<'a> Explorer<'a> {
         }
         let number = processes.len();
         let hits = processes.last().cloned().unwrap_or_default();
-        let (ended, passed) = self.run(rest, number, &hits, depth > 0);
+        let key = (rest.fingerprint(), number, depth);
+        if hits.is_empty() && let Some(count) = self.tried.lock().unwrap().get(&key) {
+            self.schedules += count;
+            self.same += count;
+            return;
+        }
+        let (schedules, failures) = (self.schedules, self.failures.len());
+        self.explore_here(rest, processes, depth, &hits);
+        if hits.is_empty() && failures == self.failures.len() && self.schedules < self.limit {
+            self.tried.lock().unwrap().insert(key, self.schedules - schedules);
+        }
+    }
+
+    fn explore_here(&mut self, rest: &Rest, processes: &mut Vec<Vec<Hit>>, depth: usize, hits: &[Hit]) {
+        let number = processes.len();
+        let (ended, passed) = self.run(rest, number, hits, depth > 0);
         match self.verdict(&ended, &passed, processes.len()) {
             Ok(true) => {
                 self.schedules += 1;
@@ -223,13 +248,13 @@ impl<'a> Explorer<'a> {
         let after = hits.last().map_or(0, |hit| hit.at);
         for (n, site) in passed.trace.iter().enumerate().skip(after) {
             for fault in site.faults() {
-                let mut more = hits.clone();
+                let mut more = hits.to_vec();
                 more.push(Hit { at: n + 1, what: What::Fault(*fault) });
                 *processes.last_mut().unwrap() = more;
                 self.explore(rest, processes, depth - 1);
             }
         }
-        *processes.last_mut().unwrap() = hits;
+        *processes.last_mut().unwrap() = hits.to_vec();
     }
 
     /// One schedule.
@@ -253,6 +278,12 @@ impl<'a> Explorer<'a> {
                 }
                 Ok(_) => rest = passed.rest,
                 Err(why) => return self.fail_as(schedule, why),
+            }
+            let key = (rest.fingerprint(), number + 2, 0);
+            if !more && let Some(count) = self.tried.lock().unwrap().get(&key) {
+                self.schedules += count;
+                self.same += count;
+                return;
             }
         }
         self.fail_as(schedule, "it never comes to an end".into());
@@ -333,6 +364,7 @@ impl<'a> Explorer<'a> {
         let command = format!(
             "GANTRY_WORLD='{story} {mode:?} {seed} {schedule}' cargo test --lib sim::campaign::one_schedule -- --nocapture"
         );
+        eprintln!("another end: {why}\n  reproduce: {command}");
         self.failures.push(Failure { command, why });
     }
 }

@@ -12,6 +12,7 @@
 //! [`Provider::find`] answers from.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,9 @@ pub(super) const SETTLE: Duration = Duration::from_secs(5);
 /// When a late effect lands: after recovery's first look and before its second.
 pub(super) const LATE: Duration = Duration::from_secs(3);
 
+/// How old a stale answer is at most: with what is late it stays within the settle window, as a target has to promise.
+const STALE: Duration = Duration::from_secs(1);
+
 /// How long an act may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -65,6 +69,8 @@ struct Sent {
     /// Whether the last one may have had an effect of which the caller does not know.
     open: bool,
     done: bool,
+    /// When it was done.
+    at: Duration,
 }
 
 /// What exists.
@@ -129,6 +135,22 @@ impl Target {
         std::mem::take(&mut self.violations)
     }
 
+    /// All that can make a difference later.
+    pub(super) fn hash(&self, hasher: &mut impl Hasher) {
+        for (id, o) in &self.objects {
+            (id, &o.ty, &o.made, &o.changed, &o.serving).hash(hasher);
+            o.versions.keys().for_each(|version| version.hash(hasher));
+            text(&o.attributes, "value").hash(hasher);
+        }
+        for (at, act) in &self.late {
+            (at, &act.op).hash(hasher);
+        }
+        for (op, sent) in &self.sent {
+            (op, sent.times, sent.last, sent.looked, sent.open, sent.done, sent.at).hash(hasher);
+        }
+        self.count.hash(hasher);
+    }
+
     /// What came of an act so far.
     pub(super) fn effect(&self, op: &str) -> String {
         let sent = self.sent.get(op).cloned().unwrap_or_default();
@@ -161,13 +183,14 @@ impl Target {
     fn land(&mut self, now: Duration) {
         let (due, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
         self.late = rest;
-        for (_, act) in due {
+        for (at, act) in due {
             if self.sent.get(&act.op).is_some_and(|s| s.done) {
                 let what = format!("{} {}: sent again before the first could land", act.action.word(), act.address);
                 self.violations.push(what);
             }
             let done = self.change(&act).is_ok();
-            self.sent.entry(act.op).or_default().done |= done;
+            let sent = self.sent.entry(act.op).or_default();
+            (sent.done, sent.at) = (sent.done | done, at);
         }
     }
 
@@ -447,7 +470,12 @@ impl Provider for SimProvider {
         self.target(|target| {
             target.sent.entry(act.op.clone()).or_default().looked = Some(now);
             match fault {
-                Some(Fault::Stale) => return Found::NotDone,
+                Some(Fault::Stale) => {
+                    let sent = target.sent.get(&act.op);
+                    if sent.is_none_or(|sent| !sent.done || now < sent.at + STALE) {
+                        return Found::NotDone;
+                    }
+                }
                 Some(Fault::CannotTell) => return Found::CannotTell(format!("look at {} in the target's console", act.address)),
                 _ => {}
             }
@@ -489,7 +517,9 @@ impl Provider for SimProvider {
                 _ => {
                     let done = if refused.is_none() { Some(target.change(act)) } else { None };
                     let sent = target.sent.entry(act.op.clone()).or_default();
-                    sent.done |= matches!(done, Some(Ok(_)));
+                    if matches!(done, Some(Ok(_))) {
+                        (sent.done, sent.at) = (true, now);
+                    }
                     // What the answer tells, the caller knows.
                     sent.open = matches!(fault, Some(Fault::Lost | Fault::Hang | Fault::DieAfter));
                     done

@@ -339,6 +339,17 @@ impl Rest {
         &self.databases
     }
 
+    /// All that can make a difference to what follows, as a number: two worlds with the same one go on in the same way.
+    pub(super) fn fingerprint(&self) -> u64 {
+        use std::hash::{Hash as _, Hasher as _};
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.now.hash(&mut hasher);
+        self.disk.hash(&mut hasher);
+        self.target.hash(&mut hasher);
+        self.databases.listed().hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// The same world, so much later.
     pub(super) fn later(mut self, by: Duration) -> Self {
         self.now += by;
