@@ -21,6 +21,7 @@ use crate::ledger::event::{Event, RunOutcome, RunStarted};
 use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
 use crate::ledger::replay::IllegalEvent;
+use crate::ledger::reading::Reading;
 use crate::ledger::{Backend, Meta, RawEntry, State, Writer, checkpoint};
 use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
@@ -113,19 +114,31 @@ impl Opened {
         let found = writer.head().map(|head| (writer.lineage(), head));
         store.check(found, reading.as_ref().map_or(&[], |r| &r.entries))?;
         let lineage = writer.lineage().as_str().to_owned();
+        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
+        Self::on(workspace, store, writer, reading, targets).await
+    }
+
+    /// An environment whose ledger was opened, with the targets to act on.
+    pub(crate) async fn on(
+        workspace: Workspace,
+        store: Store,
+        writer: Writer,
+        reading: Option<Reading>,
+        targets: Targets,
+    ) -> Result<Self> {
+        let lineage = writer.lineage().as_str().to_owned();
         let secrets = Secrets::of_machine(Arc::new(writer.key().await?))?;
         let (base, entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
         let state = records::replay(base.clone(), &entries)?;
         store.still_here(&state)?;
-        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
         Ok(Self {
             workspace,
             state,
             base,
             entries,
             secrets,
+            catalog: targets.catalog().clone(),
             targets,
-            catalog: Catalog::built_in(),
             writer: Some(writer),
             lease: None,
             lineage,
@@ -231,8 +244,7 @@ impl Opened {
             workspace: self.workspace.clone(),
             backend: Arc::clone(&self.backend),
             secrets: self.secrets.clone(),
-            lineage: self.lineage.clone(),
-            project: how.project.clone(),
+            targets: self.targets.clone(),
             failed: draft.clone(),
             down_anyway: down_anyway(plan),
         };
@@ -253,6 +265,7 @@ impl Opened {
             parallelism: how.parallelism,
             way_back: Arc::new(way_back),
             images: Arc::new(super::targets::Registry),
+            outside: Arc::clone(&self.targets.outside),
             patience: Patience::default(),
         };
         let state = std::mem::take(&mut self.state);

@@ -76,6 +76,13 @@ impl Store {
         Ok(store)
     }
 
+    /// A place that nothing is remembered of: a simulated one.
+    #[cfg(test)]
+    pub(crate) fn only(backend: Arc<dyn Backend>, workspace: &Workspace) -> Self {
+        let here = workspace.state.clone();
+        Self { backend, place: here.display().to_string(), here, last: None }
+    }
+
     /// The place that the configuration names, whatever was used last: for who moves a ledger there.
     ///
     /// # Errors
