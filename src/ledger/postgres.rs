@@ -26,6 +26,7 @@ mod blobs;
 mod chain;
 mod lease;
 mod link;
+mod restore;
 mod tables;
 mod verify;
 mod write;
@@ -41,7 +42,8 @@ use tokio::sync::Mutex;
 
 use crate::postgres::{BadUrl, Server};
 
-use super::backend::{Appended, Backend, Batch, Head, Snapshot, Verification};
+use super::backend::{Appended, Backend, Batch, Head, Snapshot, Verification, Whole};
+use super::checkpoint::Pointer;
 use super::error::{LedgerError, Result};
 use super::format::{Digest, Lineage};
 use super::lease::LeaseRecord;
@@ -119,7 +121,23 @@ impl Backend for PostgresBackend {
     }
 
     async fn read(&self, from_seq: u64) -> Result<Option<Snapshot>> {
-        Ok(chain::read(&self.link).await?.map(|reading| reading.from(from_seq)))
+        Ok(chain::read(&self.link, None).await?.map(|reading| reading.from(from_seq)))
+    }
+
+    async fn newest_checkpoint(&self) -> Result<Option<Pointer>> {
+        chain::pointer(&self.link).await
+    }
+
+    async fn note_checkpoint(&self, head: Head) -> Result<()> {
+        self.pen.lock().await.note_checkpoint(&self.link, head).await
+    }
+
+    async fn read_from(&self, pointer: &Pointer) -> Result<Option<Snapshot>> {
+        Ok(chain::read(&self.link, Some(pointer)).await?.map(|reading| reading.from(pointer.seq)))
+    }
+
+    async fn restore(&self, whole: Arc<Whole>) -> Result<()> {
+        restore::restore(&self.link, &whole).await
     }
 
     async fn take_over(&self, lineage: &Lineage, head: Option<Head>) -> Result<u64> {

@@ -83,9 +83,10 @@ fn summary(e: &LedgerError) -> &'static str {
     match e {
         LedgerError::Unreadable { .. } | LedgerError::Unavailable { writing: false, .. } => "Unreadable ledger",
         LedgerError::Unfit { .. } => "Unfit place for a ledger",
-        LedgerError::NotWritten { .. } | LedgerError::Unavailable { .. } | LedgerError::Poisoned { .. } | LedgerError::Unknown { .. } => {
-            "The ledger could not be written"
-        }
+        LedgerError::NotWritten { .. }
+        | LedgerError::Unavailable { .. }
+        | LedgerError::Poisoned { .. }
+        | LedgerError::Unknown { .. } => "The ledger could not be written",
         LedgerError::Lost { .. } => "The ledger is lost",
         LedgerError::Newer { .. } => "The ledger is newer than this Gantry",
         LedgerError::Corrupt { .. } => "The ledger does not verify",

@@ -204,7 +204,8 @@ async fn a_server_that_goes_away_in_the_middle_stops_the_run_and_loses_nothing()
     world.go(true);
     let (code, said) = apply.end();
     assert_eq!(code, Some(7), "{said}");
-    let out = std::fs::read_to_string(one.project().join("../tmp/apply_local_--auto-approve.out")).expect("it is there");
+    let out =
+        std::fs::read_to_string(one.project().join("../tmp/apply_local_--auto-approve.out")).expect("it is there");
     let told = format!("{said}{out}");
     assert!(told.contains("gantry resume") || told.contains("gantry apply"), "the next command is named: {told}");
     assert!(!told.contains("s3cret-word"), "{told}");

@@ -6,9 +6,10 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use crate::ledger::backend::{Head, Snapshot};
+use crate::ledger::checkpoint::{POINTER, Pointer};
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::format::line::Chain;
-use crate::ledger::format::{Digest, FORMAT, Lineage, RawEntry};
+use crate::ledger::format::{Digest, FORMAT, Lineage, RawEntry, from_canonical};
 use crate::ledger::seal::Key;
 
 use super::link::{Arg, Link, int};
@@ -106,17 +107,28 @@ fn bad(link: &Link, reason: &str) -> LedgerError {
     link.corrupt("the ledger's row", reason)
 }
 
-/// Reads and verifies the ledger. `None` if there is none yet.
-pub(super) async fn read(link: &Link) -> Result<Option<Reading>> {
+/// Where the newest checkpoint stands.
+pub(super) async fn pointer(link: &Link) -> Result<Option<Pointer>> {
+    if !link.has_tables().await? {
+        return Ok(None);
+    }
+    let sql = format!("SELECT checkpoint FROM {} WHERE name = $1", link.tables.ledger);
+    let rows = link.rows(&sql, &[Arg::Text(&link.ledger)]).await.map_err(link.unreadable())?;
+    let text: Option<String> = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
+    text.map(|text| from_canonical(text.as_bytes()).map_err(|e| link.corrupt(POINTER, &e.to_string()))).transpose()
+}
+
+/// Reads and verifies the ledger, from a checkpoint's entry on if one is given. `None` if there is none yet.
+pub(super) async fn read(link: &Link, from: Option<&Pointer>) -> Result<Option<Reading>> {
     let Some(Header { begun: Some((lineage, head)), epoch, .. }) = header(link).await? else { return Ok(None) };
-    let mut chain = Chain::new(&lineage);
+    let mut chain = Verified { link, from, chain: from.is_none().then(|| Chain::new(&lineage)) };
     let (mut entries, mut end) = (Vec::new(), None);
     let sql = format!(
         "SELECT seq, last, epoch, lines FROM {} WHERE lineage = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq LIMIT {PAGE}",
         link.tables.batch
     );
     loop {
-        let next = end.map_or(1, |head: Head| head.seq + 1);
+        let next = end.map_or(from.map_or(1, |pointer| pointer.batch), |head: Head| head.seq + 1);
         let args = [Arg::Text(lineage.as_str()), int(next), int(head.seq)];
         let rows = link.rows(&sql, &args).await.map_err(link.unreadable())?;
         for row in &rows {
@@ -127,6 +139,9 @@ pub(super) async fn read(link: &Link) -> Result<Option<Reading>> {
         }
     }
     match end {
+        None if from.is_some() => {
+            Err(from.map_or_else(|| bad(link, "it is empty"), |p| p.misleads(link.place.clone())))
+        }
         Some(end) if end == head => Ok(Some(Reading { lineage, head, epoch, entries })),
         None => {
             let what = format!("its row says that there are {} entries, and there is none", head.seq);
@@ -140,8 +155,31 @@ pub(super) async fn read(link: &Link) -> Result<Option<Reading>> {
     }
 }
 
+/// The chain as far as it was read.
+struct Verified<'a> {
+    link: &'a Link,
+    /// The checkpoint at which it is begun.
+    from: Option<&'a Pointer>,
+    /// `None` before that checkpoint's entry.
+    chain: Option<Chain>,
+}
+
+impl Verified<'_> {
+    /// Takes in the next entry. The error says whether it is the note of the checkpoint that is wrong.
+    fn admit(&mut self, entry: &RawEntry, digest: Digest) -> std::result::Result<(), (String, bool)> {
+        match (&mut self.chain, self.from) {
+            (Some(chain), _) => chain.admit(entry, digest).map_err(|why| (why, false)),
+            (None, Some(pointer)) if !pointer.leads_to(Some(entry)) => Err((String::new(), true)),
+            (None, _) => {
+                let chain = self.chain.insert(Chain::before(entry));
+                chain.admit(entry, digest).map_err(|why| (why, false))
+            }
+        }
+    }
+}
+
 /// Takes in a batch and gives its last entry.
-fn batch(link: &Link, row: &PgRow, chain: &mut Chain, entries: &mut Vec<RawEntry>) -> Result<Head> {
+fn batch(link: &Link, row: &PgRow, chain: &mut Verified<'_>, entries: &mut Vec<RawEntry>) -> Result<Head> {
     let number = |at: usize| row.try_get::<i64, _>(at).ok().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
     let (seq, last, epoch) = (number(0), number(1), number(2));
     let corrupt = |line: Option<usize>, entry: u64, reason: String| LedgerError::Corrupt {
@@ -159,7 +197,10 @@ fn batch(link: &Link, row: &PgRow, chain: &mut Chain, entries: &mut Vec<RawEntry
         if entry.batch != seq || entry.epoch != epoch {
             return Err(wrong("it belongs to another batch".to_owned()));
         }
-        chain.admit(&entry, digest).map_err(wrong)?;
+        chain.admit(&entry, digest).map_err(|(why, misled)| match chain.from {
+            Some(pointer) if misled => pointer.misleads(chain.link.place.clone()),
+            _ => wrong(why),
+        })?;
         head = Some(Head { seq: entry.seq, digest, epoch });
         entries.push(entry);
     }

@@ -43,6 +43,8 @@ pub(super) enum Arg<'a> {
     Text(&'a str),
     Int(i64),
     Bytes(&'a [u8]),
+    Ints(&'a [i64]),
+    Rows(&'a [Vec<u8>]),
 }
 
 /// A position or number as the database has it.
@@ -116,6 +118,8 @@ impl Link {
                 Arg::Text(text) => query.bind(text),
                 Arg::Int(number) => query.bind(number),
                 Arg::Bytes(bytes) => query.bind(bytes),
+                Arg::Ints(numbers) => query.bind(numbers),
+                Arg::Rows(rows) => query.bind(rows),
             };
         }
         tracing::trace!(place = self.place, sql, "sent");

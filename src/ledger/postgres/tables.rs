@@ -63,7 +63,7 @@ impl Tables {
              DO $gantry$ BEGIN IF to_regnamespace({name}) IS NULL THEN CREATE SCHEMA {quoted}; END IF; END $gantry$; \
              CREATE TABLE {about} (layout bigint NOT NULL PRIMARY KEY, needs text NOT NULL); \
              CREATE TABLE {ledger} (name text PRIMARY KEY, lineage text UNIQUE, format bigint, needs text, \
-               epoch bigint NOT NULL DEFAULT 0, head_seq bigint, head_digest bytea, head_epoch bigint, key bytea); \
+               epoch bigint NOT NULL DEFAULT 0, head_seq bigint, head_digest bytea, head_epoch bigint, key bytea, checkpoint text); \
              CREATE TABLE {batch} (lineage text, seq bigint, last bigint NOT NULL, epoch bigint NOT NULL, \
                name text NOT NULL, written timestamptz NOT NULL DEFAULT now(), lines bytea NOT NULL, \
                PRIMARY KEY (lineage, seq)); \

@@ -140,7 +140,8 @@ async fn commits_are_durable_whatever_the_setting_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_of_several_parts_comes_back() {
     let place = Place::new().await;
-    let bytes: Vec<u8> = (0..9_000_000_u32).flat_map(|n| if n % 3 == 0 { vec![n.to_le_bytes()[1]] } else { vec![] }).collect();
+    let bytes: Vec<u8> =
+        (0..9_000_000_u32).flat_map(|n| if n % 3 == 0 { vec![n.to_le_bytes()[1]] } else { vec![] }).collect();
     let bytes = [bytes.clone(), bytes.clone(), bytes].concat();
     let file = place.cache.path().join("source");
     std::fs::write(&file, &bytes).unwrap();

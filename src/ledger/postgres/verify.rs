@@ -13,7 +13,7 @@ use super::{blobs, chain};
 
 /// Verifies a ledger. `None` if there is none yet.
 pub(super) async fn verify(link: &Link, referenced: &BTreeSet<Digest>) -> Result<Option<Verification>> {
-    let Some(reading) = chain::read(link).await? else { return Ok(None) };
+    let Some(reading) = chain::read(link, None).await? else { return Ok(None) };
     let mut findings = Vec::new();
     if chain::header(link).await?.is_some_and(|header| header.key.is_none()) {
         findings.push(Finding::Defect { file: "key".to_owned(), reason: "it is missing".to_owned() });

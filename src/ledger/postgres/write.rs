@@ -3,8 +3,9 @@
 use sqlx::Row as _;
 
 use crate::ledger::backend::{Appended, Batch, Head};
+use crate::ledger::checkpoint::Pointer;
 use crate::ledger::error::{LedgerError, Result};
-use crate::ledger::format::{FORMAT, Lineage, NEEDS};
+use crate::ledger::format::{FORMAT, Lineage, NEEDS, to_canonical};
 use crate::ledger::seal::Key;
 use crate::ports::crash;
 
@@ -55,8 +56,7 @@ impl Pen {
              AND head_seq = $3 AND head_digest = $4 RETURNING epoch",
             link.tables.ledger
         );
-        let args =
-            [Arg::Text(&link.ledger), Arg::Text(lineage.as_str()), int(head.seq), Arg::Bytes(&head.digest.0)];
+        let args = [Arg::Text(&link.ledger), Arg::Text(lineage.as_str()), int(head.seq), Arg::Bytes(&head.digest.0)];
         crash::point("postgres.take_over.before");
         // Taken twice because an answer was lost, it skips an epoch.
         let rows = link.rows(&sql, &args).await.map_err(link.not_written())?;
@@ -82,6 +82,32 @@ impl Pen {
             Err(e) => self.first_failure = Some(e.to_string()),
         }
         appended
+    }
+
+    /// Notes that the newest entry, alone in its batch, is a checkpoint.
+    pub(super) async fn note_checkpoint(&self, link: &Link, head: Head) -> Result<()> {
+        let Head { seq, digest, epoch } = head;
+        let Some(taken) = self.taken.as_ref().filter(|taken| taken.begun && taken.epoch == epoch) else {
+            return Ok(());
+        };
+        let text = to_canonical(&Pointer { seq, digest, epoch, batch: seq, offset: 0 });
+        let text = text.map_err(|source| LedgerError::NoForm { what: "the checkpoint's note".to_owned(), source })?;
+        let sql = format!(
+            "UPDATE {} SET checkpoint = convert_from($5, 'UTF8') WHERE name = $1 AND lineage = $2 AND head_seq = $3 \
+             AND head_digest = $4",
+            link.tables.ledger
+        );
+        let args = [
+            Arg::Text(&link.ledger),
+            Arg::Text(taken.lineage.as_str()),
+            int(seq),
+            Arg::Bytes(&digest.0),
+            Arg::Bytes(&text),
+        ];
+        crash::point("postgres.checkpoint.before");
+        link.rows(&sql, &args).await.map_err(link.not_written())?;
+        crash::point("postgres.checkpoint.noted");
+        Ok(())
     }
 
     fn refuse_after_failure(&self, link: &Link) -> Result<()> {

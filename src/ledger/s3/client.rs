@@ -14,7 +14,6 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use reqwest::{Method, Response};
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use super::S3Settings;
 use super::account::Account;
@@ -53,10 +52,15 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// When it ends.
-    pub(super) fn end(&self) -> Instant {
-        Instant::now() + self.total
+    /// When it ends, on the clock that [`is_over`] reads.
+    pub(super) fn end(&self) -> Duration {
+        SystemClock.elapsed() + self.total
     }
+}
+
+/// Whether a patience has ended.
+pub(super) fn is_over(end: Duration) -> bool {
+    SystemClock.elapsed() >= end
 }
 
 /// The longest pause between two attempts.
@@ -277,7 +281,7 @@ impl Client {
                 done => return done,
             };
             attempt += 1;
-            if attempt >= self.patience.tries || Instant::now() >= end {
+            if attempt >= self.patience.tries || is_over(end) {
                 return Err(failed);
             }
             self.pause(attempt - 1).await;

@@ -22,7 +22,10 @@ impl Postgres {
         let directory = new_directory(user);
         let data = directory.join("data");
         let mut copy = as_user(user, &program("pg_basebackup"));
-        copy.args(["-R", "-U", "tester", "--checkpoint=fast", "--no-sync", "-h"]).arg(self.directory()).arg("-D").arg(&data);
+        copy.args(["-R", "-U", "tester", "--checkpoint=fast", "--no-sync", "-h"])
+            .arg(self.directory())
+            .arg("-D")
+            .arg(&data);
         let copied = copy.current_dir(&directory).output().expect("pg_basebackup runs");
         assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
         let server = AtomicU32::new(run_server(user, &directory, &data));
