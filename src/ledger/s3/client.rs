@@ -180,7 +180,7 @@ impl Client {
         let done = self.send(ask).await.map_err(named);
         match &done {
             Ok(answer) => {
-                tracing::debug!(action = ask.action, name = ask.name, status = answer.status().as_u16(), "s3")
+                tracing::debug!(action = ask.action, name = ask.name, status = answer.status().as_u16(), "s3");
             }
             Err(failed) => tracing::debug!(action = ask.action, name = ask.name, failed = failed.text, "s3"),
         }
