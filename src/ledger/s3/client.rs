@@ -4,6 +4,7 @@
 //! conditional write ([`Client::put_if`]) is made once: what a failed one came to is `settle.rs`' business.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -65,6 +66,8 @@ pub(super) fn is_over(end: Duration) -> bool {
 
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// How often a store is tried that has never answered.
+const FIRST_TRIES: u32 = 4;
 /// The slowest line that a large body is meant to get through, in bytes a second.
 const SLOWEST: u64 = 100_000;
 /// The largest error body that is read.
@@ -126,6 +129,8 @@ struct Reached {
     http: reqwest::Client,
     account: Account,
     place: Place,
+    /// Whether anybody has ever answered there.
+    answered: AtomicBool,
 }
 
 impl Client {
@@ -166,7 +171,7 @@ impl Client {
             let place = Place::new(&self.settings, account.endpoint.as_deref(), &account.region);
             let place = place.map_err(|bad| Failed::new(Why::BadEndpoint, &bad.0))?;
             tracing::debug!(origin = place.origin(), region = account.region, "s3: the bucket's place");
-            Ok(Reached { http, account, place })
+            Ok(Reached { http, account, place, answered: AtomicBool::new(false) })
         };
         self.reached.get_or_try_init(reach).await
     }
@@ -204,6 +209,7 @@ impl Client {
             Ok(Err(e)) => return Err(Failed::new(Why::Broken, &shown(e))),
             Err(_) => return Err(Failed::new(Why::Broken, &self.too_long())),
         };
+        reached.answered.store(true, Ordering::Relaxed);
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -281,11 +287,18 @@ impl Client {
                 done => return done,
             };
             attempt += 1;
-            if attempt >= self.patience.tries || is_over(end) {
+            let tries = if self.is_wrong_number(&failed) { FIRST_TRIES } else { self.patience.tries };
+            if attempt >= tries || is_over(end) {
                 return Err(failed);
             }
             self.pause(attempt - 1).await;
         }
+    }
+
+    /// Whether nobody is there who has ever been: an address that is wrong is likelier then than a store that is away.
+    fn is_wrong_number(&self, failed: &Failed) -> bool {
+        let answered = self.reached.get().is_some_and(|reached| reached.answered.load(Ordering::Relaxed));
+        failed.why == Why::Unreachable && !answered
     }
 
     /// An object of at most `limit` bytes. `None` if there is none of that name.
@@ -350,7 +363,12 @@ impl Client {
 
     async fn page(&self, query: &[(&str, &str)]) -> Result<xml::Page, Failed> {
         let ask = Ask { name: None, query: query.to_vec(), ..Ask::new("s3:ListBucket", Method::GET, "") };
-        let body = self.body(self.once(&ask).await?, 64 * 1024 * 1024).await?;
+        let answer = self.once(&ask).await.map_err(|failed| match failed.why {
+            // What is missing is the bucket: a listing of nothing is an empty one.
+            Why::Missing => Failed { why: Why::NoBucket, ..failed },
+            _ => failed,
+        })?;
+        let body = self.body(answer, 64 * 1024 * 1024).await?;
         xml::page(&body).map_err(|e| Failed::new(Why::Broken, &format!("the listing cannot be read: {e}")))
     }
 
