@@ -169,7 +169,7 @@ impl Shared {
                 Found::Refuses(text) => Err(unfit(format!("it does not take conditional writes ({text})"))),
             }
         };
-        self.tried.get_or_try_init(attempt).await.map(|()| ())
+        self.tried.get_or_try_init(attempt).await.copied()
     }
 }
 

@@ -4,6 +4,7 @@
 //! conditional write ([`Client::put_if`]) is made once: what a failed one came to is `settle.rs`' business.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -14,7 +15,6 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use reqwest::{Method, Response};
 use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use super::S3Settings;
 use super::account::Account;
@@ -53,14 +53,21 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// When it ends.
-    pub(super) fn end(&self) -> Instant {
-        Instant::now() + self.total
+    /// When it ends, on the clock that [`is_over`] reads.
+    pub(super) fn end(&self) -> Duration {
+        SystemClock.elapsed() + self.total
     }
+}
+
+/// Whether a patience has ended.
+pub(super) fn is_over(end: Duration) -> bool {
+    SystemClock.elapsed() >= end
 }
 
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// How often a store is tried that has never answered.
+const FIRST_TRIES: u32 = 4;
 /// The slowest line that a large body is meant to get through, in bytes a second.
 const SLOWEST: u64 = 100_000;
 /// The largest error body that is read.
@@ -122,6 +129,8 @@ struct Reached {
     http: reqwest::Client,
     account: Account,
     place: Place,
+    /// Whether anybody has ever answered there.
+    answered: AtomicBool,
 }
 
 impl Client {
@@ -162,7 +171,7 @@ impl Client {
             let place = Place::new(&self.settings, account.endpoint.as_deref(), &account.region);
             let place = place.map_err(|bad| Failed::new(Why::BadEndpoint, &bad.0))?;
             tracing::debug!(origin = place.origin(), region = account.region, "s3: the bucket's place");
-            Ok(Reached { http, account, place })
+            Ok(Reached { http, account, place, answered: AtomicBool::new(false) })
         };
         self.reached.get_or_try_init(reach).await
     }
@@ -176,7 +185,7 @@ impl Client {
         let done = self.send(ask).await.map_err(named);
         match &done {
             Ok(answer) => {
-                tracing::debug!(action = ask.action, name = ask.name, status = answer.status().as_u16(), "s3")
+                tracing::debug!(action = ask.action, name = ask.name, status = answer.status().as_u16(), "s3");
             }
             Err(failed) => tracing::debug!(action = ask.action, name = ask.name, failed = failed.text, "s3"),
         }
@@ -200,6 +209,7 @@ impl Client {
             Ok(Err(e)) => return Err(Failed::new(Why::Broken, &shown(e))),
             Err(_) => return Err(Failed::new(Why::Broken, &self.too_long())),
         };
+        reached.answered.store(true, Ordering::Relaxed);
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -277,11 +287,18 @@ impl Client {
                 done => return done,
             };
             attempt += 1;
-            if attempt >= self.patience.tries || Instant::now() >= end {
+            let tries = if self.is_wrong_number(&failed) { FIRST_TRIES } else { self.patience.tries };
+            if attempt >= tries || is_over(end) {
                 return Err(failed);
             }
             self.pause(attempt - 1).await;
         }
+    }
+
+    /// Whether nobody is there who has ever been: an address that is wrong is likelier then than a store that is away.
+    fn is_wrong_number(&self, failed: &Failed) -> bool {
+        let answered = self.reached.get().is_some_and(|reached| reached.answered.load(Ordering::Relaxed));
+        failed.why == Why::Unreachable && !answered
     }
 
     /// An object of at most `limit` bytes. `None` if there is none of that name.
@@ -346,7 +363,12 @@ impl Client {
 
     async fn page(&self, query: &[(&str, &str)]) -> Result<xml::Page, Failed> {
         let ask = Ask { name: None, query: query.to_vec(), ..Ask::new("s3:ListBucket", Method::GET, "") };
-        let body = self.body(self.once(&ask).await?, 64 * 1024 * 1024).await?;
+        let answer = self.once(&ask).await.map_err(|failed| match failed.why {
+            // What is missing is the bucket: a listing of nothing is an empty one.
+            Why::Missing => Failed { why: Why::NoBucket, ..failed },
+            _ => failed,
+        })?;
+        let body = self.body(answer, 64 * 1024 * 1024).await?;
         xml::page(&body).map_err(|e| Failed::new(Why::Broken, &format!("the listing cannot be read: {e}")))
     }
 

@@ -6,9 +6,8 @@
 //! that is written here is different for each writer, so that equal bytes are one's own.
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
-use super::client::{Client, Condition, Found};
+use super::client::{Client, Condition, Found, is_over};
 use super::failed::{Failed, Why};
 use super::object::MAX_OBJECT;
 use crate::ports::crash;
@@ -82,7 +81,7 @@ pub(super) async fn put(
         // case somebody removed what had stood there.
         let again = failed.is_passing() || (failed.why == Why::Expired && attempt == 0) || failed.why == Why::Refused;
         attempt += 1;
-        if !again || attempt >= client.patience.tries || Instant::now() >= end {
+        if !again || attempt >= client.patience.tries || is_over(end) {
             return if doubtful { Ok(Settled::Unknown(failed.reason())) } else { Err(failed) };
         }
         client.pause(attempt - 1).await;
