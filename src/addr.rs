@@ -7,6 +7,10 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+mod selection;
+
+pub use selection::Selection;
+
 /// The key of an instance: `[0]` of `count`, `["blue"]` of `for_each`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {

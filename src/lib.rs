@@ -8,7 +8,7 @@
 //! The modules stand in layers; each uses only what stands above it:
 //!
 //! * words, no I/O: [`addr`], [`value`], [`diag`], [`graph`], [`eval`], [`event`]
-//! * the real world, narrow: [`ports`]
+//! * the real world, narrow: [`ports`], [`mod@postgres`]
 //! * what is written, what is recorded: [`config`], [`ledger`]
 //! * deciding, pure: [`plan`], [`review`]
 //! * doing: [`provider`], [`migrate`], [`probe`], [`exec`]
@@ -20,8 +20,13 @@
 //! | --- | --- |
 //! | `environments/NAME/*.hcl`, `modules/` | [`config`] |
 //! | `state/NAME/marker.json`, `ledger/`, `blobs/`, `key` | [`ledger`] |
+//! | `state/NAME/place.json` | [`ops::store`] |
 //! | `state/NAME/run/`, `logs/` | [`provider::local`] |
 //! | plan files (`--out`) | [`plan::file`] |
+
+// What the tests of this library share with those in `tests/it` names it from outside.
+#[cfg(test)]
+extern crate self as gantry;
 
 pub mod addr;
 pub mod value;
@@ -31,6 +36,7 @@ pub mod eval;
 pub mod event;
 
 pub mod ports;
+pub mod postgres;
 
 pub mod config;
 pub mod ledger;

@@ -110,6 +110,17 @@ pub(super) struct Carrying {
 }
 
 impl Carrying {
+    /// For a command that only may have to wait.
+    pub(super) fn only_waiting(lock_timeout: &str) -> Self {
+        Self {
+            auto_approve: false,
+            parallelism: 1,
+            lock_timeout: lock_timeout.to_owned(),
+            allow_destroy: false,
+            project: None,
+        }
+    }
+
     /// As the use cases want it, with the watcher that the shell calls for.
     pub(super) fn changing(&self, context: &Context, watcher: &Arc<RunView>) -> Result<Changing> {
         let lock_timeout: Duration = crate::ops::parse_duration(&self.lock_timeout).map_err(|why| {

@@ -19,7 +19,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> u8 {
 
 async fn history(context: &Context, arguments: &Arguments) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(&workspace, &[]).await?;
     if context.shell.json {
         context.shell.out_json(&json::history(&records.state));
     } else {

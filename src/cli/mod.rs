@@ -16,6 +16,7 @@ mod destroy;
 mod fmt;
 mod graph;
 mod history;
+mod import;
 mod init;
 mod output;
 mod plan;

@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> u8 {
 
 async fn output(context: &Context, arguments: &Arguments) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(&workspace, &[]).await?;
     let all = &records.state.outputs;
     let shell = context.shell;
     let Some(name) = &arguments.name else {

@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::shell::Shell;
 use super::{
-    apply, arguments, completions, console, destroy, error, exit_code, fmt, graph, history, init, output, plan, resume,
-    rollback, show, state, validate, verify, version,
+    apply, arguments, completions, console, destroy, error, exit_code, fmt, graph, history, import, init, output, plan,
+    resume, rollback, show, state, validate, verify, version,
 };
 use crate::ops::{Failure, Workspace, workspace};
 use crate::ports::env;
@@ -60,7 +60,9 @@ enum Command {
     Console(console::Arguments),
     /// Show what depends on what
     Graph(graph::Arguments),
-    /// Look into the ledger
+    /// Take on an object that stands in its target already
+    Import(import::Arguments),
+    /// Look into the ledger and put it right
     State(state::Arguments),
     /// Write a shell's completion script
     Completions(completions::Arguments),
@@ -191,6 +193,7 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
             Command::Console(a) => console::run(context, &a).await,
             Command::Graph(a) => graph::run(context, &a),
             Command::State(a) => state::run(context, a).await,
+            Command::Import(a) => import::run(context, a).await,
             Command::Completions(_) | Command::Fmt(_) | Command::Version(_) => exit_code::SUCCESS,
         }
     });

@@ -41,7 +41,7 @@ async fn show(context: &Context, arguments: &Arguments) -> Result<u8> {
     }
     let shell = context.shell;
     let workspace = context.workspace(arguments.what.as_deref())?;
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(&workspace, &arguments.variables.given()?).await?;
     if let Some(digest) = &arguments.evidence {
         let bytes = ops::show::evidence(&records, digest).await?;
         shell.out(&String::from_utf8_lossy(&bytes));

@@ -1,6 +1,9 @@
-//! `gantry state`: looking into the ledger.
+//! `gantry state`: looking into the ledger, and putting it right by hand.
 
 use clap::{Args, Subcommand};
+
+pub(super) mod copy;
+mod edit;
 
 use super::root::Context;
 use super::{error, exit_code};
@@ -29,6 +32,20 @@ enum Command {
         /// The record's address
         address: Option<String>,
     },
+    /// Give records other addresses
+    Mv(edit::Mv),
+    /// Forget records; their objects stay
+    Rm(edit::Rm),
+    /// Print what is recorded, or copy the whole ledger
+    Pull(copy::Pull),
+    /// Put a copied ledger where the environment keeps its own
+    Push(copy::Push),
+    /// Move the ledger to where the configuration says that it is kept
+    Migrate(copy::Migrate),
+    /// Take the lease away from a holder that cannot be reached
+    Unlock(edit::Unlock),
+    /// Take on the objects of a Terraform state
+    ImportTerraform(copy::ImportTerraform),
     /// Prove that nothing was changed or cut out of the middle
     Verify {
         /// The environment: a name under environments/, or a path
@@ -44,7 +61,7 @@ async fn state(context: &Context, arguments: &Arguments) -> Result<u8> {
     match &arguments.command {
         Command::List { environment } => {
             let workspace = context.workspace(environment.as_deref())?;
-            let records = Records::read(&workspace.state).await?;
+            let records = Records::read(&workspace, &[]).await?;
             if context.shell.json {
                 context.shell.out_json(&json::state_list(&records.state));
             } else {
@@ -53,6 +70,13 @@ async fn state(context: &Context, arguments: &Arguments) -> Result<u8> {
             Ok(exit_code::SUCCESS)
         }
         Command::Show { environment, address } => show(context, environment, address.as_deref()).await,
+        Command::Mv(arguments) => edit::mv(context, arguments).await,
+        Command::Rm(arguments) => edit::rm(context, arguments).await,
+        Command::Pull(arguments) => copy::pull(context, arguments).await,
+        Command::Push(arguments) => copy::push(context, arguments).await,
+        Command::Migrate(arguments) => copy::migrate(context, arguments).await,
+        Command::Unlock(arguments) => edit::unlock(context, arguments).await,
+        Command::ImportTerraform(arguments) => copy::import_terraform(context, arguments).await,
         Command::Verify { environment } => verify(context, environment.as_deref()).await,
     }
 }
@@ -64,7 +88,7 @@ async fn show(context: &Context, first: &str, second: Option<&str>) -> Result<u8
     };
     let workspace = context.workspace(environment)?;
     let address: Address = text.parse().map_err(|e| Failure::error("Invalid address", format!("{e}.")))?;
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(&workspace, &[]).await?;
     let Some(record) = records.state.records.get(&address) else {
         let known: Vec<String> = records.state.records.keys().map(ToString::to_string).collect();
         let failure = Failure::error(

@@ -139,19 +139,29 @@ pub(super) const MIGRATION: Shape =
 /// `check`
 pub(super) const CHECK: Shape = closed(&[], &[Block { required: true, ..any_number("assert", &[], &CONDITION) }]);
 
-const STATE: Shape = OPEN;
 const ENCRYPTION: Shape = closed(&[may("recipients"), may("key")], &[]);
 const HISTORY: Shape = closed(&[may("keep")], &[]);
 const PROMOTION: Shape = closed(&[must("from"), may("soak"), may("require"), may("allow_unproven")], &[]);
 const APPROVAL: Shape = closed(&[must("required"), must("signers"), may("revoked"), may("expires")], &[]);
 
-/// The labels that `state` may have.
-pub(super) const BACKENDS: [&str; 3] = ["local", "postgres", "s3"];
+/// The labels that `state` may have, with what may stand in each block.
+pub(super) const BACKENDS: [(&str, Shape); 3] = [
+    ("local", closed(&[may("path")], &[])),
+    ("postgres", closed(&[must("url"), may("schema"), may("name")], &[])),
+    (
+        "s3",
+        closed(
+            &[must("bucket"), may("prefix"), may("region"), may("endpoint"), may("profile"), may("force_path_style")],
+            &[],
+        ),
+    ),
+];
 
 const ENVIRONMENT: Shape = closed(
     &[may("description"), may("on_failure"), may("protected")],
     &[
-        one("state", &["type"], &STATE),
+        // What stands in it depends on its label: `BACKENDS`.
+        one("state", &["type"], &OPEN),
         one("encryption", &[], &ENCRYPTION),
         one("history", &[], &HISTORY),
         one("promotion", &[], &PROMOTION),

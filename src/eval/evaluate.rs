@@ -31,7 +31,7 @@ impl Budget {
     /// Work for a configuration of so many bytes: what a small one may do in a second, and more for what is written out.
     #[must_use]
     pub fn for_configuration(bytes: usize) -> Self {
-        Self::new(15_000_000 + 10 * bytes as u64)
+        Self::new(10_000_000 + 10 * bytes as u64)
     }
 
     /// A budget of so many units.
@@ -140,6 +140,7 @@ impl Evaluator<'_> {
         let memory = super::memory::Memory::around(self.host);
         let remembering = Evaluator { host: &memory, ..*self };
         let value = remembering.eval(term, None)?;
+        self.weigh(&value, term.span)?;
         Ok(super::closure::close(value, term, &remembering, &memory))
     }
 
@@ -221,6 +222,14 @@ impl Evaluator<'_> {
         self.budget.take(units).map_err(|e| Box::new(e.at(span)))
     }
 
+    /// Refuses a value that gets a name although it is too large to be gone through. Definitions that hold each other twice
+    /// are made in no time and share their parts, but whatever then looks at them does not end. A look costs a sixteenth of
+    /// what it costs to make a value, for it is that much faster.
+    fn weigh(&self, value: &Value, span: Span) -> Result<(), Box<Diagnostic>> {
+        let units = value.weight(Budget::VALUE);
+        self.spend(if units > Budget::VALUE { units } else { units / 16 }, span)
+    }
+
     fn reference(&self, reference: &Reference, locals: Option<&Locals<'_>>) -> Evaluated {
         let (value, consumed) = match locals.and_then(|l| l.find(&reference.root)) {
             Some(value) => (value.clone(), 0),
@@ -268,9 +277,11 @@ impl Evaluator<'_> {
             return match (decided.as_bool(), a, b) {
                 (Some(true), a, _) => a.map(|v| v.mark(marks)),
                 (Some(false), _, b) => b.map(|v| v.mark(marks)),
-                (None, Err(e), Err(_)) => Err(e),
-                // The side that failed may be the one that is not taken.
+                (None, Err(e), _) if self.budget.is_used_up() => Err(e),
+                // The side that failed may be the one that is not taken, and it may fail only as long as something is not
+                // known: two sides have no type in common, of which the one that is taken may do alone.
                 (None, Ok(v), _) | (None, _, Ok(v)) => Ok(Value::opaque(Type::Any).mark(marks.union(v.marks_deep()))),
+                (None, Err(_), Err(_)) => Ok(Value::opaque(Type::Any).mark(marks)),
             };
         };
         let marks = marks.union(x.marks).union(y.marks);
@@ -401,6 +412,7 @@ impl Evaluator<'_> {
         locals: Option<&Locals<'_>>,
         results: &mut ForResults,
     ) -> Result<Marks, Box<Diagnostic>> {
+        self.weigh(value, f.collection.span)?;
         let with_key = f.key_name.as_deref().map(|name| Locals::bind(locals, name, key));
         let with_value = Locals::bind(with_key.as_ref().or(locals), &f.value_name, value);
         let here = Some(&with_value);

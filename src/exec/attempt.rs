@@ -27,7 +27,7 @@ use super::job::{ActJob, Answer, Failure, Job, Kept, Name, Witness};
 use super::journal::Journal;
 use super::outside::Outside;
 use super::runner::{Patience, Runner};
-use super::{check, work};
+use super::{check, fetch, work};
 use crate::event::{RunEvent, Watcher};
 use crate::ledger::event::FailureKind;
 use crate::ports::clock::{Clock, within};
@@ -67,6 +67,7 @@ pub(crate) struct Hands {
     pub(crate) images: Arc<dyn super::runner::Images>,
     pub(crate) outside: Arc<dyn Outside>,
     pub(crate) environment_dir: Arc<std::path::Path>,
+    pub(crate) blobs: Arc<str>,
     pub(crate) patience: Patience,
     pub(crate) tell: mpsc::UnboundedSender<Tell>,
 }
@@ -82,6 +83,7 @@ impl Hands {
             images: runner.images.clone(),
             outside: runner.outside.clone(),
             environment_dir: runner.environment_dir.as_path().into(),
+            blobs: runner.blobs.as_str().into(),
             patience: runner.patience,
             tell,
         }
@@ -91,6 +93,9 @@ impl Hands {
 /// Carries out a step whose intent is durable.
 pub(crate) async fn carry_out(at: usize, job: Job, name: Name, attempt: u32, hands: Hands) -> (usize, Answer) {
     let mut tries = Tries::new(at, attempt, &name, &hands);
+    if let Err(failure) = fetch::before(&job, &hands).await {
+        return (at, Answer::Failed(failure));
+    }
     let answer = match &job {
         Job::Act(act) => act_until_clear(act, &name, &hands, &mut tries).await,
         Job::Read { provider, request } => work::read(provider, request, &mut tries).await,

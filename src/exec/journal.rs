@@ -7,17 +7,17 @@ use async_trait::async_trait;
 use crate::ledger::Meta;
 use crate::ledger::event::Event;
 
-/// Why nothing more can be written. After any of these but [`JournalError::Source`] the run stops and nothing further is started.
+/// Why nothing more can be written, each as a whole sentence but for its capital and its full stop. After any of these but [`JournalError::Source`] the run stops and nothing further is started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
     /// Another process took the ledger over. It goes on with the run.
-    #[error("another process took the ledger over: {0}")]
+    #[error("{0}")]
     Fenced(String),
     /// Nobody can tell whether the last write took effect.
-    #[error("it is not known whether the ledger was written: {0}")]
+    #[error("{0}")]
     Unknown(String),
     /// The disk or the service refused a write or a sync.
-    #[error("the ledger cannot be written: {0}")]
+    #[error("{0}")]
     Disk(String),
     /// A file that was to be kept cannot be read; the ledger itself is fine.
     #[error("{0}")]
@@ -50,4 +50,10 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// [`JournalError::Source`] when the file cannot be read; otherwise when it cannot be written.
     async fn put_file(&self, path: &Path) -> Result<(String, u64), JournalError>;
+
+    /// Has the content of a digest as a file on this machine, verified just now, where the paths of artifacts lead.
+    ///
+    /// # Errors
+    /// When it is not there, is another, or cannot be read or written.
+    async fn fetch(&self, digest: &str) -> Result<(), JournalError>;
 }

@@ -25,6 +25,7 @@ mod recorder;
 mod job;
 mod prepare;
 mod evidence;
+mod fetch;
 mod attempt;
 mod check;
 mod soundness;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::checkpoint::Pointer;
 use super::error::{LedgerError, Result};
 use super::format::{Continues, Digest, Lineage, RawEntry, time_text};
 use super::lease::LeaseRecord;
@@ -212,6 +213,17 @@ pub struct Verification {
     pub findings: Vec<Finding>,
 }
 
+/// A whole ledger on its way to another place.
+#[derive(Debug)]
+pub struct Whole {
+    /// Whose it is.
+    pub lineage: Lineage,
+    /// The key of its keyed digests.
+    pub key: Key,
+    /// All its entries, from the first; they have been verified.
+    pub entries: Vec<RawEntry>,
+}
+
 /// A place that keeps one environment's ledger.
 ///
 /// A value of it serves any number of readers, and at most one [`super::Writer`] at a time.
@@ -227,6 +239,36 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// When the ledger cannot be read, does not verify, is lost, or is of a newer format.
     async fn read(&self, from_seq: u64) -> Result<Option<Snapshot>>;
 
+    /// Where the newest checkpoint stands, as far as it was noted.
+    ///
+    /// # Errors
+    /// When the note cannot be read.
+    async fn newest_checkpoint(&self) -> Result<Option<Pointer>> {
+        Ok(None)
+    }
+
+    /// Notes that the newest entry, which this value has just appended as a batch of its own, is a checkpoint. Without the note
+    /// the checkpoint is of no use and no harm.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    async fn note_checkpoint(&self, head: Head) -> Result<()> {
+        let _ = head;
+        Ok(())
+    }
+
+    /// Reads and verifies the entries from a checkpoint's own on, and nothing before it.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; `Corrupt` when that entry is not where the note says, or is another one.
+    async fn read_from(&self, pointer: &Pointer) -> Result<Option<Snapshot>> {
+        let snapshot = self.read(pointer.seq).await?;
+        match &snapshot {
+            Some(found) if !pointer.leads_to(found.entries.first()) => Err(pointer.misleads(self.place())),
+            _ => Ok(snapshot),
+        }
+    }
+
     /// Becomes the writer that goes on after `head` (`None`: that starts the ledger) and gives the new writer's epoch.
     /// Once it is back, no earlier writer's append succeeds any more.
     ///
@@ -239,6 +281,13 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When a write fails; this backend's value then writes nothing any more.
     async fn append(&self, expected_seq: u64, batch: Arc<Batch>) -> Result<Appended>;
+
+    /// Takes on a whole ledger that was kept elsewhere, entry by entry as it was, at once or not at all. Its blobs have been put
+    /// before.
+    ///
+    /// # Errors
+    /// `NotEmpty` where there is a ledger; when it cannot be written.
+    async fn restore(&self, whole: Arc<Whole>) -> Result<()>;
 
     /// The key of the ledger's keyed digests. `None` where there is no ledger yet, unless `create` asks for one.
     ///

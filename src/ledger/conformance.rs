@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::backend::{Backend, Draft, Finding};
+use super::backend::{Backend, Draft, Finding, Whole};
+use super::checkpoint::Pointer;
 use super::error::{Consequence, LedgerError};
 use super::format::{RawEntry, digest, verify_chain};
 use super::lease::{self, LeaseRecord, Terms};
@@ -47,6 +48,8 @@ pub(crate) async fn all<F: Fn() -> Arc<dyn Backend> + Sync + Send + 'static>(mak
     refused_values_do_no_harm(&make()).await;
     keys(&make()).await;
     blobs(&make()).await;
+    checkpoints(&make()).await;
+    restoring(&make(), &make()).await;
     leases(&make()).await;
     contention(Arc::new(make())).await;
 }
@@ -212,6 +215,73 @@ async fn blobs(open: Open<'_>) {
     assert_eq!((verified.blobs, verified.findings), (3, vec![Finding::BlobMissing { digest: missing }]));
 }
 
+/// A ledger is the same in another place, and goes on there; where one is, none is put.
+async fn restoring(from: Open<'_>, to: Open<'_>) {
+    let (mut writer, _) = Writer::open(from()).await.unwrap();
+    let key = writer.key().await.unwrap();
+    writer.append((1..=3).map(draft).collect()).await.unwrap();
+    writer.append(vec![draft(4)]).await.unwrap();
+    let (mut second, _) = Writer::open(from()).await.unwrap();
+    second.append(vec![draft(5), draft(6)]).await.unwrap();
+    let before = from().read(1).await.unwrap().unwrap();
+    let whole =
+        || Arc::new(Whole { lineage: before.lineage.clone(), key: key.clone(), entries: before.entries.clone() });
+    // A key may lie there of a ledger that never got an entry.
+    to().key(true).await.unwrap();
+    to().restore(whole()).await.unwrap();
+    assert_eq!(to().read(1).await.unwrap().unwrap(), before);
+    assert_eq!(to().key(false).await.unwrap(), Some(key.clone()));
+    assert!(matches!(to().restore(whole()).await, Err(LedgerError::NotEmpty { .. })));
+    assert!(matches!(from().restore(whole()).await, Err(LedgerError::NotEmpty { .. })));
+    let (mut third, _) = Writer::open(to()).await.unwrap();
+    third.append(vec![draft(7)]).await.unwrap();
+    assert_eq!(numbers(&to().read(1).await.unwrap().unwrap().entries), (1..=7).collect::<Vec<_>>());
+    let verified = to().verify(&BTreeSet::new()).await.unwrap().unwrap();
+    assert!(verified.findings.is_empty(), "{:?}", verified.findings);
+}
+
+/// What stands from a checkpoint on is read from there, whoever wrote since, and the whole is still read from the first.
+async fn checkpoints(open: Open<'_>) {
+    assert_eq!(open().newest_checkpoint().await.unwrap(), None);
+    let (mut writer, _) = Writer::open(open()).await.unwrap();
+    writer.append((1..=3).map(draft).collect()).await.unwrap();
+    writer.append(vec![draft(4)]).await.unwrap();
+    let head = writer.head().unwrap();
+    writer.backend().note_checkpoint(head).await.unwrap();
+    let pointer = open().newest_checkpoint().await.unwrap().expect("it was noted");
+    assert_eq!((pointer.seq, pointer.digest, pointer.epoch, pointer.batch), (4, head.digest, head.epoch, 4));
+    for (next, count) in [(5, 1), (6, 2), (8, 3)] {
+        let read = open().read_from(&pointer).await.unwrap().unwrap();
+        assert_eq!(numbers(&read.entries), (4..next).collect::<Vec<_>>());
+        assert_eq!(open().read(1).await.unwrap().unwrap().head, read.head);
+        // The same writer goes on, then others do, who have read no more than that.
+        if next == 5 {
+            writer.append(vec![draft(5)]).await.unwrap();
+            continue;
+        }
+        let (mut other, _) = Writer::open_reading_from(open(), &pointer).await.unwrap();
+        other.append((next..next + count).map(draft).collect()).await.unwrap();
+    }
+    let whole = open().read(1).await.unwrap().unwrap();
+    assert_eq!(numbers(&whole.entries), (1..=10).collect::<Vec<_>>());
+    // What is noted by a writer that has not written last is nothing.
+    let (writer, _) = Writer::open(open()).await.unwrap();
+    writer.backend().note_checkpoint(writer.head().unwrap()).await.unwrap();
+    assert_eq!(open().newest_checkpoint().await.unwrap(), Some(pointer));
+    for wrong in [
+        Pointer { seq: 3, ..pointer },
+        Pointer { seq: 11, batch: 11, ..pointer },
+        Pointer { epoch: pointer.epoch + 1, ..pointer },
+        Pointer { digest: whole.head.digest, ..pointer },
+        Pointer { batch: 3, ..pointer },
+    ] {
+        let refused = open().read_from(&wrong).await.unwrap_err();
+        assert!(matches!(refused, LedgerError::Corrupt { .. }), "{refused}");
+    }
+    let verified = open().verify(&BTreeSet::new()).await.unwrap().unwrap();
+    assert!(verified.findings.iter().all(|f| !f.is_defect()), "{:?}", verified.findings);
+}
+
 /// Terms that let a test see a lease run out.
 pub(crate) const QUICK: Terms =
     Terms { ttl: Duration::from_millis(1000), renew: Duration::from_millis(100), poll: Duration::from_millis(10) };
@@ -253,12 +323,13 @@ async fn leases(open: Open<'_>) {
     let now = open().lease_load().await.unwrap().unwrap();
     assert_eq!(now.id, third.record().id);
     // One whose lease was taken is told, and gives nothing back that is not its own.
-    assert!(
-        open().lease_swap(Some(&now), Some(&ghost)).await.unwrap() || {
-            let now = open().lease_load().await.unwrap().unwrap();
-            open().lease_swap(Some(&now), Some(&ghost)).await.unwrap()
-        }
-    );
+    let thief = open();
+    let mut now = now;
+    // It is renewed meanwhile, more often than a slow store answers.
+    while !thief.lease_swap(Some(&now), Some(&ghost)).await.unwrap() {
+        now = thief.lease_load().await.unwrap().unwrap();
+        assert_eq!(now.id, third.record().id);
+    }
     while !third.is_lost() {
         tokio::time::sleep(QUICK.poll).await;
     }
@@ -312,5 +383,120 @@ async fn contention<F: Fn() -> Arc<dyn Backend> + Sync + Send + 'static>(open: A
     }
     assert!(acknowledged.iter().map(Vec::len).sum::<usize>() > 0, "nobody ever got through");
     let verified = open().verify(&BTreeSet::new()).await.unwrap().unwrap();
+    assert!(verified.findings.iter().all(|f| !f.is_defect()), "{:?}", verified.findings);
+}
+
+/// What a test can do to the line between a backend and a store elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The next append does not arrive; its connection is reset. The one after it passes.
+    Request,
+    /// The next append arrives and is carried out; its connection is reset instead of the answer. What comes after passes.
+    Answer,
+    /// As [`Cut::Answer`], and nothing passes any more until [`Line::mend`].
+    AnswerAndAll,
+    /// Nothing passes any more until [`Line::mend`].
+    All,
+}
+
+/// A place that is reached over a line which a test can cut.
+pub(crate) trait Line: Send + Sync {
+    /// Opens the place over the line.
+    fn open(&self) -> Arc<dyn Backend>;
+
+    /// Opens the place beside the line: as another machine would.
+    fn beside(&self) -> Arc<dyn Backend>;
+
+    /// Cuts the line at the next append.
+    fn cut(&self, cut: Cut);
+
+    /// Lets everything pass again.
+    fn mend(&self);
+}
+
+/// What holds for every store that is reached over a line. `make` makes a new empty place with a line of its own.
+pub(crate) async fn over_a_line<L: Line>(make: impl Fn() -> L) {
+    for cut in [Cut::Request, Cut::Answer] {
+        for begun in [false, true] {
+            lost_in_between(&make(), cut, begun).await;
+        }
+    }
+    fenced_while_the_answer_is_lost(&make()).await;
+    for cut in [Cut::AnswerAndAll, Cut::All] {
+        for begun in [false, true] {
+            gone_for_good(&make(), cut, begun).await;
+        }
+    }
+}
+
+/// A writer over the line; `begun` says whether the ledger has an entry, number 1, already.
+async fn over(line: &impl Line, begun: bool) -> Writer {
+    let (mut writer, _) = Writer::open(line.open()).await.unwrap();
+    if begun {
+        writer.append(vec![draft(1)]).await.unwrap();
+    }
+    writer
+}
+
+/// Whatever is lost once on the way: the entries stand there once, and their writer goes on.
+async fn lost_in_between(line: &impl Line, cut: Cut, begun: bool) {
+    let mut writer = over(line, begun).await;
+    line.cut(cut);
+    writer.append(vec![draft(2), draft(3)]).await.unwrap_or_else(|e| panic!("{cut:?} {begun}: {e}"));
+    writer.append(vec![draft(4)]).await.unwrap();
+    let expected = if begun { vec![1, 2, 3, 4] } else { vec![2, 3, 4] };
+    assert_eq!(numbers(&line.beside().read(1).await.unwrap().unwrap().entries), expected, "{cut:?}");
+}
+
+/// Another takes over while an answer is lost: the old one may learn that its entries stand there or that it is fenced, and
+/// writes nothing more.
+async fn fenced_while_the_answer_is_lost(line: &impl Line) {
+    let mut old = over(line, true).await;
+    line.cut(Cut::AnswerAndAll);
+    let appending = tokio::spawn(async move {
+        let said = old.append(vec![draft(2)]).await.map(drop);
+        (old, said)
+    });
+    // Before it or behind it: either way it is fenced from here on.
+    let (mut new, entries) = Writer::open_fenced(line.beside()).await.unwrap();
+    assert!(matches!(numbers(&entries)[..], [1] | [1, 2]));
+    line.mend();
+    let (mut old, said) = appending.await.unwrap();
+    assert!(matches!(said, Ok(()) | Err(LedgerError::Fenced { .. })), "{said:?}");
+    assert!(old.append(vec![draft(66)]).await.is_err());
+    new.append(vec![draft(3)]).await.unwrap();
+    let all = numbers(&line.beside().read(1).await.unwrap().unwrap().entries);
+    assert!(all == [1, 2, 3] || (all == [1, 3] && said.is_err()), "{all:?} {said:?}");
+}
+
+/// Nobody answers any more: the writer says whether its entries may stand there, and is given up; the next goes on from what
+/// does.
+async fn gone_for_good(line: &impl Line, cut: Cut, begun: bool) {
+    let mut writer = over(line, begun).await;
+    line.cut(cut);
+    let refused = writer.append(vec![draft(2)]).await.unwrap_err();
+    // A writer that has not taken over yet has written nothing, and may try again.
+    let poisoned = begun || cut == Cut::AnswerAndAll;
+    if poisoned {
+        assert_eq!(refused.consequence(), Consequence::Interrupted, "{refused}");
+        assert!(matches!(writer.append(vec![draft(66)]).await, Err(LedgerError::Poisoned { .. })));
+    }
+    if cut == Cut::AnswerAndAll {
+        assert!(matches!(refused, LedgerError::Unknown { .. }), "{cut:?} {refused}");
+    }
+    line.mend();
+    if poisoned {
+        assert!(matches!(writer.append(vec![draft(67)]).await, Err(LedgerError::Poisoned { .. })), "once is for good");
+    }
+    let (mut next, entries) = Writer::open_fenced(line.open()).await.unwrap();
+    let mut expected: Vec<u64> = if begun { vec![1] } else { vec![] };
+    if cut == Cut::AnswerAndAll {
+        expected.push(2);
+    }
+    assert_eq!(numbers(&entries), expected, "{cut:?}");
+    next.append(vec![draft(9)]).await.unwrap();
+    expected.push(9);
+    assert_eq!(numbers(&line.beside().read(1).await.unwrap().unwrap().entries), expected);
+    let verified = line.beside().verify(&BTreeSet::new()).await.unwrap().unwrap();
     assert!(verified.findings.iter().all(|f| !f.is_defect()), "{:?}", verified.findings);
 }

@@ -29,6 +29,18 @@ pub enum LedgerError {
         #[source]
         source: FsError,
     },
+    /// The service that keeps it does not answer, or refuses. A write that this is said of is known to have had no effect.
+    #[error("the ledger in {place} cannot be {}: {reason}", if *writing { "written" } else { "read" })]
+    Unavailable {
+        /// Where.
+        place: String,
+        /// Whether it was to be written.
+        writing: bool,
+        /// What the service said, without secrets.
+        reason: String,
+        /// What to do about it, in a sentence.
+        hint: String,
+    },
     /// A write was asked of a writer whose earlier write had failed.
     #[error("the ledger in {place} is not written any more after an earlier failure: {first}")]
     Poisoned {
@@ -97,6 +109,12 @@ pub enum LedgerError {
         /// Why not.
         reason: String,
     },
+    /// A ledger was to be put where one is.
+    #[error("there is a ledger in {place} already")]
+    NotEmpty {
+        /// Where.
+        place: String,
+    },
     /// Somebody else is at work.
     #[error("the lease of {place} is held by {holder}")]
     LeaseHeld {
@@ -129,6 +147,16 @@ pub enum LedgerError {
         place: String,
         /// Which.
         digest: Digest,
+    },
+    /// A place that cannot keep a ledger.
+    #[error("{place} cannot keep a ledger: {reason}")]
+    Unfit {
+        /// Where.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do about it.
+        hint: String,
     },
     /// What was to be written has no canonical form.
     #[error("{what} cannot be written to the ledger")]
@@ -175,11 +203,15 @@ impl LedgerError {
     #[must_use]
     pub fn consequence(&self) -> Consequence {
         match self {
-            Self::LeaseHeld { .. } | Self::Moved { .. } => Consequence::Refused,
-            Self::NotWritten { .. } | Self::Poisoned { .. } | Self::Fenced { .. } | Self::Unknown { .. } => {
-                Consequence::Interrupted
-            }
+            Self::LeaseHeld { .. } | Self::Moved { .. } | Self::NotEmpty { .. } => Consequence::Refused,
+            Self::NotWritten { .. }
+            | Self::Unavailable { writing: true, .. }
+            | Self::Poisoned { .. }
+            | Self::Fenced { .. }
+            | Self::Unknown { .. } => Consequence::Interrupted,
             Self::Unreadable { .. }
+            | Self::Unavailable { writing: false, .. }
+            | Self::Unfit { .. }
             | Self::Lost { .. }
             | Self::Newer { .. }
             | Self::Corrupt { .. }
@@ -196,26 +228,27 @@ impl LedgerError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
+            Self::Unavailable { hint, .. } | Self::Unfit { hint, .. } => hint,
             Self::Unreadable { .. } => "make it readable for the user who runs Gantry; nothing was changed",
             Self::NotWritten { .. } | Self::Poisoned { .. } => {
                 "free space on the disk or repair it, then run the same command again: it goes on from what was recorded"
             }
             Self::Lost { .. } => {
-                "restore the directory from a backup; if the environment is really to start anew, move the whole \
-                 directory away by hand"
+                "restore it from a backup; if the environment is really to start anew, move what is left of it away by hand"
             }
             Self::Newer { .. } => "run that version; an older one would not understand what was recorded",
             Self::Corrupt { .. } => {
-                "nothing was changed; restore the named file from a backup, then run `gantry state verify`"
+                "nothing was changed; restore what is named from a backup, then run `gantry state verify`"
             }
-            Self::KeyLost { .. } => "restore the file `key` from a backup; no other key fits what was recorded",
+            Self::KeyLost { .. } => "restore it from a backup; no other key fits what was recorded",
             Self::Moved { .. } => "run the command again: it will see what was written",
             Self::Fenced { .. } => "see what the other process does with `gantry show`, then run the command again",
             Self::Unknown { .. } => "run the same command again: it reads what was recorded and goes on from there",
             Self::LeaseHeld { .. } => "wait for it, or let this command wait with `--lock-timeout 10m`",
             Self::BlobMissing { .. } | Self::BlobCorrupt { .. } => {
-                "restore the directory `blobs` from a backup, then run `gantry state verify`"
+                "restore the blobs from a backup, then run `gantry state verify`"
             }
+            Self::NotEmpty { .. } => "choose an empty place, or move away by hand what stands there",
             Self::NotKept { .. } => "see that the file exists, is a regular file and may be read",
             Self::NoForm { .. } | Self::TooLarge { .. } => "this is a defect or a value beyond a limit; please report it",
         }

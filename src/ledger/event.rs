@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::format::Digest;
 use super::record::{Pin, Record};
 use crate::addr::Address;
 
@@ -323,6 +324,23 @@ pub enum Event {
         id: String,
         /// Its record.
         record: Box<Record>,
+    },
+    /// A lease was taken from its holder by a person.
+    Unlocked {
+        /// Who held it.
+        holder: String,
+        /// Why.
+        reason: String,
+    },
+    /// The ledger was copied to another place, which counts from here on.
+    MovedAway {
+        /// Where it is now.
+        place: String,
+    },
+    /// What all entries before this one come to was written down ([`super::checkpoint`]).
+    Checkpoint {
+        /// The blob that names its parts.
+        manifest: Digest,
     },
     /// A record was dropped; the object stays.
     Removed {

@@ -10,17 +10,21 @@
 //! * `local/chain.rs`: reading back through the segments
 //! * `local/write.rs`: fence and append
 //! * `local/blobs.rs`, `local/verify.rs`: the rest
+//! * `local/cache.rs`: blobs as files for a ledger that is kept elsewhere
 //!
 //! A ledger comes into being in this order, so that a crash leaves either none or a whole one: `key`; segment 1,
 //! linked whole with the first entries; `marker.json`. A marker without entries is therefore always a lost ledger.
+//! `checkpoint.json` comes later: it says where the newest checkpoint stands, and is replaced as a whole.
 //! A writer that never appends creates nothing; taking over an existing ledger leaves a segment of one line.
 //!
 //! The work is synchronous and runs on tokio's threads for blocking work; one append is one write, one fdatasync, and
 //! two looks at names.
 
 mod blobs;
+mod cache;
 mod chain;
 mod layout;
+mod restore;
 mod segment;
 mod verify;
 mod write;
@@ -34,12 +38,14 @@ use async_trait::async_trait;
 
 use crate::ports::{crash, fs, id};
 
-use super::backend::{Appended, Backend, Batch, Head, Snapshot, Verification};
+use super::backend::{Appended, Backend, Batch, Head, Snapshot, Verification, Whole};
+use super::checkpoint::Pointer;
 use super::error::{LedgerError, Result};
 use super::format::{Digest, Lineage, from_canonical, to_canonical};
 use super::lease::LeaseRecord;
 use super::seal::Key;
 
+pub use cache::{BlobCache, Incoming};
 use layout::{Layout, MAX_SMALL_BYTES, PRIVATE};
 use write::Pen;
 
@@ -57,6 +63,8 @@ pub struct LocalBackend {
 struct Shared {
     layout: Layout,
     pen: Mutex<Pen>,
+    /// Where the files of blobs are, if not among the blobs themselves.
+    files: Option<BlobCache>,
 }
 
 impl Shared {
@@ -71,26 +79,38 @@ impl LocalBackend {
     #[must_use]
     pub fn new(directory: &Path) -> Self {
         let layout = Layout { root: directory.to_path_buf() };
-        Self { shared: Arc::new(Shared { layout, pen: Mutex::new(Pen::default()) }) }
+        Self { shared: Arc::new(Shared { layout, pen: Mutex::new(Pen::default()), files: None }) }
+    }
+
+    /// The same ledger, with the files of [`Backend::blob_file`] in a directory of their own.
+    #[must_use]
+    pub fn with_files_in(&self, files: BlobCache) -> Self {
+        let layout = self.shared.layout.clone();
+        Self { shared: Arc::new(Shared { layout, pen: Mutex::new(Pen::default()), files: Some(files) }) }
     }
 
     /// Runs work on a thread that may block.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Shared) -> Result<T> + Send + 'static) -> Result<T> {
         let shared = Arc::clone(&self.shared);
-        match tokio::task::spawn_blocking(move || work(&shared)).await {
-            Ok(done) => done,
-            Err(e) => match e.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime shuts down: nobody is left to act on the answer.
-                Err(e) => Err(LedgerError::Unknown { place: self.place(), reason: e.to_string() }),
-            },
-        }
+        blocking(self.place(), move || work(&shared)).await
     }
 
     /// Makes the next write or sync of the open segment fail.
     #[cfg(test)]
     pub(super) fn fail_next(&self, act: &'static str) {
         self.shared.pen().fail_next(act);
+    }
+}
+
+/// Runs work on a thread that may block.
+async fn blocking<T: Send + 'static>(place: String, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(e) => match e.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime shuts down: nobody is left to act on the answer.
+            Err(e) => Err(LedgerError::Unknown { place, reason: e.to_string() }),
+        },
     }
 }
 
@@ -111,6 +131,24 @@ impl Backend for LocalBackend {
         .await
     }
 
+    async fn newest_checkpoint(&self) -> Result<Option<Pointer>> {
+        self.run(|shared| chain::pointer(&shared.layout)).await
+    }
+
+    async fn note_checkpoint(&self, head: Head) -> Result<()> {
+        self.run(move |shared| shared.pen().note_checkpoint(&shared.layout, head)).await
+    }
+
+    async fn read_from(&self, pointer: &Pointer) -> Result<Option<Snapshot>> {
+        let pointer = *pointer;
+        self.run(move |shared| {
+            let Some(reading) = chain::read_from(&shared.layout, Some(&pointer))? else { return Ok(None) };
+            shared.pen().seen = Some((reading.head, reading.sizes));
+            Ok(Some(Snapshot { lineage: reading.lineage, head: reading.head, entries: reading.entries }))
+        })
+        .await
+    }
+
     async fn take_over(&self, lineage: &Lineage, head: Option<Head>) -> Result<u64> {
         let lineage = lineage.clone();
         self.run(move |shared| shared.pen().take_over(&shared.layout, &lineage, head)).await
@@ -118,6 +156,10 @@ impl Backend for LocalBackend {
 
     async fn append(&self, expected_seq: u64, batch: Arc<Batch>) -> Result<Appended> {
         self.run(move |shared| shared.pen().append(&shared.layout, expected_seq, &batch)).await
+    }
+
+    async fn restore(&self, whole: Arc<Whole>) -> Result<()> {
+        self.run(move |shared| restore::restore(&shared.layout, &whole)).await
     }
 
     async fn key(&self, create: bool) -> Result<Option<Key>> {
@@ -133,12 +175,23 @@ impl Backend for LocalBackend {
     }
 
     async fn put_file(&self, path: &Path, executable: bool) -> Result<(Digest, u64)> {
-        let path = path.to_path_buf();
+        let mut path = path.to_path_buf();
+        if let Some(files) = &self.shared.files {
+            // The copy does not change while it is copied on.
+            let (digest, _) = files.put_file(&path).await?;
+            path = files.find(digest).await?.unwrap_or(path);
+        }
         self.run(move |shared| blobs::put_file(&shared.layout, &path, executable)).await
     }
 
     async fn blob_file(&self, digest: Digest) -> Result<PathBuf> {
-        self.run(move |shared| blobs::file(&shared.layout, digest)).await
+        let path = self.run(move |shared| blobs::file(&shared.layout, digest)).await?;
+        let Some(files) = &self.shared.files else { return Ok(path) };
+        if let Some(found) = files.find(digest).await? {
+            return Ok(found);
+        }
+        files.put_file(&path).await?;
+        files.find(digest).await?.ok_or_else(|| LedgerError::BlobCorrupt { place: self.place(), digest })
     }
 
     async fn lease_load(&self) -> Result<Option<LeaseRecord>> {

@@ -10,9 +10,10 @@
 //! * [`backend`]: what a place that keeps ledgers has to offer
 //! * [`lease`]: how people wait for each other politely; safety never rests on it
 //! * [`writer`]: gives entries their places, stops at the first doubt
-//! * [`local`]: the ledger in a directory
+//! * [`local`]: the ledger in a directory; [`mod@postgres`]: in a database; [`s3`]: in a bucket
 //! * [`event`], [`record`]: what is recorded
 //! * [`replay`]: from entries to the [`State`]
+//! * [`checkpoint`]: a state written down; [`reading`]: from there to the end
 //!
 //! To read: [`Backend::read`]. To write: [`lease::acquire`], [`Writer::open`], [`Writer::fence`] before targets are
 //! looked at, [`Writer::append`].
@@ -25,17 +26,23 @@ pub mod backend;
 pub mod lease;
 pub mod writer;
 pub mod local;
+pub mod postgres;
+pub mod s3;
 pub mod event;
 pub mod record;
 pub mod replay;
+pub mod checkpoint;
+pub mod reading;
 #[cfg(test)]
 pub(crate) mod conformance;
 
-pub use backend::{Appended, Backend, Batch, Draft, Finding, Head, Snapshot, Verification};
+pub use backend::{Appended, Backend, Batch, Draft, Finding, Head, Snapshot, Verification, Whole};
 pub use error::{Consequence, LedgerError};
 pub use format::{Digest, Lineage, RawEntry};
 pub use lease::{Lease, LeaseRecord};
-pub use local::LocalBackend;
+pub use local::{BlobCache, LocalBackend};
+pub use postgres::PostgresBackend;
+pub use s3::{S3Backend, S3Settings};
 pub use replay::{Meta, State};
 pub use seal::Key;
 pub use writer::Writer;

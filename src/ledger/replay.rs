@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::event::{
     AppliedMigration, CheckJudged, Event, RunOutcome, RunStarted, StepFailed, StepIntended, StepResult, StepSucceeded,
 };
+use super::format::Digest;
 use super::record::{Generation, Pin, Record};
 use crate::addr::Address;
 
@@ -70,7 +72,7 @@ pub struct OpenRun {
 }
 
 /// A version of a workload that stands without traffic.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {
     /// What finds it.
     pub identity: Json,
@@ -79,7 +81,7 @@ pub struct Version {
 }
 
 /// A record that moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// The generation in which it did.
     pub generation: u64,
@@ -112,6 +114,12 @@ pub struct State {
     pub outputs: BTreeMap<String, Json>,
     /// The run that has not ended, if there is one.
     pub open: Option<OpenRun>,
+    /// Where the ledger was moved to.
+    pub moved_away: Option<String>,
+    /// The manifest of the newest checkpoint.
+    pub checkpoint: Option<Digest>,
+    /// How many entries came after it.
+    pub since_checkpoint: u64,
 }
 
 /// An event that is illegal where it stands.
@@ -156,9 +164,19 @@ impl State {
     pub fn apply(&mut self, meta: &Meta, event: &Event) -> Result<(), IllegalEvent> {
         let illegal = |why: &str| IllegalEvent { seq: meta.seq, why: why.to_owned() };
         self.seq = meta.seq;
+        self.since_checkpoint += 1;
         match event {
             Event::RunStarted(started) => return self.run_started(meta, started),
-            Event::Unknown => return Ok(()),
+            Event::Unknown | Event::Unlocked { .. } => return Ok(()),
+            Event::MovedAway { place } => {
+                self.moved_away = Some(place.clone());
+                return Ok(());
+            }
+            Event::Checkpoint { .. } if self.open.is_some() => return Err(illegal("a checkpoint in an open run")),
+            Event::Checkpoint { manifest } => {
+                (self.checkpoint, self.since_checkpoint) = (Some(*manifest), 0);
+                return Ok(());
+            }
             Event::Moved { from, to, .. } => return self.moved(from, to).map_err(illegal),
             Event::Removed { address, .. } => {
                 self.versions.remove(address);
@@ -260,7 +278,13 @@ impl State {
                 self.records.insert(address.clone(), Arc::new((**record).clone()));
             }
             Event::RunFinished { outcome, sentence, outputs } => self.run_finished(meta, *outcome, sentence, outputs),
-            Event::RunStarted(_) | Event::Moved { .. } | Event::Removed { .. } | Event::Unknown => {}
+            Event::RunStarted(_)
+            | Event::Moved { .. }
+            | Event::Removed { .. }
+            | Event::Checkpoint { .. }
+            | Event::MovedAway { .. }
+            | Event::Unlocked { .. }
+            | Event::Unknown => {}
         }
         Ok(())
     }

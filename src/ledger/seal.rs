@@ -46,7 +46,7 @@ impl Key {
     }
 
     /// Its bytes, for the file that keeps them.
-    pub(super) fn bytes(&self) -> &[u8; KEY_BYTES] {
+    pub(in crate::ledger) fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::backend::{Appended, Backend, Batch, Draft, Head};
 use super::error::{LedgerError, Result};
 use super::format::{Lineage, RawEntry};
+use super::reading::{self, Reading};
 use super::seal::Key;
 
 /// How often a takeover is tried when others keep writing. Each try means that another process really wrote.
@@ -40,6 +41,49 @@ impl Writer {
             None => (Lineage::random(), None, Vec::new()),
         };
         Ok((Self { backend, lineage, head, epoch: None, wrote: false, given_up: None }, entries))
+    }
+
+    /// Opens a ledger that was read just now, and gives what was read.
+    ///
+    /// # Errors
+    /// As [`reading::read`].
+    pub async fn open_reading(backend: Arc<dyn Backend>) -> Result<(Self, Option<Reading>)> {
+        let reading = reading::read(&backend).await?;
+        let (lineage, head) = match &reading {
+            Some(reading) => (reading.lineage.clone(), Some(reading.head)),
+            None => (Lineage::random(), None),
+        };
+        Ok((Self { backend, lineage, head, epoch: None, wrote: false, given_up: None }, reading))
+    }
+
+    /// Opens a ledger as it stands from an entry on.
+    #[cfg(test)]
+    pub(super) async fn open_reading_from(
+        backend: Arc<dyn Backend>,
+        pointer: &super::checkpoint::Pointer,
+    ) -> Result<(Self, Vec<RawEntry>)> {
+        let Some(super::Snapshot { lineage, head, entries }) = backend.read_from(pointer).await? else {
+            return Err(pointer.misleads(backend.place()));
+        };
+        Ok((Self { backend, lineage, head: Some(head), epoch: None, wrote: false, given_up: None }, entries))
+    }
+
+    /// As [`Self::open_reading`], and takes the ledger over at once, reading again as long as others still write.
+    ///
+    /// # Errors
+    /// As [`reading::read`] and [`Backend::take_over`].
+    pub async fn open_reading_fenced(backend: Arc<dyn Backend>) -> Result<(Self, Option<Reading>)> {
+        for _ in 1..TAKE_OVER_TRIES {
+            let (mut writer, reading) = Self::open_reading(Arc::clone(&backend)).await?;
+            match writer.fence().await {
+                Ok(()) => return Ok((writer, reading)),
+                Err(LedgerError::Moved { .. }) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        let (mut writer, reading) = Self::open_reading(backend).await?;
+        writer.fence().await?;
+        Ok((writer, reading))
     }
 
     /// Opens a ledger and takes it over at once, reading again as long as others still write.

@@ -170,7 +170,7 @@ pub(crate) fn line_offset(error: &sqlx::Error, statement: &str) -> usize {
 
 /// Everything that the database said about an error.
 pub(crate) fn full_reason(error: &sqlx::Error) -> String {
-    let mut text = super::database::reason(error);
+    let mut text = crate::postgres::reason(error);
     if let Some(postgres) = error.as_database_error().and_then(|e| e.try_downcast_ref::<PgDatabaseError>()) {
         for (label, part) in [("detail", postgres.detail()), ("hint", postgres.hint())] {
             if let Some(part) = part {

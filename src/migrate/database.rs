@@ -6,59 +6,28 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::connection::Connection;
 use super::error::{DatabaseError, DatabaseErrorKind};
 use super::sql::Dialect;
 use crate::ports;
+use crate::postgres::{Server, reason};
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The name under which Gantry's connections show up in `pg_stat_activity`.
-const APPLICATION: &str = "gantry";
-
-/// What is known of the parameters of a PostgreSQL URL. Others are refused, because the driver would write their
-/// values into its log.
-const POSTGRES_PARAMETERS: [&str; 19] = [
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "statement-cache-capacity",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-    "options",
-    "connect_timeout",
-];
-
-/// What stands for a secret in a text.
-const HIDDEN: &str = "(sensitive)";
 
 /// A database that can be migrated. Shown, it is its URL without password and parameters.
 #[derive(Clone)]
 pub struct Database {
     target: Target,
     shown: String,
-    secrets: Vec<String>,
 }
 
 #[derive(Clone)]
 enum Target {
     Sqlite(PathBuf),
-    Postgres(Box<PgConnectOptions>),
+    Postgres(Box<Server>),
 }
 
 /// How a connection will be used.
@@ -134,55 +103,12 @@ impl Database {
             )
         })?;
         let file = base.join(options.get_filename());
-        Ok(Self { shown: format!("sqlite://{}", file.display()), target: Target::Sqlite(file), secrets: Vec::new() })
+        Ok(Self { shown: format!("sqlite://{}", file.display()), target: Target::Sqlite(file) })
     }
 
     fn postgres(url: &str) -> Result<Self, DatabaseError> {
-        let mut secrets = vec![url.to_owned()];
-        let (before, parameters) = url.split_once('?').unwrap_or((url, ""));
-        let authority = before.split_once("://").map_or("", |(_, rest)| rest);
-        let mut passwords: Vec<&str> = Vec::new();
-        if let Some((_, password)) = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
-            passwords.push(password);
-        }
-        for parameter in parameters.split('&').filter(|p| !p.is_empty()) {
-            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            if key == "password" {
-                passwords.push(value);
-            }
-            let known = POSTGRES_PARAMETERS.contains(&key) || (key.starts_with("options[") && key.ends_with(']'));
-            if !known {
-                return Err(DatabaseError::new(
-                    DatabaseErrorKind::Url,
-                    "the PostgreSQL URL has a parameter that is not known",
-                    "Known are sslmode, sslrootcert, sslcert, sslkey, host, port, dbname, user, password, options and \
-                     application_name.",
-                ));
-            }
-        }
-        for password in passwords.into_iter().filter(|p| !p.is_empty()) {
-            secrets.push(password.to_owned());
-            secrets.push(percent_decoded(password));
-        }
-        // `connect_timeout` is libpq's; the driver does not know it, and the time is bounded here anyway.
-        let kept: Vec<&str> =
-            parameters.split('&').filter(|p| !p.is_empty() && !p.starts_with("connect_timeout=")).collect();
-        let options = PgConnectOptions::from_str(&format!("{before}?{}", kept.join("&"))).map_err(|e| {
-            DatabaseError::new(
-                DatabaseErrorKind::Url,
-                redact(&format!("the PostgreSQL URL cannot be read: {e}"), &secrets),
-                "Write `postgres://user:password@host:5432/database`, with `%XX` for the characters @ : / ? # % in names and \
-                 passwords.",
-            )
-        })?;
-        let options = options.application_name(APPLICATION).disable_statement_logging();
-        let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |s| s.display().to_string());
-        let (user, port) = (options.get_username(), options.get_port());
-        let database = options.get_database().unwrap_or(user);
-        let shown = format!("postgres://{user}@{host}:{port}/{database}");
-        secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
-        secrets.dedup();
-        Ok(Self { target: Target::Postgres(Box::new(options)), shown, secrets })
+        let server = Server::parse(url).map_err(|e| DatabaseError::new(DatabaseErrorKind::Url, e.message, e.hint))?;
+        Ok(Self { shown: server.to_string(), target: Target::Postgres(Box::new(server)) })
     }
 
     /// Whose SQL it speaks.
@@ -196,7 +122,10 @@ impl Database {
 
     /// `text` without the URL and the password.
     pub(crate) fn redact(&self, text: &str) -> String {
-        redact(text, &self.secrets)
+        match &self.target {
+            Target::Sqlite(_) => text.to_owned(),
+            Target::Postgres(server) => server.redact(text),
+        }
     }
 
     /// Whether there is nothing yet: a SQLite file that does not exist.
@@ -208,7 +137,7 @@ impl Database {
     pub(crate) async fn connect(&self, access: Access, lock_timeout: Duration) -> Result<Connection, DatabaseError> {
         match &self.target {
             Target::Sqlite(file) => self.connect_sqlite(file, access, lock_timeout).await,
-            Target::Postgres(options) => match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+            Target::Postgres(server) => match tokio::time::timeout(CONNECT_TIMEOUT, server.options().connect()).await {
                 Ok(Ok(connection)) => Ok(Connection::Postgres(Box::new(connection))),
                 Ok(Err(error)) => Err(self.error("cannot connect to", &error)),
                 Err(_) => Err(DatabaseError::new(
@@ -253,16 +182,6 @@ impl Database {
     }
 }
 
-/// A driver's error without its preamble.
-pub(crate) fn reason(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(e) => e.message().to_owned(),
-        sqlx::Error::Io(e) => e.to_string(),
-        sqlx::Error::Configuration(e) | sqlx::Error::Tls(e) => e.to_string(),
-        other => other.to_string(),
-    }
-}
-
 fn advice(error: &sqlx::Error) -> (DatabaseErrorKind, &'static str) {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     match (error, code.as_deref()) {
@@ -295,22 +214,6 @@ fn is_closed_wal(file: &Path) -> bool {
     wal.push("-wal");
     ports::fs::kind(Path::new(&wal)).is_none()
         && ports::fs::read_start(file, 20).is_ok_and(|header| header.get(18..20) == Some(&[2, 2]))
-}
-
-fn redact(text: &str, secrets: &[String]) -> String {
-    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), HIDDEN))
-}
-
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let hex = text.get(at + 1..at + 3).filter(|_| *byte == b'%').and_then(|h| u8::from_str_radix(h, 16).ok());
-        out.push(hex.unwrap_or(*byte));
-        at += if hex.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ pub enum Applied {
 /// # Errors
 /// When the environment cannot be planned.
 pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Records)> {
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(workspace, &wanted.variables).await?;
     let (mut draft, warnings) = planning::open(workspace, &wanted.variables, wanted.options.clone())?;
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
@@ -164,14 +164,14 @@ pub async fn replan(
 /// # Errors
 /// When the environment cannot be planned, or the ledger not be written.
 pub async fn apply(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
-    let mut opened = open(workspace, how, judge).await?;
+    let mut opened = open(workspace, wanted, how, judge).await?;
     let applied = apply_opened(&mut opened, wanted, how, judge).await;
     opened.close().await;
     applied
 }
 
-async fn open(workspace: Workspace, how: &Changing, judge: &mut dyn Judge) -> Result<Opened> {
-    Opened::open(workspace, how, &mut |holder| judge.waiting(holder)).await
+async fn open(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Opened> {
+    Opened::open(workspace, &wanted.variables, how, &mut |holder| judge.waiting(holder)).await
 }
 
 pub(crate) async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
@@ -300,7 +300,7 @@ pub async fn apply_file(
         );
         return Err(Failure::refused("Plan file refused", detail));
     }
-    let mut opened = open(workspace, how, judge).await?;
+    let mut opened = open(workspace, wanted, how, judge).await?;
     let applied = apply_file_opened(&mut opened, &file, wanted, how, judge).await;
     opened.close().await;
     applied
@@ -396,7 +396,7 @@ pub async fn rollback(
     how: &Changing,
     judge: &mut dyn Judge,
 ) -> Result<Applied> {
-    let mut opened = open(workspace, how, judge).await?;
+    let mut opened = open(workspace, wanted, how, judge).await?;
     let applied = rollback_opened(&mut opened, to, wanted, how, judge).await;
     opened.close().await;
     applied
@@ -513,7 +513,7 @@ pub async fn resume(
     how: &Changing,
     judge: &mut dyn Judge,
 ) -> Result<Option<Ran>> {
-    let mut opened = open(workspace, how, judge).await?;
+    let mut opened = open(workspace, wanted, how, judge).await?;
     let now = planning::open(&opened.workspace, &wanted.variables, Options::default());
     let now = now.map(|(d, _)| d.variables).unwrap_or_default();
     let result = async {
@@ -531,7 +531,7 @@ pub async fn resume(
 /// # Errors
 /// When the environment cannot be planned.
 pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
-    let mut opened = open(workspace, how, judge).await?;
+    let mut opened = open(workspace, wanted, how, judge).await?;
     let result = async {
         if opened.state.open.is_some() {
             let detail = "A run of this environment was interrupted, so what a check would say now belongs to nothing.";

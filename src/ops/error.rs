@@ -81,16 +81,19 @@ impl From<ConfigError> for Failure {
 /// What a failure of the ledger is called.
 fn summary(e: &LedgerError) -> &'static str {
     match e {
-        LedgerError::Unreadable { .. } => "Unreadable ledger",
-        LedgerError::NotWritten { .. } | LedgerError::Poisoned { .. } | LedgerError::Unknown { .. } => {
-            "The ledger could not be written"
-        }
+        LedgerError::Unreadable { .. } | LedgerError::Unavailable { writing: false, .. } => "Unreadable ledger",
+        LedgerError::Unfit { .. } => "Unfit place for a ledger",
+        LedgerError::NotWritten { .. }
+        | LedgerError::Unavailable { .. }
+        | LedgerError::Poisoned { .. }
+        | LedgerError::Unknown { .. } => "The ledger could not be written",
         LedgerError::Lost { .. } => "The ledger is lost",
         LedgerError::Newer { .. } => "The ledger is newer than this Gantry",
         LedgerError::Corrupt { .. } => "The ledger does not verify",
         LedgerError::KeyLost { .. } => "The ledger's key is missing",
         LedgerError::Moved { .. } | LedgerError::Fenced { .. } => "Another process wrote to the ledger",
         LedgerError::LeaseHeld { .. } => "Another command is at work",
+        LedgerError::NotEmpty { .. } => "The place is not empty",
         LedgerError::NotKept { .. } => "Unreadable file",
         LedgerError::BlobMissing { .. } | LedgerError::BlobCorrupt { .. } => "The ledger's blobs are damaged",
         LedgerError::NoForm { .. } | LedgerError::TooLarge { .. } => "Value beyond a limit",

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
 
+use super::store::Store;
 use crate::exec::{Journal, JournalError};
 use crate::ledger::event::Event;
 use crate::ledger::{Backend, Draft, LedgerError, Meta, Writer};
@@ -13,6 +15,9 @@ use crate::ports::clock::Clock;
 /// A writer with what every entry of a run carries.
 pub(super) struct RunJournal {
     writer: Mutex<Writer>,
+    store: Store,
+    /// Whether the ledger's place is remembered.
+    remembered: AtomicBool,
     backend: Arc<dyn Backend>,
     clock: Arc<dyn Clock>,
     run: String,
@@ -22,9 +27,9 @@ pub(super) struct RunJournal {
 impl RunJournal {
     /// For a run.
     #[must_use]
-    pub(super) fn new(writer: Writer, clock: Arc<dyn Clock>, run: String, actor: String) -> Self {
+    pub(super) fn new(writer: Writer, store: Store, clock: Arc<dyn Clock>, run: String, actor: String) -> Self {
         let backend = Arc::clone(writer.backend());
-        Self { writer: Mutex::new(writer), backend, clock, run, actor }
+        Self { writer: Mutex::new(writer), store, remembered: AtomicBool::new(false), backend, clock, run, actor }
     }
 
     /// The writer back, for what comes after the run.
@@ -60,7 +65,11 @@ impl Journal for RunJournal {
                 event: serde_json::to_value(event).expect("invariant: an event is plain data with text keys"),
             })
             .collect();
-        let entries = self.writer.lock().await.append(drafts).await.map_err(|e| told(&e))?;
+        let mut writer = self.writer.lock().await;
+        let entries = writer.append(drafts).await.map_err(|e| told(&e))?;
+        if !self.remembered.swap(true, Ordering::Relaxed) {
+            self.store.remember(writer.lineage()).map_err(|e| told(&e))?;
+        }
         Ok(entries.iter().map(super::records::meta).collect())
     }
 
@@ -81,5 +90,10 @@ impl Journal for RunJournal {
                 _ => JournalError::Source(format!("there is no file {}", path.display())),
             }),
         }
+    }
+
+    async fn fetch(&self, digest: &str) -> Result<(), JournalError> {
+        let parsed = digest.parse().map_err(|_| JournalError::Disk(format!("{digest:?} is no digest")))?;
+        self.backend.blob_file(parsed).await.map(drop).map_err(|e| told(&e))
     }
 }

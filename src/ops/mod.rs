@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod workspace;
+pub mod store;
 pub mod records;
 pub mod targets;
 pub mod planning;
@@ -14,11 +15,13 @@ pub mod graph;
 pub mod init;
 pub mod format;
 pub mod show;
+pub mod state;
 pub mod validate;
 pub mod verify_ledger;
 
 pub use error::{Failure, FailureKind, Result};
 pub use records::Records;
+pub use store::Store;
 pub use targets::Targets;
 pub use workspace::Workspace;
 

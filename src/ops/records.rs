@@ -1,13 +1,15 @@
 //! The ledger of an environment, opened and replayed.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::error::{Failure, Result};
+use super::store::Store;
+use super::workspace::Workspace;
+use crate::config::VarArg;
 use crate::ledger::event::Event;
-use crate::ledger::{Backend, Key, LocalBackend, Meta, RawEntry, State};
+use crate::ledger::{Backend, Key, Meta, RawEntry, State, reading};
 
 /// A ledger that was read.
 #[derive(Debug)]
@@ -20,8 +22,6 @@ pub struct Records {
     pub lineage: Option<String>,
     /// Its key; a passing one if there is none yet.
     pub key: Arc<Key>,
-    /// Its entries.
-    pub entries: Vec<RawEntry>,
 }
 
 /// What an entry says beside its event.
@@ -48,12 +48,12 @@ pub fn event(entry: &RawEntry) -> Result<Event> {
     })
 }
 
-/// The state that entries give.
+/// The state that entries give after a base.
 ///
 /// # Errors
 /// When one does not follow from those before it.
-pub fn replay<'e>(entries: impl IntoIterator<Item = &'e RawEntry>) -> Result<State> {
-    let mut state = State::default();
+pub fn replay<'e>(base: State, entries: impl IntoIterator<Item = &'e RawEntry>) -> Result<State> {
+    let mut state = base;
     for entry in entries {
         let event = event(entry)?;
         state.apply(&meta(entry), &event).map_err(|e| {
@@ -65,23 +65,34 @@ pub fn replay<'e>(entries: impl IntoIterator<Item = &'e RawEntry>) -> Result<Sta
 }
 
 impl Records {
-    /// Reads the ledger below a state directory and changes nothing.
+    /// Reads the ledger of an environment and changes nothing. The variables are those that the place of the ledger may
+    /// depend on.
     ///
     /// # Errors
-    /// When it cannot be read, does not verify, or is lost.
-    pub async fn read(state: &Path) -> Result<Self> {
-        let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(state));
-        let snapshot = backend.read(1).await?;
+    /// When it cannot be found or read, does not verify, or is lost.
+    pub async fn read(workspace: &Workspace, variables: &[VarArg]) -> Result<Self> {
+        let store = Store::open(workspace, variables).await?;
+        let backend = Arc::clone(&store.backend);
+        let reading = reading::read(&backend).await?;
+        store.check(reading.as_ref().map(|r| r.lineage.as_str()))?;
         let key = match backend.key(false).await? {
             Some(key) => key,
             None => Key::random(),
         };
-        let (lineage, entries) = match snapshot {
-            Some(s) => (Some(s.lineage.as_str().to_owned()), s.entries),
-            None => (None, Vec::new()),
+        let (lineage, state) = match reading {
+            Some(reading) => (Some(reading.lineage.as_str().to_owned()), replay(reading.base, &reading.entries)?),
+            None => (None, State::default()),
         };
-        let state = replay(&entries)?;
-        Ok(Self { backend, state, lineage, key: Arc::new(key), entries })
+        store.still_here(&state)?;
+        Ok(Self { backend, state, lineage, key: Arc::new(key) })
+    }
+
+    /// All entries from the first, checkpoints or not.
+    ///
+    /// # Errors
+    /// When they cannot be read, or one does not verify.
+    pub async fn entries(&self) -> Result<Vec<RawEntry>> {
+        Ok(self.backend.read(1).await?.map_or_else(Vec::new, |snapshot| snapshot.entries))
     }
 
     /// A JSON blob.

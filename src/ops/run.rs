@@ -8,14 +8,19 @@ use super::error::{Failure, FailureKind, Result};
 use super::journal::RunJournal;
 use super::planning::{Draft, Fresh, Planning};
 use super::records;
+use super::store::Store;
 use super::targets::Targets;
 use super::way_back::WayBackFrom;
 use super::workspace::Workspace;
+use crate::config::VarArg;
 use crate::event::Watcher;
 use crate::exec::{Begin, Ending, Finished, Patience, Runner};
 use crate::ledger::event::{Event, RunOutcome, RunStarted};
+use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
-use crate::ledger::{Backend, Key, LocalBackend, RawEntry, State, Writer};
+use crate::ledger::reading::Reading;
+use crate::ledger::replay::IllegalEvent;
+use crate::ledger::{Backend, Key, Meta, RawEntry, State, Writer, checkpoint};
 use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
 use crate::provider::catalog::Catalog;
@@ -43,8 +48,10 @@ pub struct Opened {
     pub workspace: Workspace,
     /// What the ledger says.
     pub state: State,
-    /// Its entries.
-    pub entries: Vec<RawEntry>,
+    /// What it said before the entries that were read.
+    base: State,
+    /// The entries since its newest checkpoint, or all.
+    entries: Vec<RawEntry>,
     /// The ledger's key.
     pub key: Arc<Key>,
     /// The targets.
@@ -55,6 +62,7 @@ pub struct Opened {
     lease: Option<Lease>,
     lineage: String,
     backend: Arc<dyn Backend>,
+    store: Store,
 }
 
 /// How a run ended, with what it was about.
@@ -69,21 +77,23 @@ pub struct Ran {
 }
 
 impl Opened {
-    /// Takes the lease and reads the ledger.
+    /// Takes the lease and reads the ledger. The variables are those that the place of the ledger may depend on.
     ///
     /// # Errors
-    /// When another command holds the lease for too long, or the ledger cannot be read.
+    /// When the ledger cannot be found or read, or another command holds the lease for too long.
     pub async fn open(
         workspace: Workspace,
+        variables: &[VarArg],
         how: &Changing,
         waiting: &mut (dyn FnMut(&LeaseRecord) + Send),
     ) -> Result<Self> {
-        let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(&workspace.state));
+        let store = unless_interrupted(how, Store::open(&workspace, variables)).await.map_err(not_begun)?;
+        let backend = Arc::clone(&store.backend);
         let clock: Arc<dyn crate::ports::clock::Clock> = Arc::new(crate::ports::clock::SystemClock);
         let terms = Terms::default();
         let lease = lease::acquire(Arc::clone(&backend), clock, &how.command, terms, how.lock_timeout, waiting);
         let lease = unless_interrupted(how, async { Ok(lease.await?) }).await.map_err(not_begun)?;
-        let opened = Self::with_lease(workspace, how, backend).await.map_err(not_begun);
+        let opened = Self::with_lease(workspace, how, store).await.map_err(not_begun);
         match opened {
             Ok(opened) => Ok(Self { lease: Some(lease), ..opened }),
             Err(e) => {
@@ -93,27 +103,31 @@ impl Opened {
         }
     }
 
-    async fn with_lease(workspace: Workspace, how: &Changing, backend: Arc<dyn Backend>) -> Result<Self> {
-        let (writer, entries) = Writer::open(Arc::clone(&backend)).await?;
+    async fn with_lease(workspace: Workspace, how: &Changing, store: Store) -> Result<Self> {
+        let (writer, reading) = Writer::open_reading(Arc::clone(&store.backend)).await?;
+        store.check(writer.head().map(|_| writer.lineage().as_str()))?;
         let lineage = writer.lineage().as_str().to_owned();
         let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
-        Self::on(workspace, backend, writer, entries, targets).await
+        Self::on(workspace, store, writer, reading, targets).await
     }
 
     /// An environment whose ledger was opened, with the targets to act on.
     pub(crate) async fn on(
         workspace: Workspace,
-        backend: Arc<dyn Backend>,
+        store: Store,
         writer: Writer,
-        entries: Vec<RawEntry>,
+        reading: Option<Reading>,
         targets: Targets,
     ) -> Result<Self> {
         let lineage = writer.lineage().as_str().to_owned();
         let key = Arc::new(writer.key().await?);
-        let state = records::replay(&entries)?;
+        let (base, entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
+        let state = records::replay(base.clone(), &entries)?;
+        store.still_here(&state)?;
         Ok(Self {
             workspace,
             state,
+            base,
             entries,
             key,
             catalog: targets.catalog().clone(),
@@ -121,7 +135,8 @@ impl Opened {
             writer: Some(writer),
             lease: None,
             lineage,
-            backend,
+            backend: Arc::clone(&store.backend),
+            store,
         })
     }
 
@@ -194,7 +209,13 @@ impl Opened {
         let Some(writer) = self.writer.take() else {
             return Err(Failure::error("Internal error", "The ledger's writer was used up. This is a bug in Gantry."));
         };
-        let journal = Arc::new(RunJournal::new(writer, Arc::clone(&self.targets.clock), run.clone(), env::user()));
+        let journal = Arc::new(RunJournal::new(
+            writer,
+            self.store.clone(),
+            Arc::clone(&self.targets.clock),
+            run.clone(),
+            env::user(),
+        ));
         let key = Arc::clone(&self.key);
         let way_back = WayBackFrom {
             workspace: self.workspace.clone(),
@@ -228,7 +249,28 @@ impl Opened {
         if let Ok(journal) = Arc::try_unwrap(journal) {
             self.writer = Some(journal.into_writer());
         }
+        if self.state.open.is_none()
+            && self.state.since_checkpoint >= checkpoint::ENTRIES
+            && let Err(e) = self.checkpoint().await
+        {
+            // The run is recorded as a whole; the next one writes a checkpoint.
+            tracing::warn!(error = ?e.diagnostics, "no checkpoint was written");
+        }
         Ok(finished)
+    }
+
+    /// Writes down what the ledger comes to, so that the next opening need not read it all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    async fn checkpoint(&mut self) -> Result<()> {
+        let Some(lineage) = self.writer.as_ref().map(|writer| writer.lineage().clone()) else { return Ok(()) };
+        let manifest = checkpoint::write(self.backend.as_ref(), &lineage, &self.state).await?;
+        self.note(Event::Checkpoint { manifest }).await?;
+        match self.writer.as_ref().and_then(Writer::head) {
+            Some(head) => Ok(self.backend.note_checkpoint(head).await?),
+            None => Ok(()),
+        }
     }
 
     /// What the interrupted run was made from, with the secrets of now.
@@ -243,7 +285,7 @@ impl Opened {
         })?;
         let mut draft = Draft::restore(&saved, fresh, &self.key, true)?;
         let before = self.entries.iter().take_while(|e| e.run.as_deref() != Some(&open.run));
-        let base = records::replay(before)?;
+        let base = records::replay(self.base.clone(), before)?;
         let planning = Planning { targets: None, ..self.planning() };
         let plan = planning.plan(&mut draft, &base).await?;
         if plan.effect != open.started.effect {
@@ -282,9 +324,9 @@ impl Opened {
 
     /// Fences whoever wrote before, and reads what they had written by then.
     async fn take_over(&mut self) -> Result<()> {
-        let (writer, entries) = Writer::open_fenced(Arc::clone(&self.backend)).await?;
-        self.state = records::replay(&entries)?;
-        self.entries = entries;
+        let (writer, reading) = Writer::open_reading_fenced(Arc::clone(&self.backend)).await?;
+        (self.base, self.entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
+        self.state = records::replay(self.base.clone(), &self.entries)?;
         self.writer = Some(writer);
         Ok(())
     }
@@ -294,19 +336,31 @@ impl Opened {
     /// # Errors
     /// When the ledger cannot be written, or the event cannot follow.
     pub async fn note(&mut self, event: Event) -> Result<()> {
+        self.note_all(vec![event]).await
+    }
+
+    /// Appends events that belong to no run, all or none.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written, or one of them cannot follow; then nothing is written.
+    pub async fn note_all(&mut self, events: Vec<Event>) -> Result<()> {
         if self.writer.is_none() {
             self.take_over().await?;
         }
         let Some(writer) = self.writer.as_mut() else { return Ok(()) };
-        let draft = crate::ledger::Draft {
-            time: self.targets.now(),
-            run: None,
-            actor: env::user(),
-            event: serde_json::to_value(&event).expect("invariant: an event is plain data with text keys"),
-        };
-        for entry in writer.append(vec![draft]).await? {
-            self.state.apply(&records::meta(&entry), &event).map_err(|e| Failure::error("Ledger", format!("{e}.")))?;
+        let illegal = |e: IllegalEvent| Failure::error("Impossible change of the ledger", format!("{e}."));
+        let (time, actor) = (self.targets.now(), env::user());
+        let mut after = self.state.clone();
+        let mut drafts = Vec::with_capacity(events.len());
+        for event in &events {
+            let meta = Meta { seq: after.seq + 1, time: time_text(time), run: String::new(), actor: actor.clone() };
+            after.apply(&meta, event).map_err(illegal)?;
+            let event = serde_json::to_value(event).expect("invariant: an event is plain data with text keys");
+            drafts.push(crate::ledger::Draft { time, run: None, actor: actor.clone(), event });
         }
+        writer.append(drafts).await?;
+        self.state = after;
+        self.store.remember(writer.lineage())?;
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ pub async fn plan_file(
     file: &PlanFile,
     given: &[VarArg],
 ) -> Result<(Made, BTreeMap<Arc<str>, Value>)> {
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(workspace, given).await?;
     let key = match &file.key {
         Some(hex) => {
             Key::from_hex(hex).ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?
@@ -35,14 +35,14 @@ pub async fn plan_file(
     let desired = crate::config::load(&bundle)?;
     let fresh = crate::config::gather(&desired, &workspace.environment, &workspace.project, given);
     let fresh = fresh.map(|g| g.values.into_iter().map(|(n, v)| (n, v.value)).collect()).unwrap_or_default();
-    let recorded = then(&records, file)?;
+    let recorded = then(&records, file).await?;
     let (draft, plan) = replan(workspace, file, &Fresh { variables: &fresh }, &recorded, &key).await?;
     let variables = draft.variables.clone();
     Ok((Made { plan, draft, state: recorded, warnings: Diagnostics::default() }, variables))
 }
 
 /// The state that the plan was made on: the present one, or, where the ledger has moved on, the one of then.
-fn then(records: &Records, file: &PlanFile) -> Result<State> {
+async fn then(records: &Records, file: &PlanFile) -> Result<State> {
     if crate::plan::basis(&records.state) == file.basis {
         return Ok(records.state.clone());
     }
@@ -50,7 +50,7 @@ fn then(records: &Records, file: &PlanFile) -> Result<State> {
     if crate::plan::basis(&state) == file.basis {
         return Ok(state);
     }
-    for entry in &records.entries {
+    for entry in &records.entries().await? {
         let event = super::records::event(entry)?;
         state
             .apply(&super::records::meta(entry), &event)
@@ -71,7 +71,7 @@ pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
     let of_checks = state.generations.iter().flat_map(|g| &g.checks).chain(state.checks.values().map(|(c, _)| c));
     let mut found: Vec<&str> = of_checks.flat_map(|c| &c.evidence).map(|e| e.blob.as_str()).collect();
     let mut failed: Vec<String> = Vec::new();
-    for entry in &records.entries {
+    for entry in &records.entries().await? {
         if let crate::ledger::event::Event::StepFailed(step) = super::records::event(entry)? {
             failed.extend(step.evidence.into_iter().map(|e| e.blob));
         }

@@ -28,6 +28,9 @@ pub struct Checked {
 /// Everything that is wrong.
 pub async fn validate(workspace: &Workspace, variables: &[VarArg]) -> Result<Checked> {
     let (mut draft, mut found) = planning::open_for_validation(workspace, variables)?;
+    if !found.has_errors() {
+        found.extend(super::store::judged(workspace, &draft));
+    }
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, "", None)?.unasked();
     let key = Key::random();

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use super::error::Result;
+use super::error::{Failure, Result};
 use super::records::{self, Records};
 use super::workspace::Workspace;
-use crate::ledger::Finding;
 use crate::ledger::event::{Event, EvidenceRef};
+use crate::ledger::{Backend, Digest, Finding, Lineage, RawEntry, State, checkpoint};
 
 /// What verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +24,17 @@ pub struct Report {
 /// # Errors
 /// When it cannot be read or does not verify.
 pub async fn verify(workspace: &Workspace) -> Result<Report> {
-    let records = Records::read(&workspace.state).await?;
-    let mut referenced: BTreeSet<crate::ledger::Digest> = BTreeSet::new();
-    for entry in &records.entries {
-        referenced
-            .extend(blobs(&records::event(entry)?).iter().filter_map(|b| b.parse::<crate::ledger::Digest>().ok()));
-    }
+    let records = Records::read(workspace, &[]).await?;
+    let entries = records.entries().await?;
+    let lineage = records.lineage.as_deref().map(str::parse).transpose();
+    let lineage = lineage.map_err(|e| Failure::error("Unreadable ledger", format!("{e}.")))?;
+    let (referenced, agrees) = match &lineage {
+        Some(lineage) => {
+            let agrees = newest_checkpoint(lineage, &entries)?;
+            (referenced(&records.backend, &entries).await?.blobs, agrees)
+        }
+        None => (BTreeSet::new(), true),
+    };
     let Some(found) = records.backend.verify(&referenced).await? else {
         let text = format!("The environment \"{}\" has no ledger yet: nothing was ever applied.\n", workspace.name);
         return Ok(Report { text, sound: true });
@@ -44,13 +50,50 @@ pub async fn verify(workspace: &Workspace) -> Result<Report> {
     for finding in &found.findings {
         let _ = writeln!(text, "  {}: {}", if finding.is_defect() { "DEFECT" } else { "note" }, sentence(finding));
     }
-    let sound = !found.findings.iter().any(Finding::is_defect);
+    if !agrees {
+        text.push_str("  DEFECT: the newest checkpoint does not say what the entries before it come to\n");
+    }
+    let sound = agrees && !found.findings.iter().any(Finding::is_defect);
     text.push_str(if sound {
         "The chain holds, and every blob is what its name says.\n"
     } else {
         "The ledger is damaged.\n"
     });
     Ok(Report { text, sound })
+}
+
+/// What the entries of a ledger need beside them.
+pub(super) struct Referenced {
+    /// The blobs that they name, and those of the newest checkpoint.
+    pub(super) blobs: BTreeSet<Digest>,
+    /// What they come to.
+    pub(super) state: State,
+}
+
+/// What a whole ledger refers to.
+pub(super) async fn referenced(backend: &Arc<dyn Backend>, entries: &[RawEntry]) -> Result<Referenced> {
+    let mut found: BTreeSet<Digest> = BTreeSet::new();
+    for entry in entries {
+        found.extend(blobs(&records::event(entry)?).iter().filter_map(|b| b.parse::<Digest>().ok()));
+    }
+    let state = records::replay(State::default(), entries)?;
+    if let Some(manifest) = state.checkpoint {
+        // What is missing in it is found by who looks for the blobs.
+        found.insert(manifest);
+        found.extend(checkpoint::blobs(backend.as_ref(), manifest).await.unwrap_or_default());
+    }
+    Ok(Referenced { blobs: found, state })
+}
+
+/// Whether the newest checkpoint is what the entries before it come to.
+fn newest_checkpoint(lineage: &Lineage, entries: &[RawEntry]) -> Result<bool> {
+    let manifest = |entry: &RawEntry| match records::event(entry) {
+        Ok(Event::Checkpoint { manifest }) => Some(manifest),
+        _ => None,
+    };
+    let newest = entries.iter().enumerate().rev().find_map(|(at, entry)| Some((at, manifest(entry)?)));
+    let Some((at, manifest)) = newest else { return Ok(true) };
+    Ok(checkpoint::is_of(manifest, lineage, &records::replay(State::default(), &entries[..at])?))
 }
 
 /// The blobs that an event refers to.
@@ -71,7 +114,7 @@ fn blobs(event: &Event) -> Vec<String> {
 }
 
 /// A finding as a sentence.
-fn sentence(finding: &Finding) -> String {
+pub(super) fn sentence(finding: &Finding) -> String {
     match finding {
         Finding::Void { file, line, entries, bytes } => format!(
             "{file}, from line {line}: {entries} entries ({bytes} bytes) of a writer that another had taken over from; they count for nothing"

@@ -83,8 +83,6 @@ impl Planner<'_> {
     /// The workloads that a check can be proven on: staged in this run, and nothing else that the check needs changes after
     /// that.
     fn staged_before(&self, one: &BlockInstance<'_>) -> Vec<(BlockId, Address)> {
-        let empty = BTreeSet::new();
-        let needs = |id: &BlockId| self.world.outline.needs.get(id).unwrap_or(&empty);
         let all = self.needs_deep(one.id);
         let mut found = Vec::new();
         for id in &all {
@@ -95,8 +93,8 @@ impl Planner<'_> {
                     && change.is(NodeKind::Resource)
                     && self.lowering(change) == Some(Lowering::Workload);
                 let before = self.needs_deep(*id);
-                let others_come_first =
-                    needs(&one.id).iter().all(|n| n == id || !self.block_changes(*n) || before.contains(n));
+                let mut needs = self.world.outline.needs(one.id);
+                let others_come_first = needs.all(|n| n == *id || !self.block_changes(n) || before.contains(&n));
                 if staged && others_come_first {
                     found.push((*id, change.address.clone()));
                 }
@@ -110,11 +108,7 @@ impl Planner<'_> {
         let mut found = BTreeSet::new();
         let mut open = vec![id];
         while let Some(at) = open.pop() {
-            for next in self.world.outline.needs.get(&at).into_iter().flatten() {
-                if found.insert(*next) {
-                    open.push(*next);
-                }
-            }
+            open.extend(self.world.outline.needs(at).filter(|next| found.insert(*next)));
         }
         found
     }
@@ -172,8 +166,7 @@ impl Planner<'_> {
         let block = self.world.outline.block(workload);
         let Some(schema) = self.world.inputs.catalog.get(Role::Managed, &block.ty) else { return };
         let Some(instance) = self.world.instances.iter().position(|m| m.path == address.module) else { return };
-        let key = (block.kind, block.ty.clone(), block.name.clone());
-        let Some(value) = self.world.instances[instance].blocks.get(&key) else { return };
+        let Some(value) = &self.world.instances[instance].blocks[workload.1] else { return };
         let staged = |object: &Value| {
             let mut out = object.as_map().cloned().unwrap_or_default();
             for (name, attribute) in schema.attributes.iter().filter(|(_, a)| a.staged) {
@@ -199,18 +192,17 @@ impl Planner<'_> {
             }
             _ => value.clone(),
         };
-        overlay.blocks.insert((instance, key.0, key.1, key.2), value);
+        overlay.blocks.insert((instance, workload.1), value);
     }
 
     /// The things between a check and a workload that are no blocks.
     fn cone(&self, check: BlockId, workload: BlockId) -> BTreeSet<ItemId> {
-        let dag = &self.world.outline.dag;
         let target: ItemId = (workload.0, Item::Node(workload.1));
         let mut reaches: BTreeMap<ItemId, bool> = BTreeMap::new();
         // Walked backwards from the check through pure things; what has the workload below it is in the cone.
         let mut stack: Vec<(ItemId, bool)> = vec![((check.0, Item::Node(check.1)), false)];
         while let Some((id, finished)) = stack.pop() {
-            let below: Vec<ItemId> = dag.before(&id).into_iter().cloned().collect();
+            let below: Vec<ItemId> = self.world.outline.before(&id).into_iter().cloned().collect();
             if finished {
                 let hit = below.iter().any(|b| *b == target || reaches.get(b) == Some(&true));
                 reaches.insert(id, hit);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::body::pairs;
 use super::fact::{Fact, Imported, Question};
+use super::input::Inputs;
 use super::outline::{BlockId, Outline};
 use super::resource::Known;
 use super::scope::ModuleScope;
@@ -24,8 +25,8 @@ use crate::value::{Kind, Type, Value, convert};
 pub(super) struct Wish {
     /// What its target calls it.
     pub(super) id: String,
-    /// Where that is said.
-    pub(super) span: Span,
+    /// Where that is said, if it is said in the configuration.
+    pub(super) span: Option<Span>,
 }
 
 /// What became of a wish.
@@ -45,12 +46,29 @@ impl Outline {
         for (name, _) in &to.modules {
             module = *self.modules[module].children.get(name)?;
         }
-        let block = (NodeKind::Resource, to.ty.clone(), to.name.clone());
-        self.modules[module].blocks.get(&block).map(|position| (module, *position))
+        self.modules[module].block(NodeKind::Resource, &to.ty, &to.name).map(|position| (module, position))
     }
 }
 
 impl Planner<'_> {
+    /// What the command asks for is imported like what a block asks for, but what is recorded already is refused.
+    pub(super) fn asked_for(&mut self) {
+        let Inputs { options, recorded, .. } = self.world.inputs;
+        for (address, id) in options.imports.iter().filter(|_| !options.older) {
+            if recorded.records.contains_key(self.recorded_address(address)) {
+                let detail = format!("{address} is in the ledger already, so nothing can be imported there.");
+                let diagnostic = Diagnostic::error("Resource already managed by Gantry", detail).on(address);
+                self.world.report(diagnostic.hint("To have it forgotten first: gantry state rm"));
+                continue;
+            }
+            let wish = Wish { id: id.clone(), span: None };
+            if self.wishes.insert(address.clone(), wish).is_some() {
+                let detail = format!("{address} is asked for twice. One object goes to one address.");
+                self.world.report(Diagnostic::error("Duplicate import", detail).on(address));
+            }
+        }
+    }
+
     /// Evaluates the `import` blocks whose address is in this block, once.
     pub(super) fn wishes(&mut self, id: BlockId) {
         let outline = self.world.outline;
@@ -92,12 +110,11 @@ impl Planner<'_> {
         else {
             return;
         };
-        let wish = Wish { id, span: import.to.span };
+        let wish = Wish { id, span: Some(import.to.span) };
         let Some(earlier) = self.wishes.insert(address.clone(), wish) else { return };
-        let place = self.world.inputs.desired.sources.place(earlier.span);
-        let at = place.map(|p| format!(" at {}:{}", p.name, p.line)).unwrap_or_default();
-        let detail =
-            format!("{address} is imported by the block{at} already. An object is imported by one block only.");
+        let place = earlier.span.and_then(|span| self.world.inputs.desired.sources.place(span));
+        let by = place.map_or_else(|| "command".to_owned(), |p| format!("block at {}:{}", p.name, p.line));
+        let detail = format!("{address} is imported by the {by} already. An object is imported once only.");
         self.world.report(Diagnostic::error("Duplicate import configuration", detail).at(import.to.span).on(&address));
     }
 
@@ -171,7 +188,7 @@ impl Planner<'_> {
             return Taken::Awaited;
         };
         let say = |diagnostic: Diagnostic| {
-            self.world.report(diagnostic.at(wish.span).on(&one.address));
+            self.world.report(diagnostic.at_opt(wish.span).on(&one.address));
             Taken::Not
         };
         let report = |summary: &str, detail: String| say(Diagnostic::error(summary, detail));
@@ -235,19 +252,19 @@ impl Planner<'_> {
             return;
         }
         let outline = self.world.outline;
-        let missing = |name: &str, span: Span| {
+        let missing = |name: &str, span: Option<Span>| {
             let detail = format!(
                 "There is no block for {name}. What is imported is managed from then on, and its configuration says how it is to be."
             );
             let hint =
                 format!("Write the block, as in resource \"TYPE\" \"NAME\" {{ … }}, so that it declares {name}.");
             self.world.report(
-                Diagnostic::error("Configuration for import target does not exist", detail).at(span).hint(hint),
+                Diagnostic::error("Configuration for import target does not exist", detail).at_opt(span).hint(hint),
             );
         };
         for import in &outline.modules[0].module.imports {
             if outline.import_target(&import.to).is_none() {
-                missing(&import.to.block(), import.to.span);
+                missing(&import.to.block(), Some(import.to.span));
             }
         }
         for (address, wish) in &self.wishes {

@@ -38,6 +38,9 @@ pub struct Options {
     pub targets: Vec<Address>,
     /// `--replace`
     pub replace: Vec<Address>,
+    /// Objects to take on, by the addresses that they get: `gantry import`.
+    #[serde(default)]
+    pub imports: Vec<(Address, String)>,
     /// Whether recorded objects are looked at; `--refresh=false` trusts the records.
     pub refresh: bool,
     /// `--refresh-only`: records follow what is there, and nothing is changed.
@@ -74,6 +77,7 @@ impl Default for Options {
             kind: RunKind::Apply,
             targets: Vec::new(),
             replace: Vec::new(),
+            imports: Vec::new(),
             refresh: true,
             refresh_only: false,
             destroy: false,

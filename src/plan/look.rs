@@ -174,7 +174,7 @@ impl<'a> Look<'a> {
     #[must_use]
     pub fn names(&self) -> Names {
         let here = &self.world.instances[self.here];
-        let block = |(kind, ty, name): &(NodeKind, Arc<str>, Arc<str>)| match (kind.keyword(), kind) {
+        let block = |(kind, ty, name): (NodeKind, &str, &str)| match (kind.keyword(), kind) {
             (Some(word), _) => format!("{word}.{name}"),
             (None, NodeKind::Data) => format!("data.{ty}.{name}"),
             (None, _) => format!("{ty}.{name}"),
@@ -183,7 +183,7 @@ impl<'a> Look<'a> {
             variables: here.variables.keys().cloned().collect(),
             locals: here.locals.keys().cloned().collect(),
             modules: here.calls.keys().cloned().collect(),
-            blocks: here.blocks.keys().map(block).collect(),
+            blocks: self.world.outline.modules[here.index].all_blocks().map(block).collect(),
         }
     }
 

@@ -239,12 +239,12 @@ impl Lowerer<'_> {
         let mut open = vec![*id];
         let mut seen = BTreeSet::new();
         while let Some(at) = open.pop() {
-            for need in self.context.outline.needs.get(&at).into_iter().flatten().filter(|n| seen.insert(**n)) {
-                let positions = self.context.of_block.get(need).into_iter().flatten();
+            for need in self.context.outline.needs(at).filter(|n| seen.insert(*n)) {
+                let positions = self.context.of_block.get(&need).into_iter().flatten();
                 found.extend(positions.map(|n| self.changes[*n].address.clone()));
                 // What has no record of its own (an artifact, a migration) hands on what it depends on.
-                if self.context.outline.block(*need).kind != crate::addr::NodeKind::Resource {
-                    open.push(*need);
+                if self.context.outline.block(need).kind != crate::addr::NodeKind::Resource {
+                    open.push(need);
                 }
             }
         }
@@ -254,9 +254,8 @@ impl Lowerer<'_> {
     /// The steps that have to be done before a change's first one: those of the blocks that it needs.
     fn needs(&mut self, position: usize) -> Vec<usize> {
         let Some(id) = self.block_of.get(&position).copied() else { return Vec::new() };
-        let all: Vec<BlockId> = self.context.outline.needs.get(&id).into_iter().flatten().copied().collect();
         let mut after: BTreeSet<usize> = BTreeSet::new();
-        for need in all {
+        for need in self.context.outline.needs(id) {
             after.extend(self.barrier(need));
         }
         after.into_iter().collect()
@@ -269,7 +268,7 @@ impl Lowerer<'_> {
         }
         let mut stack = vec![id];
         while let Some(at) = stack.last().copied() {
-            let below: Vec<BlockId> = self.context.outline.needs.get(&at).into_iter().flatten().copied().collect();
+            let below: Vec<BlockId> = self.context.outline.needs(at).collect();
             let open: Vec<BlockId> = below.iter().copied().filter(|b| !self.barriers.contains_key(b)).collect();
             if !open.is_empty() {
                 stack.extend(open);
@@ -327,10 +326,9 @@ impl Lowerer<'_> {
             });
             // A check that depends on another one is proven when that one has been, on the same staged version.
             let mut after = vec![stage];
-            for need in
-                self.block_of.get(&position).and_then(|id| self.context.outline.needs.get(id)).into_iter().flatten()
-            {
-                let checks = self.context.of_block.get(need).into_iter().flatten();
+            let needs = self.block_of.get(&position).map(|id| self.context.outline.needs(*id));
+            for need in needs.into_iter().flatten() {
+                let checks = self.context.of_block.get(&need).into_iter().flatten();
                 after.extend(checks.filter_map(|n| self.proven.get(&(*n, of))));
             }
             let step = self.add(&change.address, &format!("prove {workload}"), work, after);
@@ -434,7 +432,7 @@ impl Lowerer<'_> {
             .block_of
             .get(&of)
             .zip(self.block_of.get(&on))
-            .is_some_and(|(a, b)| self.context.outline.needs.get(a).is_some_and(|n| n.contains(b)));
+            .is_some_and(|(a, b)| self.context.outline.needs_block(*a, *b));
         let on = recorded_at(&self.changes[on]);
         let record = self.context.recorded.records.get(recorded_at(&self.changes[of]));
         by_configuration || record.is_some_and(|r| r.dependencies.iter().any(|d| d.covers(on) || d == on))

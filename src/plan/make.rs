@@ -40,6 +40,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     let world = World::new(inputs, &outline);
     let mut planner = Planner::new(world);
     planner.create_first = outline.create_first();
+    planner.asked_for();
     planner.wished = root.imports.iter().filter_map(|import| outline.import_target(&import.to)).collect();
     let settings = settings.unwrap_or_else(|wrong| {
         planner.world.report(wrong);
@@ -231,8 +232,7 @@ fn asked(inputs: &Inputs<'_>) -> String {
 fn replaceable(outline: &Outline, options: &Options, world: &World<'_>) {
     for wanted in &options.replace {
         let declared = outline.modules.iter().enumerate().any(|(index, module)| {
-            same_module(outline, index, &wanted.module)
-                && module.blocks.contains_key(&(wanted.kind, wanted.ty.clone(), wanted.name.clone()))
+            same_module(outline, index, &wanted.module) && module.block(wanted.kind, &wanted.ty, &wanted.name).is_some()
         });
         if !declared {
             let names = all_addresses(outline);
@@ -256,8 +256,8 @@ fn targeted(outline: &Outline, options: &Options, world: &World<'_>) -> Option<B
             if !same_module(outline, index, &target.module) {
                 continue;
             }
-            if let Some(position) = module.blocks.get(&(target.kind, target.ty.clone(), target.name.clone())) {
-                found.insert((index, *position));
+            if let Some(position) = module.block(target.kind, &target.ty, &target.name) {
+                found.insert((index, position));
             }
         }
         if found.len() == before && !world.inputs.recorded.records.keys().any(|a| target.covers(a)) {
@@ -269,17 +269,13 @@ fn targeted(outline: &Outline, options: &Options, world: &World<'_>) -> Option<B
     }
     let mut open: Vec<BlockId> = found.iter().copied().collect();
     while let Some(at) = open.pop() {
-        for need in outline.needs.get(&at).into_iter().flatten() {
-            if found.insert(*need) {
-                open.push(*need);
-            }
-        }
+        open.extend(outline.needs(at).filter(|need| found.insert(*need)));
     }
     // A check of what is targeted belongs to it.
-    for (id, needs) in &outline.needs {
-        let block = outline.block(*id);
-        if block.kind.is_probe() && !needs.is_empty() && needs.iter().all(|n| found.contains(n)) {
-            found.insert(*id);
+    for id in outline.all().filter(|id| outline.block(*id).kind.is_probe()) {
+        let mut needs = outline.needs(id).peekable();
+        if needs.peek().is_some() && needs.all(|need| found.contains(&need)) {
+            found.insert(id);
         }
     }
     Some(found)
@@ -300,6 +296,6 @@ fn all_addresses(outline: &Outline) -> Vec<String> {
 /// When something needs itself.
 pub fn graph(desired: &crate::config::Desired) -> Result<Vec<(String, Vec<String>)>, Box<Diagnostic>> {
     let outline = Outline::draw(&desired.root, &desired.sources)?;
-    let name = |(module, position): &BlockId| outline.describe(&(*module, Item::Node(*position)));
-    Ok(outline.needs.iter().map(|(id, needs)| (name(id), needs.iter().map(name).collect())).collect())
+    let name = |(module, position): BlockId| outline.describe(&(module, Item::Node(position)));
+    Ok(outline.all().map(|id| (name(id), outline.needs(id).map(name).collect())).collect())
 }

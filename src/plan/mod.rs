@@ -41,6 +41,7 @@ mod resource;
 mod result;
 mod scope;
 pub mod settings;
+mod state_settings;
 pub mod step;
 mod triggers;
 mod walk;
@@ -56,6 +57,7 @@ pub use look::{Draw, Look, Looked, Names, Sight, look};
 pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
 pub use settings::Settings;
+pub use state_settings::{PostgresState, S3State, StateSettings};
 pub use step::{ActStep, CheckStep, ImportStep, PinStep, Step, Work};
 
 // What a plan's steps and schemas are made of, for those who read plans and have no business with providers.

@@ -309,9 +309,8 @@ impl Planner<'_> {
         for step in address.module.0.iter() {
             module = *outline.modules[module].children.get(&step.name)?;
         }
-        let key = (address.kind, address.ty.clone(), address.name.clone());
-        let position = outline.modules[module].blocks.get(&key)?;
-        outline.modules[module].module.nodes.get(*position).map(|block| &**block)
+        let position = outline.modules[module].block(address.kind, &address.ty, &address.name)?;
+        outline.modules[module].module.nodes.get(position).map(|block| &**block)
     }
 
     /// All `moved` blocks; what is wrong with one by itself is noted.
@@ -404,10 +403,11 @@ impl Planner<'_> {
         let declared = match (&from.resource, from.modules.last()) {
             (Some((ty, name, key)), _) => {
                 let block = Address::new(path.clone(), NodeKind::Resource, ty.clone(), name.clone());
-                let known = (NodeKind::Resource, ty.clone(), name.clone());
                 match statement.is_single() {
                     true => self.claimed.contains(&block.with_key(key.clone())),
-                    false => there.is_some_and(|i| self.world.outline.modules[i.index].blocks.contains_key(&known)),
+                    false => there.is_some_and(|i| {
+                        self.world.outline.modules[i.index].block(NodeKind::Resource, ty, name).is_some()
+                    }),
                 }
             }
             (None, Some(last)) => match statement.is_single() {

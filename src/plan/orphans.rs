@@ -96,8 +96,8 @@ impl Planner<'_> {
             return Reason::NoModule;
         }
         let module = &outline.modules[at];
-        let block = module.blocks.get(&(address.kind, address.ty.clone(), address.name.clone()));
-        let Some(block) = block.map(|position| &module.module.nodes[*position]) else {
+        let block = module.block(address.kind, &address.ty, &address.name);
+        let Some(block) = block.map(|position| &module.module.nodes[position]) else {
             return Reason::NotInConfiguration;
         };
         match (&block.repetition, &address.key) {

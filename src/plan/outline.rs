@@ -46,8 +46,71 @@ pub(super) struct StaticModule {
     pub(super) parent: Option<(ModuleIndex, Arc<str>)>,
     /// The modules that it calls.
     pub(super) children: BTreeMap<Arc<str>, ModuleIndex>,
-    /// The positions of its blocks.
-    pub(super) blocks: BTreeMap<(NodeKind, Arc<str>, Arc<str>), usize>,
+    names: Names,
+}
+
+/// The number of a named thing in the whole outline. Numbers ascend as [`ItemId`]s do.
+type Number = usize;
+
+/// Where the named things of a module are.
+#[derive(Debug, Default)]
+struct Names {
+    all: std::ops::Range<Number>,
+    calls: BTreeMap<Arc<str>, Number>,
+    variables: BTreeMap<Arc<str>, Number>,
+    locals: BTreeMap<Arc<str>, Number>,
+    outputs: BTreeMap<Arc<str>, Number>,
+    /// The number of the block at position 0.
+    first_block: Number,
+    /// The positions of blocks, by their type first: there are many blocks, but few types.
+    blocks: Vec<((NodeKind, Arc<str>), BTreeMap<Arc<str>, usize>)>,
+}
+
+impl Names {
+    /// The names of a module whose things are numbered from `first` on.
+    fn of(module: &Module, first: Number) -> Self {
+        let mut next = first;
+        let calls = numbered(module.calls.keys(), &mut next);
+        let variables = numbered(module.variables.keys(), &mut next);
+        let locals = numbered(module.locals.keys(), &mut next);
+        let first_block = next;
+        next += module.nodes.len();
+        let outputs = numbered(module.outputs.keys(), &mut next);
+        let mut blocks: BTreeMap<(NodeKind, Arc<str>), BTreeMap<Arc<str>, usize>> = BTreeMap::new();
+        for (position, block) in module.nodes.iter().enumerate() {
+            blocks.entry((block.kind, block.ty.clone())).or_default().insert(block.name.clone(), position);
+        }
+        Self { all: first..next, calls, variables, locals, first_block, outputs, blocks: blocks.into_iter().collect() }
+    }
+
+    fn blocks(&self, kind: NodeKind, ty: &str) -> Option<&BTreeMap<Arc<str>, usize>> {
+        let at = self.blocks.binary_search_by(|((k, t), _)| k.cmp(&kind).then_with(|| (**t).cmp(ty)));
+        at.ok().map(|at| &self.blocks[at].1)
+    }
+}
+
+fn numbered<'n>(names: impl Iterator<Item = &'n Arc<str>>, next: &mut Number) -> BTreeMap<Arc<str>, Number> {
+    let first = *next;
+    let all: BTreeMap<_, _> = names.cloned().zip(first..).collect();
+    *next += all.len();
+    all
+}
+
+impl StaticModule {
+    /// The position of a block.
+    pub(super) fn block(&self, kind: NodeKind, ty: &str, name: &str) -> Option<usize> {
+        self.names.blocks(kind, ty)?.get(name).copied()
+    }
+
+    /// The names of the blocks of a type.
+    pub(super) fn block_names(&self, kind: NodeKind, ty: &str) -> impl Iterator<Item = &str> {
+        self.names.blocks(kind, ty).into_iter().flat_map(BTreeMap::keys).map(|name| &**name)
+    }
+
+    /// Kind, type and name of all blocks, sorted.
+    pub(super) fn all_blocks(&self) -> impl Iterator<Item = (NodeKind, &str, &str)> {
+        self.names.blocks.iter().flat_map(|((kind, ty), all)| all.keys().map(|name| (*kind, &**ty, &**name)))
+    }
 }
 
 /// The outline.
@@ -57,10 +120,9 @@ pub(super) struct Outline {
     pub(super) modules: Vec<StaticModule>,
     /// Everything, so that each comes after what it needs.
     pub(super) order: Vec<ItemId>,
-    /// The blocks that a block depends on, directly or through things that are no blocks.
-    pub(super) needs: BTreeMap<BlockId, BTreeSet<BlockId>>,
-    /// What needs what.
-    pub(super) dag: Dag<ItemId, ()>,
+    needs: BTreeMap<BlockId, Rc<BTreeSet<BlockId>>>,
+    items: Vec<ItemId>,
+    dag: Dag<Number, ()>,
 }
 
 /// Modules nest at most so deep; a cycle of modules is found when loading.
@@ -74,24 +136,57 @@ impl Outline {
     pub(super) fn draw(root: &Arc<Module>, sources: &SourceMap) -> Result<Self, Box<Diagnostic>> {
         let mut modules = Vec::new();
         gather(&mut modules, root.clone(), None, 0);
-        let mut dag = Dag::default();
-        for (index, module) in modules.iter().enumerate() {
-            for item in items(&module.module) {
-                dag.add((index, item), ());
-            }
+        let (mut items, mut dag) = (Vec::new(), Dag::default());
+        for (index, module) in modules.iter_mut().enumerate() {
+            module.names = Names::of(&module.module, items.len());
+            items.extend(named(&module.module).map(|item| (index, item)));
         }
-        let mut outline = Self { modules, order: Vec::new(), needs: BTreeMap::new(), dag };
+        (0..items.len()).for_each(|number| dag.add(number, ()));
+        let mut outline = Self { modules, order: Vec::new(), needs: BTreeMap::new(), items, dag };
         for index in 0..outline.modules.len() {
             outline.connect(index);
         }
-        outline.order = outline.dag.sorted().map_err(|cycle| Box::new(outline.cycle(&cycle, sources)))?;
-        outline.gather_needs();
+        let order = outline.dag.sorted().map_err(|cycle| Box::new(outline.cycle(&cycle, sources)))?;
+        outline.gather_needs(&order);
+        outline.order = order.into_iter().map(|number| outline.items[number].clone()).collect();
         Ok(outline)
+    }
+
+    fn number(&self, (module, item): &ItemId) -> Option<Number> {
+        let names = &self.modules.get(*module)?.names;
+        match item {
+            Item::Call(name) => names.calls.get(name).copied(),
+            Item::Variable(name) => names.variables.get(name).copied(),
+            Item::Local(name) => names.locals.get(name).copied(),
+            Item::Node(position) => Some(names.first_block + position),
+            Item::Output(name) => names.outputs.get(name).copied(),
+        }
+    }
+
+    /// What has to come directly before a thing, sorted.
+    pub(super) fn before(&self, id: &ItemId) -> Vec<&ItemId> {
+        let before = self.number(id).map(|number| self.dag.before(&number)).unwrap_or_default();
+        before.into_iter().map(|number| &self.items[*number]).collect()
     }
 
     /// The block of a position.
     pub(super) fn block(&self, (module, position): BlockId) -> &Arc<NodeBlock> {
         &self.modules[module].module.nodes[position]
+    }
+
+    /// The blocks that a block depends on, directly or through things that are no blocks.
+    pub(super) fn needs(&self, id: BlockId) -> impl Iterator<Item = BlockId> {
+        self.needs.get(&id).into_iter().flat_map(|all| all.iter().copied())
+    }
+
+    /// Whether a block depends on another, directly or through things that are no blocks.
+    pub(super) fn needs_block(&self, id: BlockId, other: BlockId) -> bool {
+        self.needs.get(&id).is_some_and(|all| all.contains(&other))
+    }
+
+    /// All blocks.
+    pub(super) fn all(&self) -> impl Iterator<Item = BlockId> {
+        self.needs.keys().copied()
     }
 
     /// The blocks with `create_before_destroy`, and all that they need.
@@ -104,7 +199,7 @@ impl Outline {
         }
         while let Some(at) = open.pop() {
             if found.insert(at) {
-                open.extend(self.needs.get(&at).into_iter().flatten());
+                open.extend(self.needs(at));
             }
         }
         found
@@ -123,40 +218,46 @@ impl Outline {
     }
 
     /// The things that a reference in a module means, and everything in them for a whole module.
-    pub(super) fn targets(&self, module: ModuleIndex, reference: &Reference) -> Vec<ItemId> {
-        let here = &self.modules[module];
-        let attribute = |n: usize| reference.attribute(n).cloned();
-        let Some(name) = attribute(0) else { return Vec::new() };
-        let node = |kind, ty: Arc<str>, name: Arc<str>| {
-            here.blocks.get(&(kind, ty, name)).map(|n| (module, Item::Node(*n))).into_iter().collect()
+    pub(super) fn targets(&self, module: ModuleIndex, reference: &Reference) -> Vec<&ItemId> {
+        let mut found = Vec::new();
+        self.meant(module, reference, &mut |number| found.push(&self.items[number]));
+        found
+    }
+
+    /// Gives the numbers of what a reference in a module means.
+    fn meant(&self, module: ModuleIndex, reference: &Reference, give: &mut dyn FnMut(Number)) {
+        let names = &self.modules[module].names;
+        let Some(name) = reference.attribute(0) else { return };
+        let mut one = |number: Option<&Number>| number.into_iter().for_each(|n| give(*n));
+        let node = |kind, ty: &str, name: &str| {
+            self.modules[module].block(kind, ty, name).map(|position| names.first_block + position)
         };
         match &*reference.root {
-            "var" => vec![(module, Item::Variable(name))],
-            "local" => vec![(module, Item::Local(name))],
+            "var" => one(names.variables.get(name)),
+            "local" => one(names.locals.get(name)),
             "module" => {
-                let Some(child) = here.children.get(&name) else { return Vec::new() };
-                let mut found = vec![(module, Item::Call(name))];
-                let output = (1..=2).find_map(attribute);
-                let outputs = &self.modules[*child].module.outputs;
-                match output.filter(|o| outputs.contains_key(o)) {
-                    Some(output) => found.push((*child, Item::Output(output))),
-                    None => found.extend(outputs.keys().map(|o| (*child, Item::Output(o.clone())))),
+                let Some(child) = self.modules[module].children.get(name) else { return };
+                one(names.calls.get(name));
+                let outputs = &self.modules[*child].names.outputs;
+                match (1..=2).find_map(|n| outputs.get(reference.attribute(n)?)) {
+                    Some(output) => one(Some(output)),
+                    None => outputs.values().for_each(|output| one(Some(output))),
                 }
-                found
             }
-            "data" => attribute(1).map_or_else(Vec::new, |n| node(NodeKind::Data, name, n)),
-            "path" | "each" | "count" | "self" | "terraform" => Vec::new(),
-            word => match NodeKind::of_keyword(word) {
-                Some(kind) => node(kind, "".into(), name),
-                None => node(NodeKind::Resource, word.into(), name),
-            },
+            "data" => one(reference.attribute(1).and_then(|n| node(NodeKind::Data, name, n)).as_ref()),
+            "path" | "each" | "count" | "self" | "terraform" => {}
+            word => one(match NodeKind::of_keyword(word) {
+                Some(kind) => node(kind, "", name).as_ref().copied(),
+                None => node(NodeKind::Resource, word, name),
+            }
+            .as_ref()),
         }
     }
 
     /// All blocks in a module and the modules that it calls.
-    fn blocks_within(&self, module: ModuleIndex) -> Vec<ItemId> {
-        let mut found: Vec<ItemId> =
-            (0..self.modules[module].module.nodes.len()).map(|n| (module, Item::Node(n))).collect();
+    fn blocks_within(&self, module: ModuleIndex) -> Vec<Number> {
+        let first = self.modules[module].names.first_block;
+        let mut found: Vec<Number> = (first..first + self.modules[module].module.nodes.len()).collect();
         for child in self.modules[module].children.values() {
             found.extend(self.blocks_within(*child));
         }
@@ -165,105 +266,106 @@ impl Outline {
 
     fn connect(&mut self, index: ModuleIndex) {
         let module = self.modules[index].module.clone();
-        let parent = self.modules[index].parent.clone();
-        let mut wants: Vec<(ItemId, ItemId)> = Vec::new();
-        let mut refer = |outline: &Self, from: ItemId, scope: ModuleIndex, terms: &[&Term]| {
-            for term in terms {
-                let mut found = Vec::new();
-                references(term, &mut found);
-                for reference in found {
-                    wants.extend(outline.targets(scope, reference).into_iter().map(|to| (from.clone(), to)));
-                }
-            }
-        };
-        for (name, call) in &module.calls {
-            let id = (index, Item::Call(name.clone()));
-            refer(self, id.clone(), index, &repetition(&call.repetition));
-        }
-        for (name, variable) in &module.variables {
-            let id = (index, Item::Variable(name.clone()));
-            if let Some((caller, call)) = &parent
-                && let Some(argument) = self.modules[*caller].module.calls.get(call).and_then(|c| c.arguments.get(name))
-            {
-                refer(self, id.clone(), *caller, &[&argument.term]);
-            }
-            for validation in &variable.validations {
-                refer(self, id.clone(), index, &condition(validation));
-            }
-        }
-        for (name, local) in &module.locals {
-            refer(self, (index, Item::Local(name.clone())), index, &[&local.term]);
-        }
-        for (name, output) in &module.outputs {
-            let id = (index, Item::Output(name.clone()));
-            refer(self, id.clone(), index, &[&output.term]);
-            for one in &output.preconditions {
-                refer(self, id.clone(), index, &condition(one));
-            }
-        }
-        for (position, block) in module.nodes.iter().enumerate() {
-            let id = (index, Item::Node(position));
-            let mut terms = repetition(&block.repetition);
-            body_terms(&block.body, &mut terms);
-            for one in block.lifecycle.preconditions.iter().chain(&block.lifecycle.postconditions) {
-                terms.extend(condition(one));
-            }
-            terms.extend(block.lifecycle.replace_triggered_by.iter().filter_map(|t| t.key.as_deref()));
-            refer(self, id.clone(), index, &terms);
-        }
-        for (id, term) in self.import_terms(index, &module) {
-            refer(self, id, 0, &[term]);
-        }
+        let mut wants: Vec<(Number, Number)> = Vec::new();
+        self.connect_terms(index, &module, &mut wants);
         // A variable's validation names the variable itself; that is no need.
-        wants.retain(|(from, to)| from != to || !matches!(from.1, Item::Variable(_)));
+        wants.retain(|(from, to)| from != to || !matches!(self.items[*from].1, Item::Variable(_)));
         self.connect_explicit(index, &module, &mut wants);
-        if let Some((caller, call)) = &parent {
-            let call = (*caller, Item::Call(call.clone()));
-            wants.extend(items(&module).map(|item| ((index, item), call.clone())));
+        if let Some((caller, call)) = &self.modules[index].parent {
+            let call = self.modules[*caller].names.calls[call];
+            wants.extend(self.modules[index].names.all.clone().map(|item| (item, call)));
         }
-        wants.sort();
+        wants.sort_unstable();
         wants.dedup();
         for (from, to) in wants {
             self.dag.order_new(&to, &from);
         }
     }
 
+    /// What the expressions of a module refer to.
+    fn connect_terms(&self, index: ModuleIndex, module: &Module, wants: &mut Vec<(Number, Number)>) {
+        let here = &self.modules[index];
+        let mut refer = |from: Number, scope: ModuleIndex, terms: &[&Term]| {
+            for term in terms {
+                let mut found = Vec::new();
+                references(term, &mut found);
+                for reference in found {
+                    self.meant(scope, reference, &mut |to| wants.push((from, to)));
+                }
+            }
+        };
+        for (name, call) in &module.calls {
+            refer(here.names.calls[name], index, &repetition(&call.repetition));
+        }
+        for (name, variable) in &module.variables {
+            let number = here.names.variables[name];
+            if let Some((caller, call)) = &here.parent
+                && let Some(argument) = self.modules[*caller].module.calls.get(call).and_then(|c| c.arguments.get(name))
+            {
+                refer(number, *caller, &[&argument.term]);
+            }
+            for validation in &variable.validations {
+                refer(number, index, &condition(validation));
+            }
+        }
+        for (name, local) in &module.locals {
+            refer(here.names.locals[name], index, &[&local.term]);
+        }
+        for (name, output) in &module.outputs {
+            let number = here.names.outputs[name];
+            refer(number, index, &[&output.term]);
+            for one in &output.preconditions {
+                refer(number, index, &condition(one));
+            }
+        }
+        for (position, block) in module.nodes.iter().enumerate() {
+            let mut terms = repetition(&block.repetition);
+            body_terms(&block.body, &mut terms);
+            for one in block.lifecycle.preconditions.iter().chain(&block.lifecycle.postconditions) {
+                terms.extend(condition(one));
+            }
+            terms.extend(block.lifecycle.replace_triggered_by.iter().filter_map(|t| t.key.as_deref()));
+            refer(here.names.first_block + position, index, &terms);
+        }
+        for ((of, position), term) in self.import_terms(index, module) {
+            refer(self.modules[of].names.first_block + position, 0, &[term]);
+        }
+    }
+
     /// What `import` blocks are calculated from, and the blocks that they are for.
-    fn import_terms<'m>(&self, index: ModuleIndex, module: &'m Module) -> Vec<(ItemId, &'m Term)> {
+    fn import_terms<'m>(&self, index: ModuleIndex, module: &'m Module) -> Vec<(BlockId, &'m Term)> {
         let mut all = Vec::new();
         for import in module.imports.iter().filter(|_| index == 0) {
-            let Some((of, position)) = self.import_target(&import.to) else { continue };
+            let Some(target) = self.import_target(&import.to) else { continue };
             let terms = std::iter::once(&import.id).chain(&import.for_each).chain(import.to.keys());
-            all.extend(terms.map(|term| ((of, Item::Node(position)), &**term)));
+            all.extend(terms.map(|term| (target, &**term)));
         }
         all
     }
 
-    fn connect_explicit(&self, index: ModuleIndex, module: &Module, wants: &mut Vec<(ItemId, ItemId)>) {
-        let mut explicit = |from: ItemId, reference: &Reference| {
-            let whole_module = &*reference.root == "module";
-            for to in self.targets(index, reference) {
-                wants.push((from.clone(), to));
-            }
-            if whole_module
-                && let Some(child) = reference.attribute(0).and_then(|n| self.modules[index].children.get(n))
+    fn connect_explicit(&self, index: ModuleIndex, module: &Module, wants: &mut Vec<(Number, Number)>) {
+        let here = &self.modules[index];
+        let mut explicit = |from: Number, reference: &Reference| {
+            self.meant(index, reference, &mut |to| wants.push((from, to)));
+            if &*reference.root == "module"
+                && let Some(child) = reference.attribute(0).and_then(|n| here.children.get(n))
             {
-                wants.extend(self.blocks_within(*child).into_iter().map(|to| (from.clone(), to)));
+                wants.extend(self.blocks_within(*child).into_iter().map(|to| (from, to)));
             }
         };
         for (position, block) in module.nodes.iter().enumerate() {
             let triggers = block.lifecycle.replace_triggered_by.iter().map(|t| &t.resource);
             for reference in block.depends_on.iter().chain(triggers) {
-                explicit((index, Item::Node(position)), reference);
+                explicit(here.names.first_block + position, reference);
             }
         }
         for (name, output) in &module.outputs {
             for reference in &output.depends_on {
-                explicit((index, Item::Output(name.clone())), reference);
+                explicit(here.names.outputs[name], reference);
             }
         }
         for (name, call) in &module.calls {
-            let Some(child) = self.modules[index].children.get(name) else { continue };
+            let Some(child) = here.children.get(name) else { continue };
             for reference in &call.depends_on {
                 for from in self.blocks_within(*child) {
                     explicit(from, reference);
@@ -272,19 +374,20 @@ impl Outline {
         }
     }
 
-    fn gather_needs(&mut self) {
-        let mut reach: BTreeMap<&ItemId, Rc<BTreeSet<BlockId>>> = BTreeMap::new();
+    fn gather_needs(&mut self, order: &[Number]) {
         let empty: Rc<BTreeSet<BlockId>> = Rc::default();
-        for id in &self.order {
-            let before = self.dag.before(id);
-            let mut sets: Vec<Rc<BTreeSet<BlockId>>> = Vec::new();
+        let mut reach: Vec<Rc<BTreeSet<BlockId>>> = vec![empty.clone(); self.items.len()];
+        let mut sets: Vec<Rc<BTreeSet<BlockId>>> = Vec::new();
+        for number in order {
+            sets.clear();
             let mut own: BTreeSet<BlockId> = BTreeSet::new();
-            for to in before {
-                match &to.1 {
-                    Item::Node(position) => {
-                        own.insert((to.0, *position));
+            for to in self.dag.before(number) {
+                match &self.items[*to] {
+                    (module, Item::Node(position)) => {
+                        own.insert((*module, *position));
                     }
-                    _ => sets.extend(reach.get(to).filter(|s| !s.is_empty()).cloned()),
+                    _ if reach[*to].is_empty() => {}
+                    _ => sets.push(reach[*to].clone()),
                 }
             }
             let set = match (sets.len(), own.is_empty()) {
@@ -295,22 +398,23 @@ impl Outline {
                     Rc::new(own)
                 }
             };
-            if let Item::Node(position) = &id.1 {
-                self.needs.insert((id.0, *position), (*set).clone());
+            if let (module, Item::Node(position)) = &self.items[*number] {
+                self.needs.insert((*module, *position), set.clone());
             }
-            reach.insert(id, set);
+            reach[*number] = set;
         }
     }
 
-    fn cycle(&self, cycle: &[ItemId], sources: &SourceMap) -> Diagnostic {
+    fn cycle(&self, cycle: &[Number], sources: &SourceMap) -> Diagnostic {
         let place = |id: &ItemId| {
             let place = self.span(id).and_then(|s| sources.place(s));
             place.map(|p| format!(" ({}:{})", p.name, p.line)).unwrap_or_default()
         };
         let mut lines = String::new();
+        let cycle: Vec<&ItemId> = cycle.iter().map(|number| &self.items[*number]).collect();
         for (i, id) in cycle.iter().enumerate() {
             // The graph says "comes before": each is needed by the next one.
-            let next = &cycle[(i + 1) % cycle.len()];
+            let next = cycle[(i + 1) % cycle.len()];
             lines.push_str(&format!("\n  {}{} is needed by {}", self.describe(id), place(id), self.describe(next)));
         }
         let first = cycle.first();
@@ -363,15 +467,9 @@ fn gather(
     depth: usize,
 ) -> ModuleIndex {
     let index = modules.len();
-    let blocks = module
-        .nodes
-        .iter()
-        .enumerate()
-        .map(|(position, block)| ((block.kind, block.ty.clone(), block.name.clone()), position))
-        .collect();
     let calls: Vec<(Arc<str>, Arc<Module>)> =
         module.calls.iter().map(|(name, call)| (name.clone(), call.module.clone())).collect();
-    modules.push(StaticModule { module, parent, children: BTreeMap::new(), blocks });
+    modules.push(StaticModule { module, parent, children: BTreeMap::new(), names: Names::default() });
     if depth < DEPTH_MAX {
         for (name, called) in calls {
             let child = gather(modules, called, Some((index, name.clone())), depth + 1);
@@ -381,7 +479,8 @@ fn gather(
     index
 }
 
-fn items(module: &Module) -> impl Iterator<Item = Item> + '_ {
+/// The named things of a module, sorted.
+fn named(module: &Module) -> impl Iterator<Item = Item> + '_ {
     let calls = module.calls.keys().cloned().map(Item::Call);
     let variables = module.variables.keys().cloned().map(Item::Variable);
     let locals = module.locals.keys().cloned().map(Item::Local);

@@ -64,7 +64,6 @@ impl Planner<'_> {
             module = *child;
         }
         let Some((ty, name, _)) = &end.resource else { return true };
-        let block = (crate::addr::NodeKind::Resource, ty.clone(), name.clone());
-        outline.modules[module].blocks.contains_key(&block)
+        outline.modules[module].block(crate::addr::NodeKind::Resource, ty, name).is_some()
     }
 }

@@ -416,6 +416,9 @@ impl Planner<'_> {
     }
 
     fn postconditions(&self, one: &BlockInstance<'_>, after: &Value) -> Vec<(Value, Value, crate::diag::Span)> {
+        if one.block.lifecycle.postconditions.is_empty() {
+            return Vec::new();
+        }
         let whole = result::whole(&one.address, after.ty());
         let scope = ModuleScope { own: Some(&whole), ..ModuleScope::new(&self.world, one.instance, &one.repeated) };
         let site = one.address.to_string();

@@ -19,8 +19,8 @@ pub(super) struct Overlay {
     pub(super) variables: BTreeMap<(Instance, Arc<str>), Value>,
     /// Outputs by instance and name.
     pub(super) outputs: BTreeMap<(Instance, Arc<str>), Value>,
-    /// Blocks by instance, kind, type and name.
-    pub(super) blocks: BTreeMap<(Instance, NodeKind, Arc<str>, Arc<str>), Value>,
+    /// Blocks by instance and position.
+    pub(super) blocks: BTreeMap<(Instance, usize), Value>,
 }
 
 /// A place in a module instance.
@@ -154,36 +154,31 @@ impl<'a> ModuleScope<'a> {
     fn block(
         &self,
         kind: NodeKind,
-        ty: &Arc<str>,
-        name: &Arc<str>,
+        ty: &str,
+        name: &str,
         consumed: usize,
         r: &Reference,
     ) -> Result<(Value, usize), Box<Diagnostic>> {
-        if let Some(overlay) = self.overlay
-            && let Some(value) = overlay.blocks.get(&(self.instance, kind, ty.clone(), name.clone()))
-        {
+        let here = &self.world.instances[self.instance];
+        let module = &self.world.outline.modules[here.index];
+        let Some(position) = module.block(kind, ty, name) else {
+            let what = match (kind.keyword(), kind) {
+                (Some(word), _) => word.replace('_', " "),
+                (None, NodeKind::Data) => format!("data source of type \"{ty}\""),
+                (None, _) => format!("resource of type \"{ty}\""),
+            };
+            return Err(self.undeclared(&what, name, &mut module.block_names(kind, ty), r));
+        };
+        if let Some(value) = self.overlay.and_then(|overlay| overlay.blocks.get(&(self.instance, position))) {
             return Ok((value.clone(), consumed));
         }
-        let here = &self.world.instances[self.instance];
-        if matches!(r.steps.get(consumed), Some(Step::Attribute(_))) && self.is_repeated(kind, ty, name) {
+        let repeated = !matches!(module.module.nodes[position].repetition, Repetition::Single);
+        if repeated && matches!(r.steps.get(consumed), Some(Step::Attribute(_))) {
             return Err(keyless(r, consumed));
         }
-        if let Some(value) = here.blocks.get(&(kind, ty.clone(), name.clone())) {
-            return Ok((value.clone(), consumed));
-        }
-        let what = match (kind.keyword(), kind) {
-            (Some(word), _) => word.replace('_', " "),
-            (None, NodeKind::Data) => format!("data source of type \"{ty}\""),
-            (None, _) => format!("resource of type \"{ty}\""),
-        };
-        let mut known = here.blocks.keys().filter(|(k, t, _)| *k == kind && t == ty).map(|(_, _, n)| &**n);
-        Err(self.undeclared(&what, name, &mut known, r))
-    }
-
-    fn is_repeated(&self, kind: NodeKind, ty: &Arc<str>, name: &Arc<str>) -> bool {
-        let module = &self.world.outline.modules[self.world.instances[self.instance].index];
-        let position = module.blocks.get(&(kind, ty.clone(), name.clone()));
-        position.is_some_and(|p| !matches!(module.module.nodes[*p].repetition, Repetition::Single))
+        // Of what the walk has not come to, or leaves out, nothing is known.
+        let value = here.blocks.get(position).cloned().flatten();
+        Ok((value.unwrap_or_else(|| Value::opaque(Type::Any)), consumed))
     }
 
     fn path(&self, name: &str, r: &Reference) -> Result<(Value, usize), Box<Diagnostic>> {
@@ -269,8 +264,8 @@ impl Scope for ModuleScope<'_> {
                 None => Err(need("a type and a data source")),
             },
             (word, Some(name)) => match NodeKind::of_keyword(word) {
-                Some(kind) => self.block(kind, &"".into(), name, 1, r),
-                None => self.block(NodeKind::Resource, &word.into(), name, 1, r),
+                Some(kind) => self.block(kind, "", name, 1, r),
+                None => self.block(NodeKind::Resource, word, name, 1, r),
             },
             (_, None) => Err(need("something")),
         }

@@ -1,4 +1,5 @@
-//! The `environment` block: evaluated first and alone, from literals, variables, `env`, `path.*` and functions.
+//! The `environment` block: evaluated first and alone, from literals, variables, `env`, `path.*` and functions. Its `state`
+//! block is no part of what is planned: `state_settings.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,17 +20,15 @@ pub struct Settings {
     pub on_failure: Option<OnFailure>,
     /// Whether destroy and data-losing changes need `--allow-destroy`.
     pub protected: bool,
-    /// The state backend's kind: `local` unless said otherwise.
-    pub backend: Option<String>,
     /// How many verified generations keep their blobs.
     pub history_keep: Option<u64>,
 }
 
 /// Only variables and paths have a meaning this early.
-struct Alone<'a> {
-    variables: &'a BTreeMap<Arc<str>, Value>,
-    project: &'a str,
-    directory: &'a str,
+pub(super) struct Alone<'a> {
+    pub(super) variables: &'a BTreeMap<Arc<str>, Value>,
+    pub(super) project: &'a str,
+    pub(super) directory: &'a str,
 }
 
 impl Scope for Alone<'_> {
@@ -66,11 +65,7 @@ impl Settings {
         Self::evaluate(block, inputs.variables, inputs.project, inputs.directory)
     }
 
-    /// The same without a plan: for finding the backend before anything else.
-    ///
-    /// # Errors
-    /// When something in it is wrong.
-    pub fn evaluate(
+    fn evaluate(
         block: &BlockBody,
         variables: &BTreeMap<Arc<str>, Value>,
         project: &str,
@@ -107,10 +102,6 @@ impl Settings {
         for nested in &block.body.blocks {
             match &*nested.ty {
                 "encryption" | "promotion" | "approval" => return Err(not_yet(&nested.ty, nested.span)),
-                "state" if nested.labels.first().is_some_and(|l| &**l != "local") => {
-                    return Err(not_yet(&format!("state \"{}\"", nested.labels[0]), nested.span));
-                }
-                "state" => settings.backend = nested.labels.first().map(ToString::to_string),
                 "history" => {
                     let keep = nested.body.attributes.get("keep").map(|a| evaluator.evaluate(&a.term).map_err(|e| *e));
                     settings.history_keep = keep.transpose()?.and_then(|v| v.as_number()?.to_u64());
@@ -128,9 +119,7 @@ fn not_yet(what: &str, span: crate::diag::Span) -> Diagnostic {
         "This version of Gantry does not carry out {what} in an environment block. Without it the environment would be less \
          safe than it says, so nothing is planned."
     );
-    Diagnostic::error("Not available yet", detail)
-        .at(span)
-        .hint("Take the block out; the ledger is kept in state/ beside environments/.")
+    Diagnostic::error("Not available yet", detail).at(span).hint("Take the block out.")
 }
 
 fn text(value: Option<Value>) -> Option<String> {

@@ -32,7 +32,7 @@ impl Planner<'_> {
         let module = self.world.instances[one.instance].index;
         for (target, item) in self.world.outline.targets(module, &trigger.resource) {
             let Item::Node(position) = item else { continue };
-            let positions = self.of_block.get(&(target, position)).into_iter().flatten();
+            let positions = self.of_block.get(&(*target, *position)).into_iter().flatten();
             let concerned = positions.map(|n| &self.changes[*n]).find(|change| {
                 change.address.module == one.address.module
                     && (key.is_none() || change.address.key == key)

@@ -85,8 +85,7 @@ impl<'a> Planner<'a> {
 impl Planner<'_> {
     /// Evaluates everything.
     pub(super) fn walk(&mut self) {
-        let order = self.world.outline.order.clone();
-        for (module, item) in &order {
+        for (module, item) in &self.world.outline.order {
             for instance in self.world.instances_of(*module) {
                 self.world.at.replace(At { instance, ..At::default() });
                 match item {
@@ -244,10 +243,9 @@ impl Planner<'_> {
         let path = self.world.instances[instance].path.clone();
         let whole = Address::new(path, block.kind, block.ty.clone(), block.name.clone());
         self.stand(instance, &whole, false);
-        let key = (block.kind, block.ty.clone(), block.name.clone());
         if let Some(recorded) = self.seen.as_ref().filter(|_| block.kind == NodeKind::Resource) {
             let value = self.recorded_resource(recorded, &block, &whole);
-            self.world.instances[instance].blocks.insert(key, value);
+            self.world.instances[instance].know(id.1, value);
             return;
         }
         let here = Repeated::default();
@@ -285,7 +283,7 @@ impl Planner<'_> {
                 collect(&block.repetition, values)
             }
         };
-        self.world.instances[instance].blocks.insert(key, value);
+        self.world.instances[instance].know(id.1, value);
     }
 
     fn stand(&self, instance: Instance, address: &Address, supposed: bool) {
@@ -334,8 +332,7 @@ impl Planner<'_> {
 
     /// Whether anything that a block depends on changes in this run.
     pub(super) fn needs_changes(&self, id: BlockId) -> bool {
-        let needs = self.world.outline.needs.get(&id);
-        needs.into_iter().flatten().any(|n| self.block_changes(*n))
+        self.world.outline.needs(id).any(|need| self.block_changes(need))
     }
 
     /// Whether a block's instances change in this run. Checks look and change nothing.

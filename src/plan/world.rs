@@ -9,7 +9,7 @@ use super::fact::{Fact, Question};
 use super::input::Inputs;
 use super::look::Draw;
 use super::outline::{ModuleIndex, Outline};
-use crate::addr::{Address, Key, ModulePath, NodeKind};
+use crate::addr::{Address, Key, ModulePath};
 use crate::config::desired::Repetition;
 use crate::diag::{Caller, Diagnostic, Diagnostics};
 use crate::eval::{Answer, Budget, Host, Syntax};
@@ -57,8 +57,8 @@ pub(super) struct ModuleInstance {
     pub(super) locals: BTreeMap<Arc<str>, Value>,
     /// Values by name.
     pub(super) outputs: BTreeMap<Arc<str>, Value>,
-    /// What a reference to a block gives.
-    pub(super) blocks: BTreeMap<(NodeKind, Arc<str>, Arc<str>), Value>,
+    /// What a reference to a block gives, by the block's position, as far as the walk has come.
+    pub(super) blocks: Vec<Option<Value>>,
     /// The modules that it calls.
     pub(super) calls: BTreeMap<Arc<str>, Called>,
     /// Whether it stands for instances of which there are none, or of which the number is not known.
@@ -222,10 +222,20 @@ impl ModuleInstance {
             variables: BTreeMap::new(),
             locals: BTreeMap::new(),
             outputs: BTreeMap::new(),
-            blocks: BTreeMap::new(),
+            blocks: Vec::new(),
             calls: BTreeMap::new(),
             supposed: false,
         }
+    }
+}
+
+impl ModuleInstance {
+    /// From now on a reference to the block at `position` gives `value`.
+    pub(super) fn know(&mut self, position: usize, value: Value) {
+        if self.blocks.len() <= position {
+            self.blocks.resize(position + 1, None);
+        }
+        self.blocks[position] = Some(value);
     }
 }
 

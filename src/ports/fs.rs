@@ -1,7 +1,7 @@
 //! The disk. Every error names the act and the path.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -349,6 +349,26 @@ pub fn read_nofollow(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         Some(Kind::Link) => Err(failed("read", path)(io::Error::other("it is a symbolic link"))),
         Some(_) => read(path, limit).map(Some),
     }
+}
+
+/// Reads a regular file from a place on, at most `limit` bytes; a symbolic link in the last component is refused. Gives the
+/// bytes and the place.
+///
+/// # Errors
+/// When it is no regular file, holds more, or cannot be read.
+pub fn read_on(path: &Path, from: u64, limit: u64) -> Result<(Vec<u8>, u64)> {
+    let fail = |e: io::Error| failed("read", path)(e);
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let mut file = file.map_err(fail)?;
+    let metadata = file.metadata().map_err(fail)?;
+    if !metadata.is_file() || metadata.len().saturating_sub(from) > limit {
+        return Err(fail(io::Error::other("it is not a regular file, or too large")));
+    }
+    file.seek(io::SeekFrom::Start(from)).map_err(fail)?;
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(fail)?;
+    Ok((bytes, from))
 }
 
 /// Makes the content of a file durable, whoever wrote it.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::world::{Fault, Site, World};
-use crate::ledger::backend::{Appended, Backend, Batch, Head, Snapshot, Verification};
+use crate::ledger::backend::{Appended, Backend, Batch, Head, Snapshot, Verification, Whole};
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::event::Event;
 use crate::ledger::format::line::{Chain, verify_chain};
@@ -210,6 +210,10 @@ impl Backend for SimBackend {
             _ if written => Ok(Appended::Ok),
             _ => Ok(Appended::Conflict),
         }
+    }
+
+    async fn restore(&self, _: Arc<Whole>) -> Result<()> {
+        Err(LedgerError::Poisoned { place: PLACE.into(), first: "the simulated disk takes no ledger on".into() })
     }
 
     async fn key(&self, create: bool) -> Result<Option<Key>> {

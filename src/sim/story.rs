@@ -16,6 +16,7 @@ use crate::ops::apply::{self, Applied, Judge, Made, Wanted};
 use crate::ops::error::Failure;
 use crate::ops::planning::Draft;
 use crate::ops::run::{Changing, Opened};
+use crate::ops::store::Store;
 use crate::ops::{Targets, Workspace};
 use crate::plan::{Options, Plan};
 use crate::provider::catalog::Catalog;
@@ -76,6 +77,13 @@ resource "sim_inner" "e" {
 resource "sim_named" "gone" {
   name  = "gone"
   value = sim_loose.c.id
+}
+artifact "program" {
+  file = "../../program"
+}
+resource "sim_named" "runs" {
+  name  = "runs"
+  value = artifact.program.digest
 }
 migration "schema" {
   database = "sqlite://sim.db"
@@ -424,13 +432,14 @@ fn how(world: &Arc<World>) -> Changing {
 
 async fn open(world: &Arc<World>, workspace: &Workspace, catalog: &Catalog) -> Result<Opened, Failure> {
     let backend: Arc<dyn Backend> = Arc::new(SimBackend::new(world));
-    let (writer, entries) = Writer::open(Arc::clone(&backend)).await?;
+    let (writer, reading) = Writer::open_reading(Arc::clone(&backend)).await?;
     let provider: Arc<dyn crate::provider::Provider> = Arc::new(SimProvider::new(world, Vec::new()));
     let providers = [("sim".to_owned(), provider)].into();
     let clock: Arc<dyn crate::ports::clock::Clock> = world.clock.clone();
     let outside = Arc::new(SimOutside(Arc::clone(world)));
     let targets = Targets::made_of(providers, clock, outside, catalog.clone());
-    Opened::on(workspace.clone(), backend, writer, entries, targets).await
+    let store = Store::simulated(workspace, backend);
+    Opened::on(workspace.clone(), store, writer, reading, targets).await
 }
 
 fn wanted(command: Command) -> Wanted {
@@ -469,6 +478,7 @@ fn write(directory: &Path, doing: &Doing) {
     let environment = directory.join("environments/sim");
     std::fs::create_dir_all(&environment).unwrap();
     std::fs::write(environment.join("main.hcl"), doing.config).unwrap();
+    std::fs::write(directory.join("program"), "what runs").unwrap();
     let migrations = directory.join("migrations");
     let _ = std::fs::remove_dir_all(&migrations);
     std::fs::create_dir_all(&migrations).unwrap();

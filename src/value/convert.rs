@@ -1,11 +1,13 @@
 //! Conversion of values between types: Terraform's rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    Attribute, Kind, Map, Number, Path, PathStep, Refinement, Residual, Type, Unknown, Value, conversion, unify,
+    Attribute, Deferred, Kind, Map, Number, Path, PathStep, Refinement, Residual, Results, Type, Unfinished, Unknown,
+    Value, conversion, unify,
 };
+use crate::addr::Address;
 
 /// Why a value cannot be converted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,9 +88,15 @@ pub fn convert(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
             Value::tuple(items?)
         }
         (Kind::Map(_, m) | Kind::Object(m), Type::Map(t)) => {
+            let parts: Vec<Value> = m.values().cloned().collect();
             let element = match &value.kind {
-                Kind::Map(given, _) => element_of_collection(given, &m.values().cloned().collect::<Vec<_>>(), t)?,
-                _ => common_element(&m.values().cloned().collect::<Vec<_>>(), t)?,
+                Kind::Map(given, _) => element_of_collection(given, &parts, t)?,
+                _ => match common_or_open(&parts, t)? {
+                    Type::Any if parts.iter().any(|part| part.ty() != Type::Any) => {
+                        return Ok(open_map(value, m, ty).mark(value.marks));
+                    }
+                    common => common,
+                },
             };
             let convert_one = |(k, v): (&Arc<str>, &Value)| match convert(v, &element) {
                 Ok(v) => Ok((k.clone(), v)),
@@ -124,6 +132,41 @@ fn open_set(value: &Value, ty: &Type) -> Result<Value, ConvertError> {
     let residual = (!value.lacks_residual()).then(|| Residual::Converted(Arc::new((value.clone(), ty.clone()))));
     let unknown = Unknown { refinement: None, residual, ty: to.clone() };
     Ok(Value::from(Kind::Unknown(unknown)).refined(&converted_refinement(value, &to)))
+}
+
+/// A map whose elements' type is open, because one of them is of open type: which type they share, and what they are as
+/// such, shows when that is known. Its keys are known.
+fn open_map(object: &Value, m: &Map, ty: &Type) -> Value {
+    let element = |key: &Arc<str>| -> Value {
+        let part = ElementOfConverted { object: object.clone(), ty: ty.clone(), key: key.clone() };
+        let residual = (!object.lacks_residual()).then(|| Residual::Deferred(Arc::new(part)));
+        Value::from(Kind::Unknown(Unknown { refinement: None, residual, ty: Type::Any }))
+    };
+    Value::map(Type::Any, m.iter().map(|(key, v)| (key.clone(), element(key).mark(v.marks_deep()))).collect())
+}
+
+/// An element of an object that becomes a map once all of it is known.
+#[derive(Debug)]
+struct ElementOfConverted {
+    object: Value,
+    ty: Type,
+    key: Arc<str>,
+}
+
+impl Deferred for ElementOfConverted {
+    fn finish(&self, results: &dyn Results) -> Result<Value, Unfinished> {
+        let map = convert(&self.object.finish(results)?, &self.ty).map_err(|e| super::residual::unsuitable(&e))?;
+        Ok(map.get(&self.key).cloned().unwrap_or_else(|| Value::null(Type::Any)))
+    }
+
+    fn needs(&self, nodes: &mut BTreeSet<Address>) {
+        self.object.needs(nodes);
+    }
+
+    fn text(&self) -> String {
+        let whole = Residual::Converted(Arc::new((self.object.clone(), self.ty.clone())));
+        format!("{} at [{:?}]", whole.text(), self.key)
+    }
 }
 
 /// What is still known of a value after its conversion.
@@ -167,8 +210,13 @@ fn element_of_collection(given: &Type, items: &[Value], wanted: &Type) -> Result
     }
 }
 
-/// The element type of a collection: the wanted one, or, where it leaves the type open, the one that all items share.
+/// The element type of a list or set: the wanted one, or, where it leaves the type open, the one that all items share.
 fn common_element(items: &[Value], wanted: &Type) -> Result<Type, ConvertError> {
+    closed(common_or_open(items, wanted)?, items)
+}
+
+/// The element type of a map, which may stay open beside elements of open type.
+fn common_or_open(items: &[Value], wanted: &Type) -> Result<Type, ConvertError> {
     if !wanted.has_any() {
         return Ok(wanted.clone());
     }
@@ -176,19 +224,27 @@ fn common_element(items: &[Value], wanted: &Type) -> Result<Type, ConvertError> 
         return Ok(wanted.plain());
     }
     let converted: Result<Vec<Value>, ConvertError> = items.iter().map(|v| convert(v, wanted)).collect();
-    common_type(&converted?)
+    shared_type(&converted?)
 }
 
 /// The type that all values share. A bare null fits each.
-fn common_type(values: &[Value]) -> Result<Type, ConvertError> {
-    let types: Vec<Type> = values.iter().filter(|v| !matches!(v.kind, Kind::Null(Type::Any))).map(Value::ty).collect();
-    let failed = || ConvertError::new("all elements must have the same type");
-    let ty = unify(&types).ok_or_else(failed)?;
-    // Beside a value of open type it is open as well whether there will be one type.
-    if ty == Type::Any && types.iter().any(|t| *t != Type::Any) {
-        return Err(failed());
-    }
-    Ok(ty)
+fn shared_type(values: &[Value]) -> Result<Type, ConvertError> {
+    let types: Vec<Type> = typed(values).map(Value::ty).collect();
+    unify(&types).ok_or_else(disagree)
+}
+
+/// The type that all these values share, unless one of open type beside the others leaves open whether there will be one.
+fn closed(shared: Type, values: &[Value]) -> Result<Type, ConvertError> {
+    let open = shared == Type::Any && typed(values).any(|v| v.ty() != Type::Any);
+    if open { Err(disagree()) } else { Ok(shared) }
+}
+
+fn typed(values: &[Value]) -> impl Iterator<Item = &Value> {
+    values.iter().filter(|v| !matches!(v.kind, Kind::Null(Type::Any)))
+}
+
+fn disagree() -> ConvertError {
+    ConvertError::new("all elements must have the same type")
 }
 
 fn object(m: &Map, attributes: &BTreeMap<Arc<str>, Attribute>) -> Result<Value, ConvertError> {
@@ -212,7 +268,7 @@ fn object(m: &Map, attributes: &BTreeMap<Arc<str>, Attribute>) -> Result<Value, 
 /// # Errors
 /// When they have none.
 pub fn unify_values(values: &[Value]) -> Result<(Type, Vec<Value>), ConvertError> {
-    let ty = common_type(values)?;
+    let ty = closed(shared_type(values)?, values)?;
     let values: Result<Vec<Value>, ConvertError> = values.iter().map(|v| convert(v, &ty)).collect();
     Ok((ty, values?))
 }

@@ -80,11 +80,22 @@ pub fn encode_typed(value: &Value, seal: Seal<'_>) -> Json {
     if value.marks.is_sensitive() || value.is_unknown() {
         return plain;
     }
-    let ty = value.ty();
-    if decode(&plain, &Type::Any).is_ok_and(|v| v.ty() == ty) {
+    if tells_its_type(value) {
         return plain;
     }
-    json!({ TYPED: { "type": encode_type(&ty), "value": plain } })
+    json!({ TYPED: { "type": encode_type(&value.ty()), "value": plain } })
+}
+
+/// Whether what [`encode`] makes of a value comes back with the same type where no other is asked for.
+fn tells_its_type(value: &Value) -> bool {
+    match &value.kind {
+        Kind::Null(ty) | Kind::Unknown(Unknown { ty, .. }) => *ty == Type::Any,
+        _ if value.marks.is_sensitive() || value.marks.has(super::Marks::EPHEMERAL) => false,
+        Kind::Bool(_) | Kind::Number(_) | Kind::String(_) => true,
+        Kind::Tuple(items) => items.iter().all(tells_its_type),
+        Kind::Object(attributes) => attributes.values().all(tells_its_type),
+        Kind::List(..) | Kind::Set(..) | Kind::Map(..) => false,
+    }
 }
 
 fn escape(name: &str) -> String {

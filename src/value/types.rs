@@ -91,6 +91,18 @@ impl Type {
         }
     }
 
+    /// Of how many types it is made; more than `most` are not counted. See [`Value::weight`].
+    #[must_use]
+    pub fn weight(&self, most: u64) -> u64 {
+        let add = |sum: u64, part: &Self| if sum > most { sum } else { sum + part.weight(most - sum) };
+        match self {
+            Self::Any | Self::Bool | Self::Number | Self::String => 1,
+            Self::List(t) | Self::Set(t) | Self::Map(t) => add(1, t),
+            Self::Tuple(all) => all.iter().fold(1, add),
+            Self::Object(all) => all.values().map(|a| &a.ty).fold(1, add),
+        }
+    }
+
     /// The type itself, where a constraint says which attributes may be left out: what values have that were converted to it.
     #[must_use]
     pub fn plain(&self) -> Self {

@@ -204,7 +204,7 @@ pub fn conversion(given: &Type, wanted: &Type) -> Option<Type> {
         (Type::Map(g), Type::Map(w)) => Some(Type::map(conversion(g, w)?)),
         (Type::Tuple(all), Type::List(w)) => Some(Type::list(common(all.iter(), w)?)),
         (Type::Tuple(all), Type::Set(w)) => Some(Type::set(common(all.iter(), w)?)),
-        (Type::Object(all), Type::Map(w)) => Some(Type::map(common(all.values().map(|a| &a.ty), w)?)),
+        (Type::Object(all), Type::Map(w)) => Some(Type::map(common_or_open(all.values().map(|a| &a.ty), w)?)),
         (Type::Tuple(g), Type::Tuple(w)) if g.len() == w.len() => {
             let items: Option<Vec<Type>> = g.iter().zip(w.iter()).map(|(g, w)| conversion(g, w)).collect();
             Some(Type::Tuple(items?.into()))
@@ -231,17 +231,20 @@ fn object(wanted: &Attributes, ty: impl Fn(&Attribute) -> Option<Type>) -> Optio
     Some(Type::Object(Arc::new(wanted.iter().map(attribute).collect::<Option<_>>()?)))
 }
 
-/// The element type of a collection that is made of parts of these types.
-fn common<'t>(parts: impl Iterator<Item = &'t Type>, wanted: &Type) -> Option<Type> {
+/// The element type of a list or set that is made of parts of these types. Terraform wants one to be known: with parts of open
+/// type beside others it is open as well whether there will be one.
+fn common<'t>(mut parts: impl Iterator<Item = &'t Type> + Clone, wanted: &Type) -> Option<Type> {
+    let common = common_or_open(parts.clone(), wanted)?;
+    let open = common == Type::Any && parts.any(|ty| *ty != Type::Any);
+    (!open).then_some(common)
+}
+
+/// The element type of a map that is made of parts of these types. Beside parts of open type it may stay open.
+fn common_or_open<'t>(parts: impl Iterator<Item = &'t Type>, wanted: &Type) -> Option<Type> {
     let parts: Vec<Type> = parts.map(|given| conversion(given, wanted)).collect::<Option<_>>()?;
-    if parts.is_empty() {
-        return Some(wanted.plain());
-    }
-    if !wanted.has_any() {
+    if parts.is_empty() || !wanted.has_any() {
         return Some(wanted.plain());
     }
     let common = unify(&parts)?;
-    // With parts of open type beside others it is open as well whether there will be a common type.
-    let open = common == Type::Any && parts.iter().any(|ty| *ty != Type::Any);
-    (!open && parts.iter().all(|ty| conversion(ty, &common).is_some())).then_some(common)
+    parts.iter().all(|ty| conversion(ty, &common).is_some()).then_some(common)
 }

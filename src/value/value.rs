@@ -218,6 +218,20 @@ impl Value {
         }
     }
 
+    /// How many units it takes to go through it, text counting by 64 bytes and open types along; more than `most` are not
+    /// counted. What is shared counts each time: a definition that holds another one twice costs no memory, but whoever looks
+    /// at all of it comes by twice.
+    #[must_use]
+    pub fn weight(&self, most: u64) -> u64 {
+        let own = match &self.kind {
+            Kind::String(text) => 1 + text.len() as u64 / 64,
+            Kind::Unknown(unknown) => 1 + unknown.ty.weight(most),
+            Kind::Null(ty) | Kind::List(ty, _) | Kind::Set(ty, _) | Kind::Map(ty, _) => 1 + ty.weight(most),
+            _ => 1,
+        };
+        self.children().fold(own, |sum, child| if sum > most { sum } else { sum + child.weight(most - sum) })
+    }
+
     /// Whether nothing in it is known after apply.
     #[must_use]
     pub fn is_wholly_known(&self) -> bool {
@@ -278,6 +292,9 @@ impl Value {
         };
         let kind = match &self.kind {
             Kind::Unknown(unknown) => return Ok(unknown.finish(results)?.mark(self.marks)),
+            // A type that was open shows now.
+            Kind::List(t, items) if t.has_any() => closed(Kind::Tuple(list(items)?), &Type::list(t.clone()))?,
+            Kind::Map(t, m) if t.has_any() => closed(Kind::Object(map(m)?), &Type::map(t.clone()))?,
             Kind::List(t, items) => Kind::List(t.clone(), list(items)?),
             Kind::Tuple(items) => Kind::Tuple(list(items)?),
             Kind::Map(t, m) => Kind::Map(t.clone(), map(m)?),
@@ -379,6 +396,12 @@ impl Unknown {
         let value = residual.finish(results)?;
         super::convert(&value, &self.ty).map_err(|e| super::residual::unsuitable(&e))
     }
+}
+
+/// A collection that is now known, of an element type that was open.
+fn closed(parts: Kind, ty: &Type) -> Result<Kind, Unfinished> {
+    let closed = super::convert(&Value::from(parts), ty).map_err(|e| super::residual::unsuitable(&e))?;
+    Ok(closed.kind)
 }
 
 /// A set whose elements were not all known. Those that the set's own term gives are computed together, since only then it

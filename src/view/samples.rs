@@ -337,6 +337,9 @@ pub(super) fn state() -> State {
         )]),
         generations: vec![generation(1, RunOutcome::Verified), generation(2, RunOutcome::RolledBack)],
         outputs: generation(1, RunOutcome::Verified).outputs,
+        moved_away: None,
+        checkpoint: None,
+        since_checkpoint: 40,
         moves: Vec::new(),
         open: None,
     }

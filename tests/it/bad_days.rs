@@ -296,7 +296,8 @@ async fn a_clock_that_goes_back() {
         writer.append(vec![draft(ended, end.clone())]).await.expect("the run ends");
     }
     let (_, entries) = Writer::open(backend()).await.expect("the ledger opens");
-    let state = gantry::ops::records::replay(&entries).expect("the entries follow from each other");
+    let state = gantry::ops::records::replay(gantry::ledger::State::default(), &entries)
+        .expect("the entries follow from each other");
     assert_eq!(state.current().map(|g| g.number), Some(2), "the newest by number, not by time");
     let shown = gantry::view::human::history(&state, gantry::view::Style::Plain);
     assert!(shown.contains("run") || shown.contains("verified"), "{shown}");

@@ -5,6 +5,7 @@
 //! ```text
 //! === name
 //! % shell command in the project, before
+//! @ SQL in the case's own database
 //! $ gantry's arguments; of several, all but the last have to succeed
 //! the text of environments/test/main.hcl
 //! >>> path/of/another/file
@@ -12,7 +13,9 @@
 //! --- EXIT CODE
 //! what the last command said on stderr
 //! ```
-//! `%` and `$` lines come first, and run in their order once the files are written. Without a `$` line it is `validate test`.
+//! `%`, `@` and `$` lines come first, and run in their order once the files are written. Without a `$` line it is `validate test`.
+//! A case that names `STATE_URL` or another of [`Databases`] gets a database of its own.
+//!
 //! `GANTRY_BLESS=1` writes what was said anew; the difference is then read by a person.
 
 use std::fmt::Write as _;
@@ -20,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::support::Sandbox;
+use super::support::postgres::Postgres;
 
 /// A mistake and what is said to it.
 struct Case<'a> {
@@ -32,6 +36,7 @@ struct Case<'a> {
 /// One line of what is done.
 enum Act<'a> {
     Shell(&'a str),
+    Sql(&'a str),
     Gantry(&'a str),
 }
 
@@ -48,7 +53,8 @@ impl<'a> Case<'a> {
     fn acts(&self) -> Vec<Act<'a>> {
         let act = |line: &'a str| {
             let shell = line.strip_prefix("% ").map(Act::Shell);
-            shell.or_else(|| line.strip_prefix("$ ").map(Act::Gantry))
+            let sql = || line.strip_prefix("@ ").map(Act::Sql);
+            shell.or_else(sql).or_else(|| line.strip_prefix("$ ").map(Act::Gantry))
         };
         let mut acts: Vec<Act<'a>> = self.source.lines().map_while(act).collect();
         if !acts.iter().any(|a| matches!(a, Act::Gantry(_))) {
@@ -59,7 +65,7 @@ impl<'a> Case<'a> {
 
     fn files(&self) -> Vec<(&'a str, String)> {
         let mut files = vec![("environments/test/main.hcl", String::new())];
-        let is_act = |line: &&str| line.starts_with("% ") || line.starts_with("$ ");
+        let is_act = |line: &&str| ["% ", "@ ", "$ "].iter().any(|start| line.starts_with(start));
         for line in self.source.lines().skip_while(is_act) {
             match line.strip_prefix(">>> ") {
                 Some(path) => files.push((path, String::new())),
@@ -75,7 +81,9 @@ impl<'a> Case<'a> {
 
     /// The exit code and what was said.
     fn play(&self) -> String {
+        let databases = self.source.contains("STATE_").then(|| Databases::new(self.source));
         let sandbox = Sandbox::new().with("SECRET", "hunter2");
+        let sandbox = databases.iter().flat_map(Databases::variables).fold(sandbox, |s, (name, url)| s.with(name, url));
         for (path, text) in self.files() {
             // No `{port}` is expanded here: a mistake is written as it stands.
             let path = sandbox.project().join(path);
@@ -87,16 +95,70 @@ impl<'a> Case<'a> {
         for (i, act) in acts.iter().enumerate() {
             match act {
                 Act::Shell(line) => shell(&sandbox, line),
+                Act::Sql(sql) => databases.as_ref().expect("the case names STATE_URL").carry_out(sql),
                 Act::Gantry(words) if i < last => drop(sandbox.run_all(&split(words)).succeeds()),
                 Act::Gantry(words) => {
                     let ran = sandbox.run_all(&split(words));
                     let code = ran.code().map_or("signal".to_owned(), |c| c.to_string());
-                    return format!("{code}\n{}\n", sandbox.normalise(&ran.stderr));
+                    let said = sandbox.normalise(&ran.stderr);
+                    return format!("{code}\n{}\n", databases.iter().fold(said, |said, d| d.normalise(&said)));
                 }
             }
         }
         unreachable!("there is a command in every case")
     }
+}
+
+/// A database of a case's own, and other ways to it.
+struct Databases {
+    server: &'static Postgres,
+    name: String,
+    /// The URL of a standby, where the case names one.
+    standby: Option<String>,
+}
+
+impl Databases {
+    fn new(source: &str) -> Self {
+        let server = Postgres::shared();
+        static ROLES: std::sync::Once = std::sync::Once::new();
+        ROLES.call_once(|| {
+            wait_for(server.psql("postgres", "CREATE ROLE stranger LOGIN PASSWORD 'right'; CREATE ROLE reader LOGIN"));
+        });
+        let url = wait_for(server.database());
+        static STANDBY: std::sync::OnceLock<Postgres> = std::sync::OnceLock::new();
+        let standby = || STANDBY.get_or_init(|| server.standby()).url("postgres");
+        let standby = source.contains("STATE_STANDBY").then(standby);
+        Self { server, name: url.rsplit('/').next().expect("a URL names a database").to_owned(), standby }
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        let url = self.server.url(&self.name);
+        vec![
+            ("STATE_STRANGER", url.replace("tester:s3cret-word", "stranger:hunter2")),
+            ("STATE_READER", url.replace("tester:s3cret-word", "reader")),
+            ("STATE_NO_DATABASE", self.server.url("nobodys")),
+            ("STATE_NOWHERE", format!("{url}?host=/tmp/gantry-nowhere")),
+            ("STATE_STANDBY", self.standby.clone().unwrap_or_default()),
+            ("STATE_URL", url),
+        ]
+    }
+
+    fn carry_out(&self, sql: &str) {
+        wait_for(self.server.psql(&self.name, sql));
+    }
+
+    fn normalise(&self, said: &str) -> String {
+        let directory = self.server.directory().display().to_string();
+        // A standby's differs by its number.
+        let (start, _) = directory.rsplit_once('-').expect("it ends with its number");
+        let servers = regex::Regex::new(&format!("{}-[0-9]{{2}}", regex::escape(start))).expect("it is escaped");
+        servers.replace_all(said, "{server}").replace(&self.name, "{database}")
+    }
+}
+
+fn wait_for<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+    runtime.block_on(work)
 }
 
 /// Words at spaces; single quotes keep them together.

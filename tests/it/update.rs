@@ -1,11 +1,10 @@
 //! Updates while customers never stop asking; interrupts; two commands at once.
 
-use std::process::Child;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 
-use super::support::{Load, Sandbox, eventually, http};
+use super::support::{Background, Load, Sandbox, eventually, http};
 
 /// Customers with fresh connections, and customers who keep theirs.
 const CUSTOMERS: (usize, usize) = (3, 3);
@@ -82,50 +81,6 @@ resource "local_file" "after" {
 "#,
     );
     sandbox
-}
-
-/// `gantry` in the background, its outputs in files.
-struct Background {
-    child: Child,
-    err: std::path::PathBuf,
-}
-
-impl Background {
-    fn start(sandbox: &Sandbox, words: &str) -> Self {
-        let err = sandbox.project().join(format!("../tmp/{}.err", words.replace(' ', "_")));
-        let file = std::fs::File::create(&err).expect("the sandbox is writable");
-        let mut command = sandbox.command(&words.split(' ').collect::<Vec<_>>());
-        let out = std::fs::File::create(err.with_extension("out")).expect("the sandbox is writable");
-        let child = command.stdout(out).stderr(file).spawn().expect("gantry can be started");
-        Self { child, err }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a child has a pid");
-        kill_process(pid, signal).expect("it has not been waited for");
-    }
-
-    /// The exit code and what it said.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut status = None;
-        let ended = eventually(Duration::from_secs(60), || {
-            status = self.child.try_wait().expect("it is our child");
-            status.is_some()
-        });
-        assert!(ended, "it does not end: {}", self.said());
-        (status.and_then(|s| s.code()), self.said())
-    }
-
-    fn said(&self) -> String {
-        std::fs::read_to_string(&self.err).expect("the file is there")
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn journal(sandbox: &Sandbox) -> String {

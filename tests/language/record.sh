@@ -31,7 +31,8 @@ answer() {
       s && /\(source code not available\)/ { next }
       s && /^Error: / { exit }
       s { print_line = $0; sub(/^ +/, "", print_line); if (print_line != "") d = d (d == "" ? "" : " ") print_line }
-      END { printf "error: %s: %s", s, d }'
+      # Where Terraform crashes it shows a stack, another one each time.
+      END { sub(/ goroutine [0-9]+ .*/, "", d); printf "error: %s: %s", s, d }'
     return
   fi
   out=${out%$'\n'}
@@ -44,7 +45,8 @@ answer() {
 for file in "$@"; do
   new=$(mktemp)
   plan=
-  rm -f "$room"/*.tf
+  # A room that was handed in has the configuration that is asked.
+  [ -n "${RECORD_ROOM:-}" ] || rm -f "$room"/*.tf
   if [ -f "${file%.txt}/main.tf" ]; then plan=-plan; cp "${file%.txt}"/*.tf "$room"; fi
   while IFS= read -r line || [ -n "$line" ]; do
     case $line in
@@ -61,7 +63,7 @@ done
 
 # What `terraform metadata functions` says of each function, a line each, without the texts.
 if [ $only_new = 0 ]; then
-  terraform metadata functions -json |
-    sed -E -e 's/"description":"([^"\\]|\\.)*",?//g' -e 's/,\}/}/g' -e 's/("[a-z0-9_:]+":\{"return_type")/\n\1/g' >"$here/signatures.json"
-  printf '\n' >>"$here/signatures.json"
+  signatures=$(terraform metadata functions -json |
+    sed -E -e 's/"description":"([^"\\]|\\.)*",?//g' -e 's/,\}/}/g' -e 's/("[a-z0-9_:]+":\{"return_type")/\n\1/g')
+  printf '%s\n' "$signatures" >"$here/signatures.json"
 fi

@@ -10,14 +10,15 @@ const WORDS: [&str; 6] = ["addr", "value", "diag", "graph", "eval", "event"];
 
 /// What each module may use beside the words and itself. A module that is not listed may be used by nobody and use
 /// nothing, so that a new one has to be entered here, in the light.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("ports", &[]),
+    ("postgres", &[]),
     ("config", &["ports"]),
-    ("ledger", &["ports"]),
+    ("ledger", &["ports", "postgres"]),
     ("plan", &["config", "ledger", "provider"]),
     ("review", &["config", "ledger", "plan"]),
     ("provider", &["ports"]),
-    ("migrate", &["ports"]),
+    ("migrate", &["ports", "postgres"]),
     ("probe", &["ports"]),
     ("exec", &["plan", "ledger", "provider", "migrate", "probe", "ports"]),
     ("ops", &["config", "ledger", "plan", "review", "provider", "migrate", "probe", "exec", "ports"]),
@@ -37,10 +38,17 @@ const CONCRETE: [(&str, &[&str], &[&str]); 3] = [
 ];
 
 /// Crates that only some modules may know.
-const CRATES: [(&str, &[&str]); 12] = [
+const CRATES: [(&str, &[&str]); 19] = [
+    ("aws_config", &["ledger"]),
+    ("aws_credential_types", &["ledger"]),
+    ("aws_sigv4", &["ledger"]),
+    ("aws_smithy_runtime_api", &["ledger"]),
+    ("aws_smithy_types", &["ledger"]),
+    ("aws_smithy_xml", &["ledger"]),
+    ("aws_types", &["ledger"]),
     ("tokio", &["ports", "ledger", "provider", "migrate", "probe", "exec", "ops", "view", "cli", "main"]),
-    ("sqlx", &["ledger", "migrate"]),
-    ("reqwest", &["provider", "probe", "ops"]),
+    ("sqlx", &["ledger", "migrate", "postgres"]),
+    ("reqwest", &["ledger", "provider", "probe", "ops"]),
     ("hyper", &["provider", "probe"]),
     ("hyper_util", &["provider", "probe"]),
     ("tonic", &["provider", "probe"]),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{read, target};
+use super::{check, read, target};
 use crate::config::desired::{
     AttributeTerm, BlockBody, Body, Import, Local, Moved, Output, ProviderBlock, Removed, Variable,
 };
@@ -145,10 +145,15 @@ pub(super) fn import(block: &BlockBody, errors: &mut Diagnostics) -> Option<Impo
 /// What the table cannot say of an `environment` block.
 pub(super) fn environment(block: &BlockBody, errors: &mut Diagnostics) {
     for state in block.body.blocks.iter().filter(|b| &*b.ty == "state") {
-        let Some(backend) = state.labels.first().filter(|b| !BACKENDS.contains(&&***b)) else { continue };
-        let detail = format!("There is no ledger backend \"{backend}\". There are {}.", BACKENDS.join(", "));
+        let Some(backend) = state.labels.first() else { continue };
+        if let Some((_, shape)) = BACKENDS.iter().find(|(name, _)| *name == &**backend) {
+            check::body(&state.body, shape, &[], errors);
+            continue;
+        }
+        let known = BACKENDS.map(|(name, _)| name);
+        let detail = format!("There is no ledger backend \"{backend}\". There are {}.", known.join(", "));
         let diagnostic = Diagnostic::error("Unknown ledger backend", detail).at(state.span);
-        errors.push(diagnostic.hint_opt(did_you_mean(backend, BACKENDS)));
+        errors.push(diagnostic.hint_opt(did_you_mean(backend, known)));
     }
     if let Some(on_failure) = block.body.attributes.get("on_failure")
         && let Some(word) = on_failure.term.as_literal_str()

@@ -118,6 +118,10 @@ impl Journal for MemoryJournal {
         let bytes = std::fs::read(path).map_err(|e| JournalError::Source(e.to_string()))?;
         Ok((self.put_blob(&bytes).await?, bytes.len() as u64))
     }
+
+    async fn fetch(&self, digest: &str) -> Result<(), JournalError> {
+        self.get_blob(digest).await.map(drop)
+    }
 }
 
 /// Keeps all run events, with how many entries were durable when each was told.

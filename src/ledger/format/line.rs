@@ -208,6 +208,13 @@ impl Chain {
         Self { seq, digest, epoch }
     }
 
+    /// A chain just before an entry whose digest is known from elsewhere.
+    #[must_use]
+    pub fn before(entry: &RawEntry) -> Self {
+        let epoch = entry.continues.map_or(entry.epoch, |continues| continues.epoch);
+        Self { seq: entry.seq - 1, digest: entry.prev, epoch }
+    }
+
     /// Takes in the next entry, which has the given digest.
     ///
     /// # Errors

@@ -15,6 +15,9 @@ const READ_ONLY: u32 = 0o400;
 /// A blob that is run.
 const EXECUTABLE: u32 = 0o500;
 
+/// A blob that comes in piece by piece, until it is whole.
+pub(super) const INCOMING: u32 = 0o600;
+
 /// Keeps bytes.
 pub(super) fn put(layout: &Layout, bytes: &[u8]) -> Result<Digest> {
     let size = bytes.len() as u64;
@@ -56,6 +59,23 @@ pub(super) fn put_file(layout: &Layout, from: &Path, executable: bool) -> Result
     layout.make_dir(path.parent().unwrap_or(&layout.root))?;
     place(layout, &temporary, &path)?;
     Ok((digest, size))
+}
+
+/// The name of a file that is going to be a blob.
+pub(super) fn begin(layout: &Layout) -> Result<PathBuf> {
+    let temporary = prepare(layout, &layout.blobs_dir().join("new"))?;
+    fs::write_new(&temporary, &[], INCOMING).map_err(clean_up(layout, &temporary))?;
+    Ok(temporary)
+}
+
+/// Makes a blob that can be run of such a file.
+pub(super) fn finish(layout: &Layout, temporary: &Path, digest: &Digest) -> Result<PathBuf> {
+    let path = layout.blob(digest);
+    layout.make_dir(path.parent().unwrap_or(&layout.root))?;
+    fs::set_mode(temporary, EXECUTABLE).map_err(clean_up(layout, temporary))?;
+    fs::sync_file(temporary).map_err(clean_up(layout, temporary))?;
+    place(layout, temporary, &path)?;
+    Ok(path)
 }
 
 /// The bytes of a blob, verified.

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use crate::ledger::backend::Head;
+use crate::ledger::checkpoint::{POINTER, Pointer};
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::format::line::Chain;
-use crate::ledger::format::{FORMAT, Lineage, RawEntry};
+use crate::ledger::format::{FORMAT, Lineage, RawEntry, from_canonical};
 use crate::ledger::marker::{BadMarker, Marker};
 use crate::ports::fs;
 
@@ -44,10 +45,24 @@ pub(super) fn marker(layout: &Layout) -> Result<Option<Marker>> {
     }
 }
 
+/// Where the newest checkpoint stands.
+pub(super) fn pointer(layout: &Layout) -> Result<Option<Pointer>> {
+    let Some(bytes) = fs::read_nofollow(&layout.pointer(), MAX_SMALL_BYTES).map_err(layout.unreadable())? else {
+        return Ok(None);
+    };
+    let text = bytes.strip_suffix(b"\n").ok_or_else(|| layout.corrupt(POINTER, "it does not end with a newline"))?;
+    from_canonical(text).map(Some).map_err(|e| layout.corrupt(POINTER, e.to_string()))
+}
+
 /// Reads and verifies the ledger. `None` if there is none yet.
 pub(super) fn read(layout: &Layout) -> Result<Option<Reading>> {
+    read_from(layout, None)
+}
+
+/// Reads and verifies the ledger from a checkpoint's entry on. `None` if there is none yet.
+pub(super) fn read_from(layout: &Layout, from: Option<&Pointer>) -> Result<Option<Reading>> {
     for _ in 1..READ_TRIES {
-        let Some(reading) = read_below(layout, u64::MAX)? else { return Ok(None) };
+        let Some(reading) = read_part(layout, u64::MAX, from)? else { return Ok(None) };
         // A writer that took over meanwhile may have made the end of what was read void.
         let newest = reading.head.epoch;
         let same = |(epoch, size): (&u64, &u64)| reading.sizes.get(epoch) == Some(size) || *epoch == newest;
@@ -55,7 +70,7 @@ pub(super) fn read(layout: &Layout) -> Result<Option<Reading>> {
             return Ok(Some(reading));
         }
     }
-    read_below(layout, u64::MAX)
+    read_part(layout, u64::MAX, from)
 }
 
 /// The sizes of the segments from one epoch up to below another.
@@ -70,6 +85,10 @@ pub(super) fn sizes_from(layout: &Layout, from: u64, below: u64) -> Result<BTree
 
 /// Reads and verifies the segments below an epoch. `None` if there is no ledger yet.
 pub(super) fn read_below(layout: &Layout, below: u64) -> Result<Option<Reading>> {
+    read_part(layout, below, None)
+}
+
+fn read_part(layout: &Layout, below: u64, from: Option<&Pointer>) -> Result<Option<Reading>> {
     let marker = marker(layout)?;
     let epochs: Vec<u64> = layout.epochs()?.into_iter().filter(|&e| e < below).collect();
     let lost = |lineage: Option<&Lineage>, what: &str| {
@@ -81,7 +100,7 @@ pub(super) fn read_below(layout: &Layout, below: u64) -> Result<Option<Reading>>
             Some(m) => lost(Some(&m.lineage), "marker.json says that there was one, and it has no segments"),
         };
     }
-    let mut loader = Loader::new(layout, marker.as_ref().map(|m| &m.lineage))?;
+    let mut loader = Loader::new(layout, marker.as_ref().map(|m| &m.lineage), from)?;
     let mut sizes = BTreeMap::new();
     let mut newest = None;
     for &epoch in epochs.iter().rev() {
@@ -92,7 +111,10 @@ pub(super) fn read_below(layout: &Layout, below: u64) -> Result<Option<Reading>>
             break;
         }
     }
-    let Some(newest) = newest else {
+    let Some(newest) = newest.filter(|(epoch, _)| from.is_none_or(|p| p.epoch <= *epoch)) else {
+        if let Some(pointer) = from {
+            return Err(pointer.misleads(layout.place()));
+        }
         return lost(Some(&loader.lineage), "none of its segments holds an entry");
     };
     follow(&mut loader, newest, sizes).map(Some)
@@ -105,11 +127,24 @@ fn follow(loader: &mut Loader<'_>, newest: (u64, Segment), sizes: BTreeMap<u64, 
     loop {
         let continues = segment.entries.first().and_then(|(entry, _)| entry.continues);
         stack.push((epoch, segment));
+        if loader.from.is_some_and(|pointer| pointer.epoch == epoch) {
+            break;
+        }
         let Some(before) = continues else { break };
+        if let Some(pointer) = loader.from.filter(|p| p.epoch > before.epoch || p.seq > before.seq) {
+            return Err(pointer.misleads(loader.layout.place()));
+        }
         // The segment's reader has checked that it goes down.
         (epoch, segment) = (before.epoch, loader.load(before.epoch, Some(before.seq))?.0);
     }
-    let mut chain = Chain::new(&loader.lineage);
+    let first = stack.last().map(|(epoch, _)| *epoch);
+    if let Some(pointer) = loader.from.filter(|pointer| Some(pointer.epoch) != first) {
+        return Err(pointer.misleads(loader.layout.place()));
+    }
+    let mut chain = match (loader.from, stack.last().and_then(|(_, s)| s.entries.first())) {
+        (Some(_), Some((first, _))) => Chain::before(first),
+        _ => Chain::new(&loader.lineage),
+    };
     let mut parts = BTreeMap::new();
     let mut entries = Vec::with_capacity(stack.iter().map(|(_, s)| s.entries.len()).sum());
     let mut head = None;
@@ -119,7 +154,7 @@ fn follow(loader: &mut Loader<'_>, newest: (u64, Segment), sizes: BTreeMap<u64, 
             chain.admit(&entry, digest).map_err(|reason| LedgerError::Corrupt {
                 place: loader.layout.place(),
                 file: segment_name(epoch),
-                line: Some(at + 2),
+                line: loader.from.is_none().then_some(at + 2),
                 seq: Some(entry.seq),
                 reason,
             })?;
@@ -135,14 +170,16 @@ fn follow(loader: &mut Loader<'_>, newest: (u64, Segment), sizes: BTreeMap<u64, 
 pub(super) struct Loader<'a> {
     layout: &'a Layout,
     pub(super) lineage: Lineage,
+    /// The checkpoint to begin at.
+    from: Option<&'a Pointer>,
 }
 
 impl<'a> Loader<'a> {
     /// Without a marker (the crash came between the first entry and it, or somebody removed it) the first segment
     /// says whose ledger it is.
-    fn new(layout: &'a Layout, lineage: Option<&Lineage>) -> Result<Self> {
+    fn new(layout: &'a Layout, lineage: Option<&Lineage>, from: Option<&'a Pointer>) -> Result<Self> {
         if let Some(lineage) = lineage {
-            return Ok(Self { layout, lineage: lineage.clone() });
+            return Ok(Self { layout, lineage: lineage.clone(), from });
         }
         let bytes = Self::bytes(layout, 1)?;
         match segment::identity(&bytes) {
@@ -150,7 +187,7 @@ impl<'a> Loader<'a> {
                 let needs = "(marker.json, which would name the version, is missing)".to_owned();
                 Err(LedgerError::Newer { place: layout.place(), format, needs })
             }
-            Some((_, lineage)) => Ok(Self { layout, lineage }),
+            Some((_, lineage)) => Ok(Self { layout, lineage, from }),
             None if bytes.is_empty() => {
                 let what = "its first segment is empty and marker.json is missing".to_owned();
                 Err(LedgerError::Lost { place: layout.place(), lineage: None, what })
@@ -165,6 +202,29 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Reads the segment of a checkpoint from the checkpoint's line on.
+    fn load_from(&self, pointer: &Pointer, limit: Option<u64>) -> Result<(Segment, u64)> {
+        let path = self.layout.segment(pointer.epoch);
+        let misleads = || pointer.misleads(self.layout.place());
+        let head = segment::head_line(&self.lineage, pointer.epoch);
+        let start = fs::read_start(&path, head.len() as u64).map_err(self.layout.unreadable())?;
+        if start != head || pointer.offset < head.len() as u64 {
+            return Err(misleads());
+        }
+        let (bytes, before) =
+            fs::read_on(&path, segment::sector(pointer.offset), MAX_SEGMENT_BYTES).map_err(self.layout.unreadable())?;
+        let at = usize::try_from(pointer.offset - before).map_err(|_| misleads())?;
+        let part = segment::parse_from(&bytes, at, pointer, limit).map_err(|bad| LedgerError::Corrupt {
+            place: self.layout.place(),
+            file: segment_name(pointer.epoch),
+            line: None,
+            seq: bad.seq,
+            reason: bad.reason,
+        })?;
+        let size = before + bytes.len() as u64;
+        part.map(|segment| (segment, size)).ok_or_else(misleads)
+    }
+
     fn bytes(layout: &Layout, epoch: u64) -> Result<Vec<u8>> {
         let path = layout.segment(epoch);
         match fs::read_nofollow(&path, MAX_SEGMENT_BYTES).map_err(layout.unreadable())? {
@@ -175,6 +235,9 @@ impl<'a> Loader<'a> {
 
     /// Reads a segment, and gives its size as well.
     fn load(&mut self, epoch: u64, limit: Option<u64>) -> Result<(Segment, u64)> {
+        if let Some(pointer) = self.from.filter(|pointer| pointer.epoch == epoch) {
+            return self.load_from(pointer, limit);
+        }
         let bytes = Self::bytes(self.layout, epoch)?;
         if bytes.is_empty() && epoch == 1 {
             let (place, lineage) = (self.layout.place(), Some(self.lineage.clone()));

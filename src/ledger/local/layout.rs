@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::ledger::checkpoint::POINTER;
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::format::Digest;
 use crate::ports::{crash, fs};
@@ -28,6 +29,10 @@ impl Layout {
 
     pub(super) fn marker(&self) -> PathBuf {
         self.root.join("marker.json")
+    }
+
+    pub(super) fn pointer(&self) -> PathBuf {
+        self.root.join(POINTER)
     }
 
     pub(super) fn key(&self) -> PathBuf {

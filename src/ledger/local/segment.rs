@@ -14,6 +14,7 @@
 //!
 //! All else is damage, and refused.
 
+use crate::ledger::checkpoint::Pointer;
 use crate::ledger::format::line::Chain;
 use crate::ledger::format::{Digest, FORMAT, Lineage, RawEntry, from_canonical};
 
@@ -76,8 +77,40 @@ pub(super) fn parse(bytes: &[u8], lineage: &Lineage, epoch: u64, limit: Option<u
         let reason = if bytes.is_empty() { "it is empty" } else { "its head line does not name this ledger and epoch" };
         return Err(Bad { line: 1, seq: None, reason: reason.to_owned() });
     }
-    let mut segment = Segment { entries: Vec::new(), tail: Tail::Clean, end: head.len() };
-    let mut chain: Option<Chain> = None;
+    read_lines(bytes, head.len(), epoch, None, limit)
+}
+
+/// The border of a sector at or before a place in a file.
+pub(super) fn sector(offset: u64) -> u64 {
+    offset - offset % SECTOR as u64
+}
+
+/// Reads a segment from a checkpoint's line on, which begins at `at` in `bytes`; these begin at a sector's border of the file.
+/// `None` if the checkpoint's entry is not there.
+pub(super) fn parse_from(
+    bytes: &[u8],
+    at: usize,
+    pointer: &Pointer,
+    limit: Option<u64>,
+) -> Result<Option<Segment>, Bad> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    let line = rest.iter().position(|&b| b == b'\n').map_or(rest, |end| &rest[..=end]);
+    let before = match RawEntry::unseal(line) {
+        Ok((entry, _)) if pointer.leads_to(Some(&entry)) => Chain::before(&entry),
+        _ => return Ok(None),
+    };
+    read_lines(bytes, at, pointer.epoch, Some(before), limit).map(Some)
+}
+
+/// Reads the lines of a segment from `start` on.
+fn read_lines(
+    bytes: &[u8],
+    start: usize,
+    epoch: u64,
+    mut chain: Option<Chain>,
+    limit: Option<u64>,
+) -> Result<Segment, Bad> {
+    let mut segment = Segment { entries: Vec::new(), tail: Tail::Clean, end: start };
     while segment.end < bytes.len() {
         let last = segment.entries.last().map(|(e, _)| e.seq);
         if limit.is_some() && last == limit {
@@ -92,7 +125,7 @@ pub(super) fn parse(bytes: &[u8], lineage: &Lineage, epoch: u64, limit: Option<u
                 segment.end += line.len();
             }
             Err(reason) => {
-                let whole_first_batch = epoch == 1 && segment.entries.is_empty();
+                let whole_first_batch = epoch == 1 && last.is_none();
                 if limit.is_none() && !whole_first_batch && is_torn(bytes, segment.end, last, epoch) {
                     segment.tail = Tail::Torn(bytes.len() - segment.end);
                     return Ok(segment);

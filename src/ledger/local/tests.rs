@@ -466,3 +466,64 @@ async fn large_batches_are_one_write() {
     assert!(entries.iter().all(|e| e.batch == 3001));
     assert_eq!(place.read().await.unwrap().unwrap(), (1..=6000).collect::<Vec<_>>());
 }
+
+/// A place with a checkpoint as its third entry and two entries after it, by two writers.
+async fn with_checkpoint() -> (Place, crate::ledger::checkpoint::Pointer) {
+    let place = Place::new();
+    let mut writer = place.writer().await;
+    writer.append(vec![draft(1), draft(2)]).await.unwrap();
+    writer.append(vec![draft(3)]).await.unwrap();
+    writer.backend().note_checkpoint(writer.head().unwrap()).await.unwrap();
+    writer.append(vec![draft(4)]).await.unwrap();
+    place.write(5..=5).await;
+    let pointer = place.open().newest_checkpoint().await.unwrap().unwrap();
+    (place, pointer)
+}
+
+async fn from_checkpoint(place: &Place) -> Result<Option<Vec<u64>>> {
+    let backend = place.open();
+    let Some(pointer) = backend.newest_checkpoint().await? else { return Ok(None) };
+    Ok(backend.read_from(&pointer).await?.map(|snapshot| numbers(&snapshot.entries)))
+}
+
+#[tokio::test]
+async fn no_bit_of_the_note_or_of_what_is_read_from_a_checkpoint_changes_unseen() {
+    let (place, pointer) = with_checkpoint().await;
+    assert_eq!(from_checkpoint(&place).await.unwrap().unwrap(), [3, 4, 5]);
+    let newest = place.root.join("checkpoint.json");
+    for path in [newest, place.segment(1), place.segment(2)] {
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            for bit in 0..8 {
+                let mut bytes = whole.clone();
+                bytes[at] ^= 1 << bit;
+                fs::write(&path, &bytes).unwrap();
+                let unread = path == place.segment(1) && at < pointer.offset as usize;
+                match from_checkpoint(&place).await {
+                    Ok(read) if read == Some(vec![3, 4, 5]) => assert!(unread, "{path:?}, byte {at}, bit {bit}"),
+                    // The last entry without its newline is what a cut-off write leaves.
+                    Ok(read) => assert!(
+                        read == Some(vec![3, 4]) && path == place.segment(2) || path == place.segment(1) && unread,
+                        "{path:?}, byte {at}, bit {bit}: {read:?}"
+                    ),
+                    Err(LedgerError::Corrupt { .. } | LedgerError::Newer { .. } | LedgerError::Lost { .. }) => {}
+                    Err(e) => panic!("{path:?}, byte {at}, bit {bit}: {e}"),
+                }
+            }
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+    assert_eq!(from_checkpoint(&place).await.unwrap().unwrap(), [3, 4, 5]);
+}
+
+#[tokio::test]
+async fn a_checkpoint_outlives_its_segments_tail_and_not_its_segment() {
+    let (place, _) = with_checkpoint().await;
+    append_bytes(&place.segment(2), b"{\"actor\":\"an");
+    assert_eq!(from_checkpoint(&place).await.unwrap().unwrap(), [3, 4, 5]);
+    assert!(place.findings().await.iter().all(|f| !f.is_defect()), "the note belongs there");
+    fs::remove_file(place.segment(1)).unwrap();
+    assert!(from_checkpoint(&place).await.is_err());
+    fs::remove_file(place.segment(2)).unwrap();
+    assert!(matches!(from_checkpoint(&place).await, Err(LedgerError::Lost { .. })));
+}

@@ -7,14 +7,15 @@
 use std::collections::BTreeMap;
 
 use crate::ledger::backend::{Appended, Batch, Head};
+use crate::ledger::checkpoint::Pointer;
 use crate::ledger::error::{LedgerError, Result};
-use crate::ledger::format::Lineage;
+use crate::ledger::format::{Lineage, to_canonical};
 use crate::ledger::marker::Marker;
 use crate::ledger::seal::Key;
 use crate::ports::{crash, fs};
 
 use super::chain;
-use super::layout::{Layout, MAX_SEGMENT_BYTES, MAX_SMALL_BYTES, is_temporary};
+use super::layout::{Layout, MAX_SEGMENT_BYTES, MAX_SMALL_BYTES, PRIVATE, is_temporary};
 use super::segment;
 
 /// How often a new segment's name is tried. Every failure means that another writer got one, so that each try ends
@@ -46,6 +47,8 @@ pub(super) struct OpenSegment {
     epoch: u64,
     pub(super) file: fs::AppendFile,
     size: u64,
+    /// Where the last batch begins; `None` before the first.
+    last: Option<u64>,
     head: Head,
 }
 
@@ -83,7 +86,7 @@ impl Pen {
         crash::point("ledger.predecessor.synced");
         ensure_marker(layout, lineage)?;
         let file = fs::AppendFile::open(&layout.segment(epoch)).map_err(layout.not_written())?;
-        self.open = Some(Open::Segment(OpenSegment { epoch, file, size, head }));
+        self.open = Some(Open::Segment(OpenSegment { epoch, file, size, last: None, head }));
         Ok(epoch)
     }
 
@@ -125,6 +128,26 @@ impl Pen {
         appended
     }
 
+    /// Notes that the newest entry, alone in its batch, is a checkpoint.
+    pub(super) fn note_checkpoint(&self, layout: &Layout, head: Head) -> Result<()> {
+        let Some(Open::Segment(OpenSegment { epoch, last: Some(offset), head: newest, .. })) = &self.open else {
+            return Ok(());
+        };
+        if *newest != head {
+            return Ok(());
+        }
+        let Head { seq, digest, .. } = head;
+        let pointer = Pointer { seq, digest, epoch: *epoch, batch: seq, offset: *offset };
+        let text = to_canonical(&pointer);
+        let mut text =
+            text.map_err(|source| LedgerError::NoForm { what: "the checkpoint's note".to_owned(), source })?;
+        text.push(b'\n');
+        crash::point("ledger.checkpoint.before");
+        fs::write_atomic(&layout.pointer(), &text, PRIVATE).map_err(layout.not_written())?;
+        crash::point("ledger.checkpoint.noted");
+        Ok(())
+    }
+
     fn refuse_after_failure(&self, layout: &Layout) -> Result<()> {
         match &self.first_failure {
             Some(first) => Err(LedgerError::Poisoned { place: layout.place(), first: first.clone() }),
@@ -156,6 +179,7 @@ impl OpenSegment {
         let looked = self.file.is_in_place().and_then(|here| Ok((here, exists(layout, self.epoch + 1)?)));
         match looked {
             Ok((true, false)) => {
+                self.last = Some(self.size);
                 self.size += batch.lines().len() as u64;
                 self.head = batch.head();
                 Ok(Appended::Ok)
@@ -196,7 +220,7 @@ fn start(
     }
     let mut bytes = segment::head_line(lineage, 1);
     bytes.extend_from_slice(batch.lines());
-    let size = bytes.len() as u64;
+    let (first, size) = ((bytes.len() - batch.lines().len()) as u64, bytes.len() as u64);
     within_segment(size)?;
     key(layout, true)?;
     layout.make_dir(&layout.segments_dir())?;
@@ -206,7 +230,7 @@ fn start(
     }
     ensure_marker(layout, lineage)?;
     let file = fs::AppendFile::open(&path).map_err(layout.not_written())?;
-    let open = OpenSegment { epoch: 1, file, size, head: batch.head() };
+    let open = OpenSegment { epoch: 1, file, size, last: Some(first), head: batch.head() };
     match exists(layout, 2) {
         Ok(false) => Ok((Appended::Ok, Some(open))),
         Ok(true) => Ok((Appended::Conflict, None)),
@@ -215,7 +239,7 @@ fn start(
 }
 
 /// Writes the marker unless it is there.
-fn ensure_marker(layout: &Layout, lineage: &Lineage) -> Result<()> {
+pub(super) fn ensure_marker(layout: &Layout, lineage: &Lineage) -> Result<()> {
     if chain::marker(layout)?.is_none() {
         let text = Marker { lineage: lineage.clone() }.encode();
         let text = text.map_err(|source| LedgerError::NoForm { what: "the marker".to_owned(), source })?;
@@ -247,7 +271,7 @@ pub(super) fn key(layout: &Layout, create: bool) -> Result<Option<Key>> {
     Ok(None)
 }
 
-fn within_segment(bytes: u64) -> Result<()> {
+pub(super) fn within_segment(bytes: u64) -> Result<()> {
     if bytes > MAX_SEGMENT_BYTES {
         let what = "a writer's segment of the ledger".to_owned();
         return Err(LedgerError::TooLarge { what, bytes, limit: MAX_SEGMENT_BYTES });

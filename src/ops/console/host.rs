@@ -10,24 +10,32 @@ use crate::ports::{env, id};
 use crate::value::Value;
 
 /// Answers as things are now.
-pub(super) struct Live {
+pub(in crate::ops) struct Live {
     reader: Reader,
     bundle: RefCell<Bundle>,
     directory: String,
     now: jiff::Timestamp,
     planned: bool,
+    /// Whether the environment's variables are left open, as another machine may have others.
+    unasked: bool,
 }
 
 impl Live {
     /// For one text, at a time; `planned` where names have the values of a plan.
-    pub(super) fn new(workspace: &Workspace, planned: bool, now: jiff::Timestamp) -> Self {
+    pub(in crate::ops) fn new(workspace: &Workspace, planned: bool, now: jiff::Timestamp) -> Self {
         Self {
             reader: Reader::new(&workspace.environment),
             bundle: RefCell::default(),
             directory: workspace.environment.to_string_lossy().into_owned(),
             now,
             planned,
+            unasked: false,
         }
+    }
+
+    /// The same, with the variables of this machine's environment left open.
+    pub(in crate::ops) fn unasked(self) -> Self {
+        Self { unasked: true, ..self }
     }
 }
 
@@ -60,6 +68,7 @@ impl Host for Live {
 
     fn variable(&self, name: &str) -> Answer<String> {
         match env::var(name) {
+            _ if self.unasked => Answer::Pending,
             Some(text) => Answer::Known(text),
             None => Answer::Missing(format!("the environment variable {name} is not set")),
         }

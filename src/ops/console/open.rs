@@ -47,7 +47,7 @@ pub async fn with<T>(
             .await;
     };
     let (draft, warnings) = planning::open_to_look(&workspace, &asked.variables)?;
-    let records = Records::read(&workspace.state).await?;
+    let records = Records::read(&workspace, &asked.variables).await?;
     let lineage = records.lineage.as_deref().unwrap_or("");
     walk(&workspace, draft, &records.state, &records.key, lineage, asked, warnings, work).await
 }

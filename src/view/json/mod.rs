@@ -16,5 +16,5 @@ pub mod stream;
 pub use console::{console_text, console_type, console_value};
 pub use line::diagnostic;
 pub use plan::plan;
-pub use records::{history, output, outputs, show, show_generation, state_list, state_show};
+pub use records::{history, output, outputs, show, show_generation, state_list, state_pull, state_show};
 pub use stream::Stream;

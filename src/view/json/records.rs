@@ -121,6 +121,18 @@ pub fn state_list(state: &State) -> Json {
     state.records.keys().map(|address| json!(address.to_string())).collect()
 }
 
+/// All that is recorded, for programs.
+#[must_use]
+pub fn state_pull(state: &State, lineage: Option<&str>) -> Json {
+    json!({
+        "lineage": lineage,
+        "serial": state.seq,
+        "generation": state.current().map(|g| g.number),
+        "resources": state.records.iter().map(|(address, record)| resource(address, record)).collect::<Json>(),
+        "outputs": outputs(&state.outputs),
+    })
+}
+
 /// One record.
 #[must_use]
 pub fn state_show(address: &Address, record: &Record) -> Json {

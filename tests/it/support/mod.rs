@@ -4,17 +4,23 @@
 //!   started is ended when it is dropped, whatever became of the test.
 //! * [`scenario`]: a golden transcript of `tests/scenarios/`, run in a sandbox.
 //! * [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
-//!   stop asking.
+//!   stop asking. [`s3`]: a strict store inside this process; [`moto`]: one that others wrote.
 
+mod background;
+mod failover;
 pub(crate) mod http;
 mod load;
+pub(crate) mod moto;
 pub(crate) mod normalise;
 mod ports;
 pub(crate) mod postgres;
 mod processes;
+#[expect(dead_code, reason = "shared with the tests of the ledger")]
+pub(crate) mod s3;
 mod sandbox;
 pub(crate) mod scenario;
 
+pub(crate) use background::Background;
 pub(crate) use load::Load;
 pub(crate) use sandbox::{Ran, Sandbox, shop_variant};
 

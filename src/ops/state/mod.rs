@@ -1,0 +1,12 @@
+//! The ledger in people's hands: moving and dropping records, taking a lease away, copying a whole ledger, taking on what
+//! another tool recorded.
+
+mod adopt;
+mod copy;
+mod edit;
+mod unlock;
+
+pub use adopt::{Adoption, terraform};
+pub use copy::{Carefully, Copied, migrate, pull, push};
+pub use edit::{mv, rm};
+pub use unlock::{Unlocked, unlock};
