@@ -190,8 +190,7 @@ fn campaign(schedules: u64, seed: u64, large: bool) -> Report {
     let full: &[&str] = if large { &names } else { &["create", "unwind-first", "moved", "small", "small-unwind"] };
     phase(&mut report, "as the command plans it, one fault", &every(&prepared, full, Mode::Full, 1), u64::MAX);
     let count = if large { schedules / 20 } else { 500 } / RANDOM_JOB + 1;
-    let random: Vec<Job> =
-        (0..count).map(|n| Job::Random { seed: seed + n * RANDOM_JOB, count: RANDOM_JOB }).collect();
+    let random: Vec<Job> = (0..count).map(|n| Job::Random { seed: seed + n * RANDOM_JOB, count: RANDOM_JOB }).collect();
     phase(&mut report, &format!("random, from seed {seed}"), &random, u64::MAX);
     let twice: &[&str] = if large { &names } else { &SMALL };
     phase(&mut report, "two faults", &every(&prepared, twice, Mode::Fast, 2), schedules / 4);
@@ -262,7 +261,15 @@ fn proven(coverage: &Coverage) {
     use crate::provider::Action::{Create, Delete, Retire, Stage, Switch, Update};
     let actions = [Create, Update, Delete, Stage, Switch, Retire];
     let mut sites: Vec<Site> = actions.into_iter().flat_map(|a| [Site::Act(a), Site::Find(a)]).collect();
-    sites.extend([Site::Append(1), Site::Append(2), Site::TakeOver, Site::Read, Site::Blob, Site::Data, Site::Evidence]);
+    sites.extend([
+        Site::Append(1),
+        Site::Append(2),
+        Site::TakeOver,
+        Site::Read,
+        Site::Blob,
+        Site::Data,
+        Site::Evidence,
+    ]);
     sites.extend([Site::Probe, Site::Migrate, Site::Revert, Site::FindMigration, Site::Observe, Site::Journal]);
     for site in sites {
         for fault in site.faults() {

@@ -311,8 +311,18 @@ health_check "web" {
 pub(super) static STORIES: [Story; 11] = [
     Story { name: "create", before: &[], last: apply(FIRST, 1), ends: RunOutcome::Verified },
     Story { name: "update", before: &[apply(FIRST, 1)], last: apply(SECOND, 2), ends: RunOutcome::Verified },
-    Story { name: "unwind-early", before: &[apply(FIRST, 1)], last: apply(FAILS_BEFORE, 3), ends: RunOutcome::RolledBack },
-    Story { name: "unwind-late", before: &[apply(FIRST, 1)], last: apply(FAILS_AFTER, 1), ends: RunOutcome::RolledBack },
+    Story {
+        name: "unwind-early",
+        before: &[apply(FIRST, 1)],
+        last: apply(FAILS_BEFORE, 3),
+        ends: RunOutcome::RolledBack,
+    },
+    Story {
+        name: "unwind-late",
+        before: &[apply(FIRST, 1)],
+        last: apply(FAILS_AFTER, 1),
+        ends: RunOutcome::RolledBack,
+    },
     Story {
         name: "rollback",
         before: &[apply(FIRST, 1), apply(SECOND, 2)],
@@ -415,7 +425,8 @@ impl Judge for Yes {
 }
 
 fn told(failure: &Failure) -> Told {
-    let all: Vec<String> = failure.diagnostics.sorted().iter().map(|d| format!("{}: {}", d.summary, d.detail)).collect();
+    let all: Vec<String> =
+        failure.diagnostics.sorted().iter().map(|d| format!("{}: {}", d.summary, d.detail)).collect();
     Told::Failed(format!("{:?}: {}", failure.kind, all.join("; ")))
 }
 
@@ -483,7 +494,8 @@ fn write(directory: &Path, doing: &Doing) {
     let _ = std::fs::remove_dir_all(&migrations);
     std::fs::create_dir_all(&migrations).unwrap();
     for n in 1..=doing.migrations {
-        std::fs::write(migrations.join(format!("000{n}_m{n}.up.sql")), format!("CREATE TABLE t{n} (n INTEGER);\n")).unwrap();
+        std::fs::write(migrations.join(format!("000{n}_m{n}.up.sql")), format!("CREATE TABLE t{n} (n INTEGER);\n"))
+            .unwrap();
         std::fs::write(migrations.join(format!("000{n}_m{n}.down.sql")), format!("DROP TABLE t{n};\n")).unwrap();
     }
 }
@@ -520,7 +532,14 @@ impl Prepared {
     }
 
     /// Runs one process.
-    pub(super) fn process(&self, rest: &Rest, seed: u64, hits: &[Hit], traced: bool, mode: Mode) -> (Ended<Told>, Passed) {
+    pub(super) fn process(
+        &self,
+        rest: &Rest,
+        seed: u64,
+        hits: &[Hit],
+        traced: bool,
+        mode: Mode,
+    ) -> (Ended<Told>, Passed) {
         process(rest, seed, hits, traced, async |world: Arc<World>| match mode {
             Mode::Full => {
                 let mut judge = Yes::default();
