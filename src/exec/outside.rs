@@ -5,7 +5,9 @@
 
 use async_trait::async_trait;
 
-use crate::migrate::{self, AppliedInfo, Database, DatabaseError, Journal, MigrateError, Migration, Reverted, RunContext};
+use crate::migrate::{
+    self, AppliedInfo, Database, DatabaseError, Journal, MigrateError, Migration, Reverted, RunContext,
+};
 use crate::ports::clock::Clock;
 use crate::probe::{self, Attempt, Context, Judge, Probe, Verdict};
 

@@ -391,7 +391,8 @@ fn identity_of<'s>(
 fn left_to_the_target(act: &ActStep, schema: Option<&ResourceSchema>) -> Value {
     let (Some(schema), Kind::Object(planned)) = (schema, &act.planned.kind) else { return act.planned.clone() };
     let sealed = |name: &str, value: &Value| {
-        let computed = schema.attributes.get(name).is_some_and(|a| a.mode != Mode::Required && a.mode != Mode::Optional);
+        let computed =
+            schema.attributes.get(name).is_some_and(|a| a.mode != Mode::Required && a.mode != Mode::Optional);
         let asked = act.inputs.get(name).is_some_and(|v| !v.is_null());
         computed && !asked && value.sealed_digest().is_some()
     };

@@ -112,9 +112,8 @@ pub(crate) async fn back(
 /// made) a digest; the target is asked again, so that an act asks for the same as before, and has the same identity. What it
 /// does not tell stays as it is. `None` where nothing is sealed.
 pub(crate) async fn open_secrets(runner: &Runner, plan: &Plan) -> Option<Plan> {
-    let sealed = |act: &ActStep| {
-        is_sealed(&act.planned) || act.prior.as_ref().is_some_and(|prior| is_sealed(&prior.attributes))
-    };
+    let sealed =
+        |act: &ActStep| is_sealed(&act.planned) || act.prior.as_ref().is_some_and(|prior| is_sealed(&prior.attributes));
     let mut questions: BTreeMap<&str, Vec<(usize, ObserveRequest)>> = BTreeMap::new();
     for (at, step) in plan.steps.iter().enumerate() {
         let Work::Act(act) = &step.work else { continue };
@@ -132,7 +131,8 @@ pub(crate) async fn open_secrets(runner: &Runner, plan: &Plan) -> Option<Plan> {
         crash::point("exec.open");
         let asked = within(&*runner.clock, OBSERVE_TIMEOUT, provider.observe(&requests)).await.unwrap_or_default();
         for (at, observed) in at.into_iter().zip(asked) {
-            let (Observation::Present { attributes, .. }, Work::Act(act)) = (observed, &mut plan_of.steps[at].work) else {
+            let (Observation::Present { attributes, .. }, Work::Act(act)) = (observed, &mut plan_of.steps[at].work)
+            else {
                 continue;
             };
             act.planned = reveal(&act.planned, &attributes, &*runner.seal);

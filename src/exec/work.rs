@@ -113,7 +113,9 @@ pub(crate) async fn migrate(job: &MigrateJob, hands: &Hands, tries: &mut Tries<'
     let (context, migration) = (context(&hands.run), job.migration());
     loop {
         crash::point("exec.migrate");
-        let Err(error) = hands.outside.migrate(&database, &migration, &context).await else { return Answer::Migrated(kept) };
+        let Err(error) = hands.outside.migrate(&database, &migration, &context).await else {
+            return Answer::Migrated(kept);
+        };
         let (kind, may_pass) = match error.class {
             FailureClass::NotSent => (FailureKind::NotSent, error.transient),
             FailureClass::Rejected => (FailureKind::Rejected, error.transient),
@@ -166,12 +168,7 @@ pub(crate) enum Known {
 }
 
 /// Asks a database for a migration, when nothing is at work on it any more.
-pub(crate) async fn found(
-    outside: &dyn Outside,
-    database: &Database,
-    job: &MigrateJob,
-    context: &RunContext,
-) -> Known {
+pub(crate) async fn found(outside: &dyn Outside, database: &Database, job: &MigrateJob, context: &RunContext) -> Known {
     use migrate::Found;
     crash::point("exec.find");
     let m = &job.migration;

@@ -211,7 +211,12 @@ pub(super) async fn open(workspace: Workspace, wanted: &Wanted, how: &Changing, 
     Opened::open(workspace, &wanted.variables, how, &mut |holder| judge.waiting(holder)).await
 }
 
-pub(crate) async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
+pub(crate) async fn apply_opened(
+    opened: &mut Opened,
+    wanted: &Wanted,
+    how: &Changing,
+    judge: &mut dyn Judge,
+) -> Result<Applied> {
     let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
     opened.configure(&draft)?;
     if let Some(ran) = go_on(opened, &draft, how, judge, wanted.options.kind).await? {

@@ -76,13 +76,6 @@ impl Store {
         Ok(store)
     }
 
-    /// A place that nothing is remembered of: a simulated one.
-    #[cfg(test)]
-    pub(crate) fn only(backend: Arc<dyn Backend>, workspace: &Workspace) -> Self {
-        let here = workspace.state.clone();
-        Self { backend, place: here.display().to_string(), here, last: None }
-    }
-
     /// The place that the configuration names, whatever was used last: for who moves a ledger there.
     ///
     /// # Errors
@@ -151,6 +144,13 @@ impl Store {
         let detail = format!("The ledger in {} was moved to {place}. What stands here still is its past.", self.place);
         Err(Failure::refused("The ledger was moved", detail)
             .hint("Write the new place into the state block of the environment."))
+    }
+
+    /// A ledger of the simulated world, which stands where it always has.
+    #[cfg(test)]
+    pub(crate) fn simulated(workspace: &Workspace, backend: Arc<dyn Backend>) -> Self {
+        let here = workspace.state.clone();
+        Self { backend, place: here.display().to_string(), here, last: None }
     }
 
     /// The place that settings name, whatever was used last.

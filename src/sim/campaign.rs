@@ -160,8 +160,8 @@ fn prepare() -> Vec<Prepared> {
 
 const SMALL: [&str; 4] = ["tiny", "moved", "small", "small-unwind"];
 
-/// A campaign of so many schedules: first every one with one fault, by both modes; then every one with two, of the small
-/// stories first; then every one with three of the smallest; then random ones, at least a third of all.
+/// A campaign of so many schedules: first every one with one fault, by both modes; then random ones; then those with two, and with
+/// three of the small stories until there are enough.
 fn campaign(schedules: u64, seed: u64, large: bool) -> Report {
     let started = Instant::now();
     let prepared = prepare();
@@ -189,21 +189,21 @@ fn campaign(schedules: u64, seed: u64, large: bool) -> Report {
     phase(&mut report, "every story, one fault", &every(&prepared, &names, Mode::Fast, 1), u64::MAX);
     let full: &[&str] = if large { &names } else { &["create", "unwind-first", "moved", "small", "small-unwind"] };
     phase(&mut report, "as the command plans it, one fault", &every(&prepared, full, Mode::Full, 1), u64::MAX);
-    let twice: &[&str] = if large { &names } else { &SMALL };
-    phase(&mut report, "two faults", &every(&prepared, twice, Mode::Fast, 2), schedules / 3);
-    let thrice: &[&str] = if large { &SMALL } else { &SMALL[..2] };
-    phase(&mut report, "three faults", &every(&prepared, thrice, Mode::Fast, 3), schedules / 3);
-    let count = schedules / 3 / RANDOM_JOB + 1;
-    let random: Vec<Job> =
-        (0..count).map(|n| Job::Random { seed: seed + n * RANDOM_JOB, count: RANDOM_JOB }).collect();
+    let count = if large { schedules / 20 } else { 500 } / RANDOM_JOB + 1;
+    let random: Vec<Job> = (0..count).map(|n| Job::Random { seed: seed + n * RANDOM_JOB, count: RANDOM_JOB }).collect();
     phase(&mut report, &format!("random, from seed {seed}"), &random, u64::MAX);
-    let missing = schedules.saturating_sub(report.schedules) / RANDOM_JOB + 1;
-    if report.schedules < schedules {
-        let from = seed + count * RANDOM_JOB;
-        let more: Vec<Job> =
-            (0..missing).map(|n| Job::Random { seed: from + n * RANDOM_JOB, count: RANDOM_JOB }).collect();
-        phase(&mut report, &format!("random, from seed {from}"), &more, u64::MAX);
+    let twice: &[&str] = if large { &names } else { &SMALL };
+    phase(&mut report, "two faults", &every(&prepared, twice, Mode::Fast, 2), schedules / 4);
+    // In turns, so that a campaign that is over before all were tried has tried some of each.
+    let (mut thrice, mut some) = (Vec::new(), Random(seed));
+    for mut jobs in SMALL.map(|name| every(&prepared, &[name], Mode::Fast, 3)) {
+        thrice.append(&mut jobs);
     }
+    for n in (1..thrice.len()).rev() {
+        thrice.swap(n, some.index(n + 1));
+    }
+    let missing = schedules.saturating_sub(report.schedules);
+    phase(&mut report, "three faults", &thrice, missing);
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     let rate = report.schedules as f64 / started.elapsed().as_secs_f64();
     eprintln!(
@@ -261,7 +261,15 @@ fn proven(coverage: &Coverage) {
     use crate::provider::Action::{Create, Delete, Retire, Stage, Switch, Update};
     let actions = [Create, Update, Delete, Stage, Switch, Retire];
     let mut sites: Vec<Site> = actions.into_iter().flat_map(|a| [Site::Act(a), Site::Find(a)]).collect();
-    sites.extend([Site::Append(1), Site::Append(2), Site::TakeOver, Site::Read, Site::Blob, Site::Data, Site::Evidence]);
+    sites.extend([
+        Site::Append(1),
+        Site::Append(2),
+        Site::TakeOver,
+        Site::Read,
+        Site::Blob,
+        Site::Data,
+        Site::Evidence,
+    ]);
     sites.extend([Site::Probe, Site::Migrate, Site::Revert, Site::FindMigration, Site::Observe, Site::Journal]);
     for site in sites {
         for fault in site.faults() {

@@ -217,6 +217,10 @@ impl Backend for SimBackend {
         }
     }
 
+    async fn restore(&self, _: Arc<Whole>) -> Result<()> {
+        Err(LedgerError::Poisoned { place: PLACE.into(), first: "the simulated disk takes no ledger on".into() })
+    }
+
     async fn key(&self, create: bool) -> Result<Option<Key>> {
         Ok(self.world.with(|inner| {
             if create {

@@ -213,7 +213,9 @@ impl<'a> Explorer<'a> {
         let number = processes.len();
         let hits = processes.last().cloned().unwrap_or_default();
         let key = (rest.fingerprint(), number, depth);
-        if hits.is_empty() && let Some(count) = self.tried.lock().unwrap().get(&key) {
+        if hits.is_empty()
+            && let Some(count) = self.tried.lock().unwrap().get(&key)
+        {
             self.schedules += count;
             self.same += count;
             return;
@@ -317,7 +319,11 @@ impl<'a> Explorer<'a> {
                     return Ok(true);
                 }
                 let asked = passed.struck.iter().any(|s| matches!(s.fault, Fault::Interrupt | Fault::InterruptTwice));
-                if asked || self.mode == Mode::Full { Ok(false) } else { Err(format!("it ended {outcome:?}: {sentence}")) }
+                if asked || self.mode == Mode::Full {
+                    Ok(false)
+                } else {
+                    Err(format!("it ended {outcome:?}: {sentence}"))
+                }
             }
             Told::Ran(..) | Told::Failed(_) => Ok(false),
         }
@@ -393,7 +399,8 @@ pub(super) fn everything_is_recorded(rest: &Rest, state: &State) -> Result<(), S
     let mut recorded = BTreeMap::new();
     for (address, record) in &state.records {
         let id = record.identity["id"].as_str().unwrap_or_default().to_owned();
-        let idle: BTreeSet<String> = state.versions.get(address).into_iter().flatten().map(|v| version(&v.identity)).collect();
+        let idle: BTreeSet<String> =
+            state.versions.get(address).into_iter().flatten().map(|v| version(&v.identity)).collect();
         recorded.insert(id, (record.identity["made"].clone(), version(&record.identity), idle));
     }
     // What a replacement left over is an object of its own.
@@ -401,7 +408,9 @@ pub(super) fn everything_is_recorded(rest: &Rest, state: &State) -> Result<(), S
         let id = left.identity["id"].as_str().unwrap_or_default().to_owned();
         recorded.insert(id, (left.identity["made"].clone(), String::new(), BTreeSet::new()));
     }
-    let forgotten = |object: &Object| object.line_name() == "two" && state.moves.iter().any(|m| m.to.to_string() == "sim_loose.uno");
+    let forgotten = |object: &Object| {
+        object.line_name() == "two" && state.moves.iter().any(|m| m.to.to_string() == "sim_loose.uno")
+    };
     for (id, object) in &rest.target().objects {
         let Some((made, serving, idle)) = recorded.remove(id) else {
             if forgotten(object) {
@@ -415,7 +424,10 @@ pub(super) fn everything_is_recorded(rest: &Rest, state: &State) -> Result<(), S
         let stand: BTreeSet<String> =
             object.versions.keys().filter(|v| object.is_service() && **v != object.serving).cloned().collect();
         if object.is_service() && (serving != object.serving || stand != idle) {
-            return Err(format!("{id}: {serving} is recorded as serving and {idle:?} beside; {} serves and {stand:?} stand beside", object.serving));
+            return Err(format!(
+                "{id}: {serving} is recorded as serving and {idle:?} beside; {} serves and {stand:?} stand beside",
+                object.serving
+            ));
         }
     }
     match recorded.first_key_value() {

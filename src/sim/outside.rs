@@ -74,7 +74,12 @@ impl Outside for SimOutside {
         Verdict { passed, sentence: sentence.into(), count: 1, elapsed: Duration::ZERO, attempts: Vec::new() }
     }
 
-    async fn migrate(&self, _: &Database, migration: &Migration, context: &RunContext) -> Result<AppliedInfo, MigrateError> {
+    async fn migrate(
+        &self,
+        _: &Database,
+        migration: &Migration,
+        context: &RunContext,
+    ) -> Result<AppliedInfo, MigrateError> {
         let (fault, reached) = self.reach(Site::Migrate).await;
         let record = Applied {
             version: migration.version,

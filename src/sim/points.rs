@@ -7,6 +7,9 @@ pub(super) enum Killer {
     World,
     /// Real processes: `tests/it/kill.rs`.
     Process,
+    /// Nobody at each of them: the tests of the shared backends, of checkpoints and of moving a ledger kill and fence writers there, but not
+    /// point by point.
+    Backend,
 }
 
 /// The points by name. A test compares them with the source.
@@ -29,6 +32,8 @@ pub(super) const POINTS: &[(&str, Killer)] = &[
     ("ledger.blob.named", Killer::Process),
     ("ledger.blob.synced", Killer::Process),
     ("ledger.blob.written", Killer::Process),
+    ("ledger.checkpoint.before", Killer::Backend),
+    ("ledger.checkpoint.noted", Killer::Backend),
     ("ledger.create.linked", Killer::Process),
     ("ledger.create.synced", Killer::Process),
     ("ledger.create.written", Killer::Process),
@@ -37,6 +42,13 @@ pub(super) const POINTS: &[(&str, Killer)] = &[
     ("ledger.lease.after", Killer::Process),
     ("ledger.lease.before", Killer::Process),
     ("ledger.predecessor.synced", Killer::Process),
+    ("ledger.restore.gathered", Killer::Backend),
+    ("ledger.restore.key", Killer::Backend),
+    ("ledger.restore.named", Killer::Backend),
+    ("ledger.s3.complete.after", Killer::Backend),
+    ("ledger.s3.complete.before", Killer::Backend),
+    ("ledger.s3.part.after", Killer::Backend),
+    ("ledger.s3.part.before", Killer::Backend),
     ("local_command start", Killer::Process),
     ("local_command started", Killer::Process),
     ("local_file delete", Killer::Process),
@@ -53,7 +65,25 @@ pub(super) const POINTS: &[(&str, Killer)] = &[
     ("migrate.statement", Killer::Process),
     ("migrate.step_commit", Killer::Process),
     ("migrate.step_committed", Killer::Process),
+    ("postgres.append.after", Killer::Backend),
+    ("postgres.append.before", Killer::Backend),
+    ("postgres.blob.after", Killer::Backend),
+    ("postgres.blob.before", Killer::Backend),
+    ("postgres.blob.part", Killer::Backend),
+    ("postgres.checkpoint.before", Killer::Backend),
+    ("postgres.checkpoint.noted", Killer::Backend),
+    ("postgres.key.after", Killer::Backend),
+    ("postgres.key.before", Killer::Backend),
+    ("postgres.lease.after", Killer::Backend),
+    ("postgres.lease.before", Killer::Backend),
+    ("postgres.restore.after", Killer::Backend),
+    ("postgres.restore.before", Killer::Backend),
+    ("postgres.tables.before", Killer::Backend),
+    ("postgres.tables.made", Killer::Backend),
+    ("postgres.take_over.after", Killer::Backend),
+    ("postgres.take_over.before", Killer::Backend),
     ("service answer", Killer::Process),
     ("service request", Killer::Process),
     ("service start", Killer::Process),
+    ("store.place.before", Killer::Backend),
 ];

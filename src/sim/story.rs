@@ -16,7 +16,8 @@ use crate::ops::apply::{self, Applied, Judge, Made, Wanted};
 use crate::ops::error::Failure;
 use crate::ops::planning::Draft;
 use crate::ops::run::{Changing, Opened};
-use crate::ops::{Store, Targets, Workspace, rollback};
+use crate::ops::store::Store;
+use crate::ops::{Targets, Workspace, rollback};
 use crate::plan::{Options, Plan};
 use crate::provider::catalog::Catalog;
 
@@ -76,6 +77,13 @@ resource "sim_inner" "e" {
 resource "sim_named" "gone" {
   name  = "gone"
   value = sim_loose.c.id
+}
+artifact "program" {
+  file = "../../program"
+}
+resource "sim_named" "runs" {
+  name  = "runs"
+  value = artifact.program.digest
 }
 migration "schema" {
   database = "sqlite://sim.db"
@@ -303,8 +311,18 @@ health_check "web" {
 pub(super) static STORIES: [Story; 11] = [
     Story { name: "create", before: &[], last: apply(FIRST, 1), ends: RunOutcome::Verified },
     Story { name: "update", before: &[apply(FIRST, 1)], last: apply(SECOND, 2), ends: RunOutcome::Verified },
-    Story { name: "unwind-early", before: &[apply(FIRST, 1)], last: apply(FAILS_BEFORE, 3), ends: RunOutcome::RolledBack },
-    Story { name: "unwind-late", before: &[apply(FIRST, 1)], last: apply(FAILS_AFTER, 1), ends: RunOutcome::RolledBack },
+    Story {
+        name: "unwind-early",
+        before: &[apply(FIRST, 1)],
+        last: apply(FAILS_BEFORE, 3),
+        ends: RunOutcome::RolledBack,
+    },
+    Story {
+        name: "unwind-late",
+        before: &[apply(FIRST, 1)],
+        last: apply(FAILS_AFTER, 1),
+        ends: RunOutcome::RolledBack,
+    },
     Story {
         name: "rollback",
         before: &[apply(FIRST, 1), apply(SECOND, 2)],
@@ -407,7 +425,8 @@ impl Judge for Yes {
 }
 
 fn told(failure: &Failure) -> Told {
-    let all: Vec<String> = failure.diagnostics.sorted().iter().map(|d| format!("{}: {}", d.summary, d.detail)).collect();
+    let all: Vec<String> =
+        failure.diagnostics.sorted().iter().map(|d| format!("{}: {}", d.summary, d.detail)).collect();
     Told::Failed(format!("{:?}: {}", failure.kind, all.join("; ")))
 }
 
@@ -425,12 +444,12 @@ fn how(world: &Arc<World>) -> Changing {
 async fn open(world: &Arc<World>, workspace: &Workspace, catalog: &Catalog) -> Result<Opened, Failure> {
     let backend: Arc<dyn Backend> = Arc::new(SimBackend::new(world));
     let (writer, reading) = Writer::open_reading(Arc::clone(&backend)).await?;
-    let store = Store::only(backend, workspace);
     let provider: Arc<dyn crate::provider::Provider> = Arc::new(SimProvider::new(world, Vec::new()));
     let providers = [("sim".to_owned(), provider)].into();
     let clock: Arc<dyn crate::ports::clock::Clock> = world.clock.clone();
     let outside = Arc::new(SimOutside(Arc::clone(world)));
     let targets = Targets::made_of(providers, clock, outside, catalog.clone());
+    let store = Store::simulated(workspace, backend);
     Opened::on(workspace.clone(), store, writer, reading, targets).await
 }
 
@@ -470,11 +489,13 @@ fn write(directory: &Path, doing: &Doing) {
     let environment = directory.join("environments/sim");
     std::fs::create_dir_all(&environment).unwrap();
     std::fs::write(environment.join("main.hcl"), doing.config).unwrap();
+    std::fs::write(directory.join("program"), "what runs").unwrap();
     let migrations = directory.join("migrations");
     let _ = std::fs::remove_dir_all(&migrations);
     std::fs::create_dir_all(&migrations).unwrap();
     for n in 1..=doing.migrations {
-        std::fs::write(migrations.join(format!("000{n}_m{n}.up.sql")), format!("CREATE TABLE t{n} (n INTEGER);\n")).unwrap();
+        std::fs::write(migrations.join(format!("000{n}_m{n}.up.sql")), format!("CREATE TABLE t{n} (n INTEGER);\n"))
+            .unwrap();
         std::fs::write(migrations.join(format!("000{n}_m{n}.down.sql")), format!("DROP TABLE t{n};\n")).unwrap();
     }
 }
@@ -511,7 +532,14 @@ impl Prepared {
     }
 
     /// Runs one process.
-    pub(super) fn process(&self, rest: &Rest, seed: u64, hits: &[Hit], traced: bool, mode: Mode) -> (Ended<Told>, Passed) {
+    pub(super) fn process(
+        &self,
+        rest: &Rest,
+        seed: u64,
+        hits: &[Hit],
+        traced: bool,
+        mode: Mode,
+    ) -> (Ended<Told>, Passed) {
         process(rest, seed, hits, traced, async |world: Arc<World>| match mode {
             Mode::Full => {
                 let mut judge = Yes::default();

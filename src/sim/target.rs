@@ -232,7 +232,8 @@ impl Target {
             }
             _ => {}
         }
-        let identity = if act.action == Action::Switch { act.staged.clone().ok_or("nothing is staged")? } else { prior()? };
+        let identity =
+            if act.action == Action::Switch { act.staged.clone().ok_or("nothing is staged")? } else { prior()? };
         let id = id_of(&identity);
         let Some(object) = self.objects.get_mut(&id).filter(|o| o.made == identity["made"]) else {
             // Taking a version from what is gone is done.
@@ -269,10 +270,14 @@ impl Target {
 
     fn create(&mut self, act: &Act) -> Result<(Value, Json), String> {
         let name = text(&act.planned, "name").to_owned();
-        let same = |(id, o): (&String, &Object)| (o.made == act.op).then(|| (o.attributes.clone(), o.identity(id, &o.serving)));
+        let same = |(id, o): (&String, &Object)| {
+            (o.made == act.op).then(|| (o.attributes.clone(), o.identity(id, &o.serving)))
+        };
         let id = match act.ty.as_str() {
             "sim_token" | "sim_loose" => {
-                if act.ty == "sim_token" && let Some(first) = self.objects.iter().find_map(same) {
+                if act.ty == "sim_token"
+                    && let Some(first) = self.objects.iter().find_map(same)
+                {
                     return Ok(first);
                 }
                 self.count += 1;
@@ -303,7 +308,8 @@ impl Target {
     fn find(&self, act: &Act) -> Found {
         let done = |attributes: &Value, identity: Json| Found::Done { attributes: attributes.clone(), identity };
         let nothing = || Found::Done { attributes: Value::null(Type::Any), identity: Json::Null };
-        let identity = act.staged.clone().or_else(|| act.prior.as_ref().map(|p| p.identity.clone())).unwrap_or_default();
+        let identity =
+            act.staged.clone().or_else(|| act.prior.as_ref().map(|p| p.identity.clone())).unwrap_or_default();
         let id = id_of(&identity);
         let object = self.objects.get(&id).filter(|o| o.made == identity["made"]);
         let version = version_of(&identity);
@@ -476,7 +482,9 @@ impl Provider for SimProvider {
                         return Found::NotDone;
                     }
                 }
-                Some(Fault::CannotTell) => return Found::CannotTell(format!("look at {} in the target's console", act.address)),
+                Some(Fault::CannotTell) => {
+                    return Found::CannotTell(format!("look at {} in the target's console", act.address));
+                }
                 _ => {}
             }
             let found = target.find(act);
@@ -503,7 +511,9 @@ impl Provider for SimProvider {
             }
             Some(Fault::Throttled) => Some(Outcome::Rejected(problem(ProblemClass::Throttled, "slower, please"))),
             Some(Fault::Passing) => Some(Outcome::Rejected(problem(ProblemClass::Transient, "the target is busy"))),
-            Some(Fault::Denied) => Some(Outcome::Rejected(problem(ProblemClass::Denied, "the credentials do not allow it"))),
+            Some(Fault::Denied) => {
+                Some(Outcome::Rejected(problem(ProblemClass::Denied, "the credentials do not allow it")))
+            }
             _ => None,
         };
         let done = self.target(|target| {

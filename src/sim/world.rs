@@ -210,12 +210,7 @@ pub(super) struct World {
 impl World {
     /// A world in which nothing has happened.
     pub(super) fn new() -> Rest {
-        Rest {
-            disk: Disk::default(),
-            target: Target::default(),
-            databases: Databases::default(),
-            now: Duration::ZERO,
-        }
+        Rest { disk: Disk::default(), target: Target::default(), databases: Databases::default(), now: Duration::ZERO }
     }
 
     /// A world that goes on from one at rest.
@@ -437,11 +432,14 @@ impl Watcher for Ear {
             }
             let entries = &inner.disk.entries;
             let early = match &event {
-                RunEvent::Finished { .. } => !matches!(entries.last().map(|e| &e.event), Some(Event::RunFinished { .. })),
+                RunEvent::Finished { .. } => {
+                    !matches!(entries.last().map(|e| &e.event), Some(Event::RunFinished { .. }))
+                }
                 RunEvent::Committed => !entries.iter().any(|e| matches!(e.event, Event::Committed)),
-                RunEvent::StepStarted { step, attempt, .. } => !entries.iter().rev().any(
-                    |e| matches!(&e.event, Event::StepIntended(i) if i.step == *step && i.attempt == *attempt),
-                ),
+                RunEvent::StepStarted { step, attempt, .. } => !entries
+                    .iter()
+                    .rev()
+                    .any(|e| matches!(&e.event, Event::StepIntended(i) if i.step == *step && i.attempt == *attempt)),
                 _ => false,
             };
             if early {

@@ -137,8 +137,7 @@ fn every_act(second: bool) {
     let acts = acts(second);
     assert!(acts.len() > 20, "only {} acts: {acts:#?}", acts.len());
     let step = if all() { 1 } else { (2 * acts.len()).div_ceil(SAMPLE) };
-    let tried: Vec<(usize, bool)> =
-        (1..=acts.len()).flat_map(|at| [(at, false), (at, true)]).step_by(step).collect();
+    let tried: Vec<(usize, bool)> = (1..=acts.len()).flat_map(|at| [(at, false), (at, true)]).step_by(step).collect();
     let (next, faults, codes) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
