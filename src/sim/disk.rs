@@ -145,11 +145,6 @@ impl Backend for SimBackend {
         }))
     }
 
-    async fn restore(&self, _: Arc<Whole>) -> Result<()> {
-        // No simulated command copies a ledger.
-        Err(LedgerError::NotEmpty { place: PLACE.into() })
-    }
-
     async fn take_over(&self, lineage: &Lineage, head: Option<Head>) -> Result<u64> {
         *self.lineage.lock().unwrap() = Some(lineage.clone());
         let fault = self.world.arrive(Site::TakeOver).await;
