@@ -87,7 +87,7 @@ impl PostgresBackend {
     ///
     /// # Errors
     /// When the URL is none of PostgreSQL, or the schema's name cannot be one. The error does not hold the URL.
-    pub fn new(url: &str, names: Names, cache: BlobCache) -> std::result::Result<Self, BadUrl> {
+    pub fn new(url: &str, names: &Names, cache: BlobCache) -> std::result::Result<Self, BadUrl> {
         let scheme = url.split_once("://").map(|(scheme, _)| scheme);
         if !matches!(scheme, Some("postgres" | "postgresql")) {
             return Err(BadUrl {
@@ -102,7 +102,7 @@ impl PostgresBackend {
                 hint: "A schema's name has at most 63 bytes and does not start with pg_.",
             });
         }
-        let link = Link::new(Server::parse(url)?, &names);
+        let link = Link::new(Server::parse(url)?, names);
         Ok(Self { link, cache, pen: Mutex::new(Pen::default()) })
     }
 

@@ -198,12 +198,16 @@ impl Store {
         if last.place == self.place {
             return Ok(());
         }
-        let found = self.backend.read(1).await?.map(|snapshot| snapshot.lineage.as_str().to_owned());
-        if found.as_ref() == Some(&last.lineage) {
-            return Ok(());
-        }
         let name = &workspace.name;
-        let what = if found.is_none() { "has no ledger" } else { "has another ledger" };
+        let what = match self.backend.read(1).await? {
+            None => "has no ledger",
+            Some(found) if found.lineage.as_str() != last.lineage => "has another ledger",
+            // What was read from here just now may have got an entry that says where the ledger went.
+            Some(found) if self.last.is_some() && !reaches(&last, found.head, &found.entries) => {
+                "has an older state of it"
+            }
+            Some(_) => return Ok(()),
+        };
         let detail = format!(
             "The configuration says that the ledger of \"{name}\" is kept in {}, which {what}. The ledger that was used last from \
              here stands in {}. Going on would forget everything that it knows, so nothing was read or changed.",
@@ -230,7 +234,7 @@ impl Store {
             Some((_, head)) if head.seq < last.seq => {
                 ("The ledger was set back", format!("it had {} entries then and has {} now", last.seq, head.seq))
             }
-            Some((_, head)) if digest_at(last.seq, head, entries).is_some_and(|digest| digest != last.head) => {
+            Some((_, head)) if !reaches(last, head, entries) => {
                 ("The ledger was set back", format!("entry {} of it is another one now", last.seq))
             }
             Some(_) => return Ok(()),
@@ -277,6 +281,11 @@ impl Store {
     }
 }
 
+/// Whether a ledger has the newest entry that was seen of it, as far as can be told.
+fn reaches(last: &Last, head: Head, entries: &[RawEntry]) -> bool {
+    head.seq >= last.seq && digest_at(last.seq, head, entries).is_none_or(|digest| digest == last.head)
+}
+
 /// The digest of an entry, where it can be told: the next one names it, if it was read.
 fn digest_at(seq: u64, head: Head, entries: &[RawEntry]) -> Option<Digest> {
     if head.seq == seq {
@@ -312,7 +321,7 @@ fn directory(workspace: &Workspace, path: &str) -> (Arc<dyn Backend>, String) {
 fn postgres_backend(workspace: &Workspace, settings: &PostgresState) -> Result<(Arc<dyn Backend>, String)> {
     let ledger = settings.name.clone().unwrap_or_else(|| workspace.name.clone());
     let names = postgres::Names { schema: settings.schema.clone(), ledger };
-    let backend = PostgresBackend::new(&settings.url, names, BlobCache::new(&workspace.state)).map_err(|e| {
+    let backend = PostgresBackend::new(&settings.url, &names, BlobCache::new(&workspace.state)).map_err(|e| {
         let detail = format!("The place of the ledger is not usable: {e}.");
         Failure::new(FailureKind::Error, Diagnostic::error("Invalid place of the ledger", detail).hint(e.hint))
     })?;

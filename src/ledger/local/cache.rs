@@ -53,7 +53,7 @@ impl BlobCache {
     /// # Errors
     /// When nothing can be written.
     pub async fn begin(&self) -> Result<Incoming> {
-        let temporary = self.run(|layout| blobs::begin(layout)).await?;
+        let temporary = self.run(blobs::begin).await?;
         Ok(Incoming { cache: self.clone(), temporary, digester: Digester::default(), size: 0 })
     }
 

@@ -242,7 +242,7 @@ impl Link {
     /// What the driver said.
     fn fault(&self, error: &sqlx::Error, in_call: bool) -> Fault {
         let database = error.as_database_error();
-        let code = database.and_then(sqlx::error::DatabaseError::code).map(|code| code.into_owned());
+        let code = database.and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned);
         // An error that the server answers undoes the statement, unless the server is going away.
         let going = code.as_deref().is_some_and(|c| c.starts_with("57P") || c.starts_with("08"));
         let broken = matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) || going;

@@ -46,7 +46,7 @@ impl Place {
 
     fn open_at(&self, url: &str) -> Arc<PostgresBackend> {
         let names = Names { schema: "it's \"mine\"".to_owned(), ledger: self.name.clone() };
-        let backend = PostgresBackend::new(url, names, BlobCache::new(self.cache.path())).unwrap();
+        let backend = PostgresBackend::new(url, &names, BlobCache::new(self.cache.path())).unwrap();
         Arc::new(backend.with_patience(Duration::from_secs(2)))
     }
 
@@ -171,7 +171,7 @@ async fn rounds_of_contention_lose_nothing() {
     const WRITERS: u64 = 8;
     let rounds: u64 = crate::ports::env::var("GANTRY_ROUNDS").map_or(200, |text| text.parse().unwrap());
     let place = Place::new().await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let next = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let tasks = (0..WRITERS).map(|writer| {
         let (place, next) = (place.clone(), Arc::clone(&next));
