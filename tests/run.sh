@@ -37,9 +37,8 @@ fi
 
 # moto is the S3 server of others that the ledger's tests run against; the strict one of our own is part of the tests.
 find_moto() {
-    local python=python3
-    if [[ -x target/moto/bin/python3 ]]; then python=target/moto/bin/python3; fi
-    command -v "$python" >/dev/null && "$python" -c 'import moto.server, moto.s3' >/dev/null 2>&1
+    [[ -x target/moto/bin/moto_server ]] && return 0
+    command -v moto_server >/dev/null && moto_server --help >/dev/null 2>&1
 }
 
 if ! find_moto; then

@@ -24,27 +24,11 @@ fn is_left_out() -> bool {
     std::env::var("GANTRY_WITHOUT_MOTO").is_ok_and(|why| !why.is_empty())
 }
 
-/// The Python that has moto: what `tests/run.sh` installed, or what is on the PATH.
-fn python() -> PathBuf {
-    let own = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/moto/bin/python3"));
-    if own.exists() { own } else { "python3".into() }
+/// The program: what `tests/run.sh` installed, or what is on the PATH.
+fn program() -> PathBuf {
+    let own = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/moto/bin/moto_server"));
+    if own.exists() { own } else { "moto_server".into() }
 }
-
-/// moto's server as `moto_server` starts it, but one request after the other. It looks at a condition and writes after
-/// that, with no lock around the two, so that under load two writers pass the same condition: then the *store* loses an
-/// update, which no client can help. Amazon's promise is that the two are one act.
-const SERVER: &str = r#"
-import sys, threading
-from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
-app, lock = DomainDispatcherApplication(create_backend_app), threading.Lock()
-def one_at_a_time(environ, start_response):
-    with lock:
-        return app(environ, start_response)
-server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True)
-print(f"http://127.0.0.1:{server.port}", file=sys.stderr, flush=True)
-server.serve_forever()
-"#;
 
 impl Moto {
     /// A server on a port of its own. `None` where the tests were told to do without.
@@ -55,14 +39,14 @@ impl Moto {
         if is_left_out() {
             return None;
         }
-        let mut process = Command::new(python())
-            .args(["-c", SERVER])
+        let mut process = Command::new(program())
+            .args(["-H", "127.0.0.1", "-p", "0"])
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME"))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|e| panic!("moto cannot be started ({e}); `make test` installs it"));
+            .unwrap_or_else(|e| panic!("moto_server cannot be started ({e}); `make test` installs it"));
         let log = process.stderr.take().expect("it is piped");
         let mut lines = BufReader::new(log).lines().map_while(Result::ok);
         let said = lines.by_ref().find_map(|line| {
@@ -71,7 +55,7 @@ impl Moto {
         });
         // It logs each request, and must not wait for a reader.
         std::thread::spawn(move || lines.for_each(drop));
-        let endpoint = said.expect("moto says where it listens; `make test` installs it");
+        let endpoint = said.expect("moto_server says where it listens");
         Some(Self { endpoint, process })
     }
 
