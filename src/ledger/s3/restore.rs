@@ -25,8 +25,8 @@ impl Shared {
         if batches.is_empty() || self.marker().await?.is_some() {
             return Err(LedgerError::NotEmpty { place: self.place() });
         }
-        let claim = self.claim(&whole.lineage).await?;
         let (first, bytes) = batches.remove(0);
+        let claim = self.claim(&whole.lineage, &bytes).await?;
         let mut puts =
             stream::iter(batches.into_iter().map(|(seq, bytes)| self.put_batch(seq, bytes, Condition::Absent)))
                 .buffer_unordered(SIDE_BY_SIDE);
@@ -40,12 +40,13 @@ impl Shared {
     }
 
     /// Claims the first position, over nothing or over the claim of a copy of the same ledger that was cut off, and gives
-    /// the condition under which it is still ours.
-    async fn claim(&self, lineage: &Lineage) -> Result<Condition> {
+    /// the condition under which it is still ours. A copy that lacks nothing but its marker has its first batch there.
+    async fn claim(&self, lineage: &Lineage, first: &[u8]) -> Result<Condition> {
         let name = object::position(1);
         let not_empty = || LedgerError::NotEmpty { place: self.place() };
         let there = self.client.get(&name, MAX_OBJECT).await.map_err(self.unreadable())?;
         let condition = match there {
+            Some(there) if there.bytes == first => return Ok(Condition::Tag(there.tag)),
             None if self.positions().await?.0.is_empty() => Condition::Absent,
             Some(there) if matches!(object::parse(&there.bytes, lineage, 1), Ok(Object::Fence { .. })) => {
                 Condition::Tag(there.tag)

@@ -86,10 +86,3 @@ async fn nothing_is_lost_on_a_strict_store() {
     let server = Server::start().await;
     report("strict store", &server.endpoint).await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_on_moto() {
-    let Some(moto) = Moto::start() else { return };
-    moto.bucket(BUCKET);
-    report("moto", &moto.endpoint).await;
-}

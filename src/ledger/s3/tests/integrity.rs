@@ -1,8 +1,8 @@
 //! Objects that are gone, damaged, or another's: each is refused and named.
 
-use super::server::Server;
+use super::server::{Fault, Server};
 use super::*;
-use crate::ledger::backend::Finding;
+use crate::ledger::backend::{Finding, Whole};
 use crate::ledger::format::Lineage;
 
 const FIRST: &str = "team/prod/ledger/00000000000000000001";
@@ -151,4 +151,39 @@ async fn a_position_that_somebody_emptied_is_no_conflict() {
     let failed = writer.append(vec![draft(2)]).await.unwrap_err();
     assert!(matches!(&failed, LedgerError::Unknown { reason, .. } if reason.contains("removed")), "{failed}");
     assert_eq!(place.numbers().await, [1]);
+}
+
+#[tokio::test]
+async fn a_copy_that_was_cut_off_is_no_ledger_and_is_done_again() {
+    let source = Server::start().await;
+    let from = Place::new(&source);
+    ledger(&from).await;
+    let found = from.open().read(1).await.unwrap().unwrap();
+    let key = from.open().key(false).await.unwrap().unwrap();
+    let whole = || Arc::new(Whole { lineage: found.lineage.clone(), key: key.clone(), entries: found.entries.clone() });
+    // The writes of a copy, beside the probe's: the claim, two batches, the key, the first batch, the marker.
+    for at in 0..6 {
+        for fault in [Fault::Down, Fault::LostAndDown] {
+            let server = Server::start().await;
+            let place = Place::new(&server);
+            drop(place.open().put_blob(b"the probe is made".to_vec()).await.unwrap());
+            let machine = place.open();
+            server.rule("PUT", "team/prod/", 3 + at, 1, fault);
+            let failed = machine.restore(whole()).await;
+            assert!(failed.is_err() && server.state().down, "{at} {fault:?} {failed:?}");
+            server.mend();
+            let begun = server.keys().iter().any(|key| key.contains("ledger/"));
+            let complete = at == 5 && fault == Fault::LostAndDown;
+            match place.open().read(1).await {
+                Ok(None) => assert!(!begun, "{at} {fault:?}: a new ledger could be started over it"),
+                Ok(Some(read)) => assert!(complete && read == found, "{at} {fault:?}"),
+                Err(e) => assert!(begun && matches!(e, LedgerError::Lost { .. }), "{at} {fault:?} {e}"),
+            }
+            let again = place.open().restore(whole()).await;
+            let kept = matches!(again, Err(LedgerError::NotEmpty { .. }));
+            assert!(again.is_ok() || (kept && complete), "{at} {fault:?} {again:?}");
+            assert_eq!(place.open().read(1).await.unwrap().unwrap(), found, "{at} {fault:?}");
+            assert_eq!(place.open().verify(&BTreeSet::new()).await.unwrap().unwrap().findings, []);
+        }
+    }
 }
