@@ -285,7 +285,9 @@ impl<'a> Driver<'a> {
             Ok((step, answer)) => self.arrived(step, answer, recorder),
             // Which step it was went with it. As after a crash, the next command looks for it.
             Err(e) => {
-                self.broken = Some(JournalError::Unknown(format!("a step broke off inside of Gantry ({e}), and what it recorded is not known")));
+                self.broken = Some(JournalError::Unknown(format!(
+                    "a step broke off inside of Gantry ({e}), and what it recorded is not known"
+                )));
             }
         }
     }

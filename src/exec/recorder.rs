@@ -58,7 +58,9 @@ impl Recorder {
             let metas = self.journal.append(events.clone()).await?;
             crash::point("exec.appended");
             if metas.len() != events.len() {
-                return Err(JournalError::Unknown("the ledger gave another number of places than it got entries".into()));
+                return Err(JournalError::Unknown(
+                    "the ledger gave another number of places than it got entries".into(),
+                ));
             }
             for (meta, event) in metas.iter().zip(&events) {
                 // The same code replays it later: what it refuses now it would refuse for ever.

@@ -175,8 +175,8 @@ impl Watcher for ScrubbedWatcher {
                 hide(sentence);
                 evidence.iter_mut().for_each(|(_, text)| hide(text));
             }
-            RunEvent::StepSucceeded { sentence: Some(sentence), .. } => hide(sentence),
-            RunEvent::StepProgress { sentence, .. }
+            RunEvent::StepSucceeded { sentence: Some(sentence), .. }
+            | RunEvent::StepProgress { sentence, .. }
             | RunEvent::StepRetried { sentence, .. }
             | RunEvent::Warned { sentence, .. }
             | RunEvent::Reconciled { sentence, .. }
