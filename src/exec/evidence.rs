@@ -6,6 +6,7 @@ use super::attempt::Hands;
 use super::job::{Kept, Witness};
 use super::journal::JournalError;
 use crate::ledger::event::EvidenceRef;
+use crate::ports::clock::within;
 use crate::provider::Evidence;
 
 /// The largest piece in bytes: the end of it is kept, where logs tell what happened.
@@ -43,7 +44,7 @@ impl From<Evidence> for Piece {
 pub(crate) async fn of_object(hands: &Hands, witness: &Witness) -> Vec<Piece> {
     let Some(provider) = hands.providers.get(&witness.provider) else { return Vec::new() };
     let asked = provider.evidence(&witness.address.ty, &witness.identity);
-    let Ok(pieces) = tokio::time::timeout(PATIENCE, asked).await else {
+    let Some(pieces) = within(&*hands.clock, PATIENCE, asked).await else {
         let sentence = format!("nothing was told within {} s", PATIENCE.as_secs());
         return vec![Piece::new(format!("{}", witness.address), sentence.into_bytes())];
     };

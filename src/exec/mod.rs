@@ -18,6 +18,7 @@
 pub mod machine;
 pub mod journal;
 pub mod runner;
+pub mod outside;
 mod request;
 mod results;
 pub mod scrub;
@@ -41,5 +42,6 @@ mod tests;
 
 pub use journal::{Journal, JournalError};
 pub use runner::{Begin, Ending, Finished, Images, NoImages, Patience, Runner, Seal, StepFailure, WayBackPlanner};
+pub use outside::{Outside, Real};
 pub use scrub::Scrub;
 pub use soundness::unsound;

@@ -13,7 +13,7 @@ use crate::ledger::record::Record;
 use crate::plan::change::Assertion;
 use crate::plan::step::{ActStep, CheckStep, ImportStep, Step, Work};
 use crate::plan::{Plan, assertions};
-use crate::provider::{Act, Action, Lowering, Prior, ReadRequest, ResourceSchema};
+use crate::provider::{Act, Action, Lowering, Mode, Prior, ReadRequest, ResourceSchema};
 use crate::value::{Kind, Type, Unfinished, Value, encode_kept};
 
 /// How many workloads' evidence is looked at when a check fails: each may have many logs.
@@ -264,7 +264,7 @@ impl<'a> Scene<'a> {
             let planned = Value::null(schema.map_or(Type::Any, ResourceSchema::object_type));
             Asked { request: planned.clone(), expected: planned }
         } else {
-            fill_in(&act.planned, &step.address, results).map_err(|e| not_available(&e))?
+            fill_in(&left_to_the_target(act, schema), &step.address, results).map_err(|e| not_available(&e))?
         };
         self.runner.scrub.learn(&asked.request);
         let deadline = match schema {
@@ -385,6 +385,24 @@ fn identity_of<'s>(
     state: &'s State,
 ) -> Option<&'s serde_json::Value> {
     results.identity(address).or_else(|| state.records.get(address).map(|r| &r.identity))
+}
+
+/// What is planned, where a secret that the target made itself is at hand as a digest only: that is left to it to answer.
+fn left_to_the_target(act: &ActStep, schema: Option<&ResourceSchema>) -> Value {
+    let (Some(schema), Kind::Object(planned)) = (schema, &act.planned.kind) else { return act.planned.clone() };
+    let sealed = |name: &str, value: &Value| {
+        let computed = schema.attributes.get(name).is_some_and(|a| a.mode != Mode::Required && a.mode != Mode::Optional);
+        let asked = act.inputs.get(name).is_some_and(|v| !v.is_null());
+        computed && !asked && value.sealed_digest().is_some()
+    };
+    if !planned.iter().any(|(name, value)| sealed(name, value)) {
+        return act.planned.clone();
+    }
+    let open = |(name, value): (&std::sync::Arc<str>, &Value)| {
+        let open = if sealed(name, value) { Value::opaque(value.ty()).mark(value.marks) } else { value.clone() };
+        (name.clone(), open)
+    };
+    Value::object(planned.iter().map(open).collect()).mark(act.planned.marks)
 }
 
 /// What a step that takes something away takes.

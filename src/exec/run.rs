@@ -34,6 +34,12 @@ impl Verdict {
         Self { ending: Ending::Ended(outcome), sentence: sentence.into(), outputs: BTreeMap::new() }
     }
 
+    /// Left open, because it cannot be told now what became of a step.
+    fn not_now(why: &str) -> Self {
+        let why = why.strip_suffix('.').unwrap_or(why);
+        Self::left(format!("{why}. The run is left open; the next command asks again"))
+    }
+
     fn left(sentence: impl Into<String>) -> Self {
         Self { ending: Ending::Left, ..Self::ended(RunOutcome::Held, sentence) }
     }
@@ -43,6 +49,11 @@ impl Runner {
     /// Carries a plan out, from its first step or from where a process that is gone left it, and records how it ended.
     pub async fn run(&self, plan: &Plan, state: State, begin: Begin) -> Finished {
         let started = self.clock.elapsed();
+        let opened = match &begin {
+            Begin::New(_) => None,
+            Begin::Continue | Begin::Abandon => recover::open_secrets(self, plan).await,
+        };
+        let plan = opened.as_ref().unwrap_or(plan);
         let runner = self.scrubbed(plan);
         let scrub = runner.scrub.clone();
         let mut recorder = Recorder::new(runner.journal.clone(), runner.watcher.clone(), state, scrub.clone());
@@ -111,7 +122,9 @@ impl Run<'_> {
         }
         let scene = self.scene(self.plan, false);
         let mut results = RunResults::new(self.draws());
-        recover::forward(scene, self.recorder, &mut results).await?;
+        if let Some(why) = recover::forward(scene, self.recorder, &mut results).await?.not_now {
+            return Ok(Verdict::not_now(&why));
+        }
         if abandoned {
             let sentence = "it was interrupted, and something else is asked for now";
             return Ok(Verdict::ended(RunOutcome::Held, sentence));
@@ -181,7 +194,11 @@ impl Run<'_> {
         let end = driver.drive(self.recorder).await;
         self.failures.append(&mut driver.failures);
         self.interrupted |= driver.interrupted();
-        match end? {
+        let end = end?;
+        if let Some(why) = driver.not_now.take() {
+            return Ok(Verdict::not_now(&why));
+        }
+        match end {
             End::Finished => match finished(self.plan, driver.results()) {
                 Err(why) if policy == Policy::Rollback && !driver.committed() => {
                     drop(driver);
@@ -243,7 +260,11 @@ impl Run<'_> {
                 Err(why) => return stuck(&why),
             };
             let mut results = RunResults::new(self.draws());
-            unclear = recover::back(self.scene(&plan, true), self.recorder, &mut results).await?;
+            let doubt = recover::back(self.scene(&plan, true), self.recorder, &mut results).await?;
+            if let Some(why) = doubt.not_now {
+                return Ok(Verdict::not_now(&why));
+            }
+            unclear = doubt.unclear;
         }
         let mut plan = match self.way_back(cause, false).await {
             Ok(plan) => plan,
@@ -259,10 +280,14 @@ impl Run<'_> {
         let mut driver = Driver::new(scene, results, &done, Policy::GoOn, false);
         let end = driver.drive(self.recorder).await;
         self.failures.append(&mut driver.failures);
-        let stopped = driver.interrupted();
+        let (stopped, not_now) = (driver.interrupted(), driver.not_now.take());
         drop(driver);
         self.interrupted |= stopped;
-        match end? {
+        let end = end?;
+        if let Some(why) = not_now {
+            return Ok(Verdict::not_now(&why));
+        }
+        match end {
             End::Finished if unclear.is_some() => stuck(&unclear.unwrap_or_default()),
             End::Finished => Ok(Verdict::ended(RunOutcome::RolledBack, format!("{so_far}; {}", self.at_base()))),
             // A way back is gone to its end by the next command; it is not given up because somebody is in a hurry.
@@ -273,7 +298,10 @@ impl Run<'_> {
     }
 
     async fn way_back(&mut self, cause: &str, trust_records: bool) -> Result<Plan, String> {
-        let plan = self.runner.way_back.plan(self.recorder.state(), trust_records).await?;
+        let mut plan = self.runner.way_back.plan(self.recorder.state(), trust_records).await?;
+        if trust_records && let Some(opened) = recover::open_secrets(self.runner, &plan).await {
+            plan = opened;
+        }
         // It goes back to secrets of then, which come back from their seals.
         self.runner.scrub.learn_plan(&plan);
         if !trust_records {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::journal::{Journal, JournalError};
+use super::outside::Outside;
 use super::scrub::Scrub;
 use crate::event::Watcher;
 use crate::ledger::State;
@@ -116,6 +117,8 @@ pub struct Runner {
     pub way_back: Arc<dyn WayBackPlanner>,
     /// Who resolves images.
     pub images: Arc<dyn Images>,
+    /// Who probes and migrates.
+    pub outside: Arc<dyn Outside>,
     /// How long a step is tried.
     pub patience: Patience,
 }

@@ -44,7 +44,7 @@ pub use format::{Digest, Lineage, RawEntry};
 pub use lease::{Lease, LeaseRecord};
 pub use local::{BlobCache, LocalBackend};
 pub use postgres::PostgresBackend;
-pub use s3::{S3Backend, S3Settings};
 pub use replay::{Meta, State};
+pub use s3::{S3Backend, S3Settings};
 pub use seal::Key;
 pub use writer::Writer;

@@ -216,7 +216,7 @@ pub(super) async fn open(
     Opened::open(workspace, &wanted.variables, how, &mut |holder| judge.waiting(holder)).await
 }
 
-async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
+pub(crate) async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
     let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
     opened.configure(&draft)?;
     if let Some(ran) = go_on(opened, &draft, how, judge, wanted.options.kind).await? {
@@ -267,6 +267,10 @@ pub(super) async fn settle(
     judge.found_interrupted(&opened.state, same || one_way);
     if !same && !one_way {
         let finished = opened.abandon(how, old, &plan).await?;
+        if !matches!(finished.ending, crate::exec::Ending::Ended(_)) {
+            // It cannot be ended before it is known what became of its steps.
+            return Ok(Some(Ran { plan: Box::new(plan), finished, resumed: true }));
+        }
         judge.ended_interrupted(&finished);
         return Ok(None);
     }

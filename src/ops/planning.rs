@@ -212,7 +212,7 @@ impl Planning<'_> {
                 Question::Import(request) => Fact::Imported(targets.import(&request).await),
                 Question::FileDigest { path, .. } => Fact::Digest(file_digest(&reader.resolve(&path), &path)),
                 Question::Image { reference, .. } => Fact::Digest(targets.image(&reference).await.map(|d| (d, None))),
-                Question::Journal { url, .. } => Fact::Journal(self.journal(&url).await),
+                Question::Journal { url, .. } => Fact::Journal(self.journal(targets, &url).await),
             };
             draft.facts.0.insert(key, fact.said(&|words| scrub.hide(words)));
         }
@@ -260,11 +260,11 @@ impl Planning<'_> {
         }
     }
 
-    async fn journal(&self, url: &Value) -> std::result::Result<Vec<JournalEntry>, String> {
+    async fn journal(&self, targets: &Targets, url: &Value) -> std::result::Result<Vec<JournalEntry>, String> {
         let told = |e: &migrate::DatabaseError| sentence(&format!("{e}. {}", e.hint));
         let text = url.as_str().ok_or("The database's URL is a secret of which only the digest is recorded.")?;
         let database = migrate::Database::parse(text, &self.workspace.environment).map_err(|e| told(&e))?;
-        let journal = migrate::read(&database).await.map_err(|e| told(&e))?;
+        let journal = targets.outside.journal(&database).await.map_err(|e| told(&e))?;
         Ok(journal.applied.into_iter().map(journal_entry).collect())
     }
 }

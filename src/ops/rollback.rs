@@ -28,7 +28,7 @@ pub async fn rollback(
     applied
 }
 
-async fn rollback_opened(
+pub(crate) async fn rollback_opened(
     opened: &mut Opened,
     to: Option<u64>,
     wanted: &Wanted,

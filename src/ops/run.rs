@@ -21,10 +21,14 @@ use crate::ledger::event::{Event, RunOutcome, RunStarted};
 use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
 use crate::ledger::replay::IllegalEvent;
+use crate::ledger::reading::Reading;
 use crate::ledger::{Backend, Meta, RawEntry, State, Writer, checkpoint};
 use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
 use crate::provider::catalog::Catalog;
+
+/// How long the lease may take to be given back: where the ledger does not answer, people wait for a command that is over.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What every command that changes something is told.
 #[derive(Clone)]
@@ -107,21 +111,34 @@ impl Opened {
 
     async fn with_lease(workspace: Workspace, how: &Changing, store: Store) -> Result<Self> {
         let (writer, reading) = Writer::open_reading(Arc::clone(&store.backend)).await?;
-        store.check(writer.head().map(|_| writer.lineage().as_str()))?;
+        let found = writer.head().map(|head| (writer.lineage(), head));
+        store.check(found, reading.as_ref().map_or(&[], |r| &r.entries))?;
+        let lineage = writer.lineage().as_str().to_owned();
+        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
+        Self::on(workspace, store, writer, reading, targets).await
+    }
+
+    /// An environment whose ledger was opened, with the targets to act on.
+    pub(crate) async fn on(
+        workspace: Workspace,
+        store: Store,
+        writer: Writer,
+        reading: Option<Reading>,
+        targets: Targets,
+    ) -> Result<Self> {
         let lineage = writer.lineage().as_str().to_owned();
         let secrets = Secrets::of_machine(Arc::new(writer.key().await?))?;
         let (base, entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
         let state = records::replay(base.clone(), &entries)?;
         store.still_here(&state)?;
-        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
         Ok(Self {
             workspace,
             state,
             base,
             entries,
             secrets,
+            catalog: targets.catalog().clone(),
             targets,
-            catalog: Catalog::built_in(),
             writer: Some(writer),
             lease: None,
             lineage,
@@ -143,7 +160,7 @@ impl Opened {
     pub async fn close(mut self) {
         if let Some(lease) = self.lease.take() {
             // A lease that cannot be given back runs out; whoever waits sees that this process is gone.
-            drop(lease.release().await);
+            drop(tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await);
         }
     }
 
@@ -227,8 +244,7 @@ impl Opened {
             workspace: self.workspace.clone(),
             backend: Arc::clone(&self.backend),
             secrets: self.secrets.clone(),
-            lineage: self.lineage.clone(),
-            project: how.project.clone(),
+            targets: self.targets.clone(),
             failed: draft.clone(),
             down_anyway: down_anyway(plan),
         };
@@ -249,6 +265,7 @@ impl Opened {
             parallelism: how.parallelism,
             way_back: Arc::new(way_back),
             images: Arc::new(super::targets::Registry),
+            outside: Arc::clone(&self.targets.outside),
             patience: Patience::default(),
         };
         let state = std::mem::take(&mut self.state);
@@ -256,7 +273,12 @@ impl Opened {
         self.state.clone_from(&finished.state);
         drop(runner);
         if let Ok(journal) = Arc::try_unwrap(journal) {
-            self.writer = Some(journal.into_writer());
+            let writer = journal.into_writer();
+            if let Some(head) = writer.head() {
+                // The run has ended either way; how far it went is remembered for the sake of the next one.
+                drop(self.store.remember(writer.lineage(), head));
+            }
+            self.writer = Some(writer);
         }
         if self.state.open.is_none()
             && self.state.since_checkpoint >= checkpoint::ENTRIES
@@ -376,7 +398,9 @@ impl Opened {
         }
         writer.append(drafts).await?;
         self.state = after;
-        self.store.remember(writer.lineage())?;
+        if let Some(head) = writer.head() {
+            self.store.remember(writer.lineage(), head)?;
+        }
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::{Failure, Result};
 use super::workspace::Workspace;
-use crate::exec::Images;
+use crate::exec::{Images, Outside, Real};
 use crate::ledger::record::Pin;
 use crate::plan::Imported;
 use crate::ports::clock::{Clock, SystemClock};
@@ -17,12 +17,15 @@ use crate::provider::oci;
 use crate::provider::{Context, ImportRequest, Observation, ObserveRequest, Prior, Provider, ReadRequest, Role};
 use crate::value::Value;
 
-/// The providers of an environment, and the clock.
+/// The providers of an environment, the clock, and what else is outside.
+#[derive(Clone)]
 pub struct Targets {
     /// By name.
     pub providers: BTreeMap<String, Arc<dyn Provider>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// What is probed, and the databases.
+    pub outside: Arc<dyn Outside>,
     catalog: Catalog,
     /// Whether nobody is really asked: whatever is outside counts as not there.
     unasked: bool,
@@ -49,9 +52,27 @@ impl Targets {
         Ok(Self {
             providers: [("local".to_owned(), local)].into(),
             clock: Arc::new(SystemClock),
+            outside: Arc::new(Real),
             catalog: Catalog::built_in(),
             unasked: false,
         })
+    }
+
+    /// Targets that somebody else made, for the simulated world.
+    #[cfg(test)]
+    pub(crate) fn made_of(
+        providers: BTreeMap<String, Arc<dyn Provider>>,
+        clock: Arc<dyn Clock>,
+        outside: Arc<dyn Outside>,
+        catalog: Catalog,
+    ) -> Self {
+        Self { providers, clock, outside, catalog, unasked: false }
+    }
+
+    /// The types.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// The same for a plan that is made to see whether a configuration is valid: nobody outside is asked.

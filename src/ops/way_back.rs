@@ -1,7 +1,6 @@
 //! The way back inside a run: a plan to its base, limited to what the run touched, made from what is there when it is needed.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::{Failure, Result};
@@ -15,15 +14,13 @@ use crate::addr::Address;
 use crate::exec::WayBackPlanner;
 use crate::ledger::{Backend, State};
 use crate::plan::{Facts, Options, Plan, SavedInputs};
-use crate::provider::catalog::Catalog;
 
 /// Who plans the way back of a run.
 pub(super) struct WayBackFrom {
     pub(super) workspace: Workspace,
     pub(super) backend: Arc<dyn Backend>,
     pub(super) secrets: Secrets,
-    pub(super) lineage: String,
-    pub(super) project: Option<PathBuf>,
+    pub(super) targets: Targets,
     /// What the failed run was made from: the secrets of now, and, on a first deployment, its migrations.
     pub(super) failed: Draft,
     /// The migrations with `on_rollback = "down"`.
@@ -43,8 +40,6 @@ impl WayBackPlanner for WayBackFrom {
 
 impl WayBackFrom {
     async fn make(&self, state: &State, trust_records: bool) -> Result<Plan> {
-        let catalog = Catalog::built_in();
-        let targets = Targets::open(&self.workspace, &self.lineage, self.project.as_deref())?;
         let Some(open) = &state.open else {
             return Err(Failure::error("Internal error", "A way back without a run. This is a bug in Gantry."));
         };
@@ -80,8 +75,8 @@ impl WayBackFrom {
         };
         let planning = Planning {
             workspace: &self.workspace,
-            catalog: &catalog,
-            targets: Some(&targets),
+            catalog: self.targets.catalog(),
+            targets: Some(&self.targets),
             secrets: &secrets,
             earlier: None,
             closed: false,

@@ -8,6 +8,7 @@ mod blocks;
 mod canary;
 mod console;
 mod diagnostics;
+mod disk;
 mod docs;
 mod errors;
 mod fmt;

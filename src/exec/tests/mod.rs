@@ -212,6 +212,7 @@ impl Case {
             parallelism: self.parallelism,
             way_back: self.base.clone(),
             images: Arc::new(NoImages),
+            outside: Arc::new(Real),
             patience: Patience {
                 first: Duration::from_millis(1),
                 longest: Duration::from_millis(2),

@@ -14,6 +14,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use reqwest::{Method, Response};
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::S3Settings;
 use super::account::Account;
@@ -31,7 +32,7 @@ pub(super) struct Patience {
     pub(super) connect: Duration,
     /// For the answer to one request; large bodies get more.
     pub(super) attempt: Duration,
-    /// For a call with all its attempts.
+    /// After so long no further attempt is made.
     pub(super) total: Duration,
     /// How many attempts a call has.
     pub(super) tries: u32,
@@ -45,9 +46,16 @@ impl Default for Patience {
             connect: Duration::from_secs(5),
             attempt: Duration::from_secs(20),
             total: Duration::from_secs(60),
-            tries: 7,
+            tries: 8,
             pause: Duration::from_millis(200),
         }
+    }
+}
+
+impl Patience {
+    /// When it ends.
+    pub(super) fn end(&self) -> Instant {
+        Instant::now() + self.total
     }
 }
 
@@ -227,16 +235,24 @@ impl Client {
         }
     }
 
-    /// The whole body of an answer, if it is not longer than `limit`.
+    /// The whole body of an answer, if it is not longer than `limit`, and comes as fast as a bad line brings it.
     pub(super) async fn body(&self, mut answer: Response, limit: u64) -> Result<Vec<u8>, Failed> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.piece(&mut answer).await? {
-            bytes.extend_from_slice(&piece);
-            if bytes.len() as u64 > limit {
-                return Err(Failed::new(Why::Other, &format!("more than {limit} bytes")));
+        let time =
+            self.patience.attempt + Duration::from_secs(answer.content_length().unwrap_or(0).min(limit) / SLOWEST);
+        let whole = async {
+            let mut bytes = Vec::new();
+            while let Some(piece) = self.piece(&mut answer).await? {
+                bytes.extend_from_slice(&piece);
+                if bytes.len() as u64 > limit {
+                    return Err(Failed::new(Why::Other, &format!("more than {limit} bytes")));
+                }
             }
+            Ok(bytes)
+        };
+        match tokio::time::timeout(time, whole).await {
+            Ok(done) => done,
+            Err(_) => Err(Failed::new(Why::Broken, &format!("not the whole answer within {time:?}"))),
         }
-        Ok(bytes)
     }
 
     /// Waits before another attempt, the longer the more there were, and never exactly as long as anybody else.
@@ -246,30 +262,25 @@ impl Client {
         tokio::time::sleep(longest.mul_f64(part)).await;
     }
 
-    /// Does something that may be done again until it works, fails for good, or took too long.
+    /// Does something that may be done again until it works, fails for good, or has been tried for long enough.
     pub(super) async fn again<T, F: Future<Output = Result<T, Failed>>>(
         &self,
         act: impl Fn() -> F,
     ) -> Result<T, Failed> {
-        let mut last = None;
-        let tries = async {
-            for attempt in 0..self.patience.tries {
-                if attempt > 0 {
-                    self.pause(attempt - 1).await;
-                }
-                match act().await {
-                    Err(failed) if failed.is_passing() => last = Some(failed),
-                    // Credentials that ran out while the command was at work: the next attempt fetches new ones.
-                    Err(failed) if failed.why == Why::Expired && attempt == 0 => last = Some(failed),
-                    done => return Some(done),
-                }
+        let end = self.patience.end();
+        let mut attempt = 0;
+        loop {
+            let failed = match act().await {
+                Err(failed) if failed.is_passing() => failed,
+                // Credentials that ran out while the command was at work: the next attempt fetches new ones.
+                Err(failed) if failed.why == Why::Expired && attempt == 0 => failed,
+                done => return done,
+            };
+            attempt += 1;
+            if attempt >= self.patience.tries || Instant::now() >= end {
+                return Err(failed);
             }
-            None
-        };
-        let done = tokio::time::timeout(self.patience.total, tries).await;
-        match done {
-            Ok(Some(done)) => done,
-            _ => Err(last.unwrap_or_else(|| Failed::new(Why::Broken, &self.too_long()))),
+            self.pause(attempt - 1).await;
         }
     }
 
