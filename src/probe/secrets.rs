@@ -62,13 +62,6 @@ impl Secrets {
         Self { forms, wide }
     }
 
-    /// Whether any of them stands in some bytes.
-    #[must_use]
-    pub fn stand_in(&self, bytes: &[u8]) -> bool {
-        let mut forms = self.forms.iter().map(String::as_bytes).chain(self.wide.iter().map(Vec::as_slice));
-        forms.any(|form| split(bytes, form).len() > 1)
-    }
-
     /// Bytes without them, also where they stand in UTF-16.
     #[must_use]
     pub fn hide_bytes(&self, bytes: &[u8]) -> Vec<u8> {
