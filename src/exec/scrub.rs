@@ -21,6 +21,9 @@ use crate::value::{Kind, Value};
 /// is taken out of its own words however short it is.)
 const SHORTEST: usize = 6;
 
+/// A line of a secret of several lines that is as long as this is looked for by itself.
+const LINE: usize = 16;
+
 /// How the URLs of databases begin.
 const DATABASES: [&str; 3] = ["postgres://", "postgresql://", "sqlite://"];
 
@@ -58,7 +61,12 @@ impl Scrub {
         let text = text.trim();
         match DATABASES.iter().any(|scheme| text.starts_with(scheme)) {
             true => passwords(text).iter().for_each(|password| self.add(password)),
-            false => self.add(text),
+            false => {
+                self.add(text);
+                // A key of several lines is said line by line, or indented in another file.
+                let lines = text.lines().map(str::trim).filter(|line| line.len() < text.len());
+                lines.filter(|line| line.len() >= LINE && !line.starts_with("-----")).for_each(|line| self.add(line));
+            }
         }
     }
 
@@ -72,11 +80,21 @@ impl Scrub {
         }
     }
 
-    /// Whether bytes, as they are or in base64, hold any of them.
+    /// Whether a file, as it is, as JSON or in base64, holds any of them. (Files may be large, so fewer forms are looked for than in
+    /// what somebody says.)
     #[must_use]
     pub fn stands_in(&self, bytes: &[u8]) -> bool {
-        let forms = self.forms();
-        forms.stand_in(bytes) || forms.stand_in(STANDARD.encode(bytes).as_bytes())
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if known.texts.is_empty() {
+            return false;
+        }
+        let (text, encoded) = (String::from_utf8_lossy(bytes), STANDARD.encode(bytes));
+        known.texts.iter().any(|secret| {
+            let json = serde_json::Value::from(secret.as_str()).to_string();
+            text.contains(secret.as_str())
+                || text.contains(&json[1..json.len() - 1])
+                || encoded.contains(secret.as_str())
+        })
     }
 
     /// Learns everything sensitive in a plan.
@@ -175,8 +193,8 @@ impl Watcher for ScrubbedWatcher {
                 hide(sentence);
                 evidence.iter_mut().for_each(|(_, text)| hide(text));
             }
-            RunEvent::StepSucceeded { sentence: Some(sentence), .. } => hide(sentence),
-            RunEvent::StepProgress { sentence, .. }
+            RunEvent::StepSucceeded { sentence: Some(sentence), .. }
+            | RunEvent::StepProgress { sentence, .. }
             | RunEvent::StepRetried { sentence, .. }
             | RunEvent::Warned { sentence, .. }
             | RunEvent::Reconciled { sentence, .. }
@@ -239,6 +257,9 @@ mod tests {
         scrub.learn_text("postgres://user-name:p%40ss-w0rd@host-name/d?password=another-one");
         let said = scrub.hide("postgres://user-name:p%40ss-w0rd@host-name: p@ss-w0rd, another-one");
         assert_eq!(said, "postgres://user-name:(sensitive)@host-name: (sensitive), (sensitive)");
+        scrub.learn_text("-----BEGIN KEY-----\nabcdefghijklmnopqrst\nuvwxyz\n-----END KEY-----\n");
+        assert_eq!(scrub.hide("line 2 is abcdefghijklmnopqrst"), "line 2 is (sensitive)");
+        assert!(scrub.stands_in(b"key: |\n  abcdefghijklmnopqrst\n") && !scrub.stands_in(b"-----BEGIN KEY-----"));
         let utf16: Vec<u8> = "x s3cret-word".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert!(!scrub.hide_bytes(&utf16).windows(8).any(|w| utf16[6..].windows(8).any(|u| u == w)));
         assert!(!format!("{scrub:?}").contains("s3cret"));

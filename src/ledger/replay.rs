@@ -272,14 +272,7 @@ impl State {
                     steps.insert(step.clone(), StepStatus::NotDone);
                 }
             }
-            Event::Imported { step, address, record, .. } => {
-                if self.records.contains_key(address) {
-                    return Err("an object is imported to an address that has one");
-                }
-                open.touched.insert(address.clone());
-                open.finish(step);
-                self.records.insert(address.clone(), Arc::new((**record).clone()));
-            }
+            Event::Imported { step, address, record, .. } => return self.imported(step, address, record),
             Event::RunFinished { outcome, sentence, outputs } => self.run_finished(meta, *outcome, sentence, outputs),
             Event::RunStarted(_)
             | Event::Moved { .. }
@@ -290,6 +283,18 @@ impl State {
             | Event::Unlocked { .. }
             | Event::Unknown => {}
         }
+        Ok(())
+    }
+
+    fn imported(&mut self, step: &str, address: &Address, record: &Record) -> Result<(), &'static str> {
+        if self.records.contains_key(address) {
+            return Err("an object is imported to an address that has one");
+        }
+        if let Some(open) = &mut self.open {
+            open.touched.insert(address.clone());
+            open.finish(step);
+        }
+        self.records.insert(address.clone(), Arc::new(record.clone()));
         Ok(())
     }
 

@@ -207,7 +207,12 @@ pub async fn apply(workspace: Workspace, wanted: &Wanted, how: &Changing, judge:
     applied
 }
 
-pub(super) async fn open(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Opened> {
+pub(super) async fn open(
+    workspace: Workspace,
+    wanted: &Wanted,
+    how: &Changing,
+    judge: &mut dyn Judge,
+) -> Result<Opened> {
     Opened::open(workspace, &wanted.variables, how, &mut |holder| judge.waiting(holder)).await
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::error::{Failure, FailureKind, Result, sentence};
+use super::error::{Failure, Result, sentence};
 use super::secrets::Secrets;
 use super::targets::Targets;
 use super::workspace::Workspace;
@@ -175,17 +175,7 @@ impl Planning<'_> {
             }
         }
         let Some(targets) = self.targets else {
-            let missing: Vec<String> = questions.iter().map(|q| q.key(&seal)).collect();
-            return Err(Failure::new(
-                FailureKind::Refused,
-                Diagnostic::error(
-                    "Plan does not hold all that it needs",
-                    format!(
-                        "Planning again asks for something that the plan file does not answer: {}.",
-                        missing.join("; ")
-                    ),
-                ),
-            ));
+            return Err(unanswered(&questions.iter().map(|q| q.key(&seal)).collect::<Vec<_>>()));
         };
         let mut observed = Vec::new();
         let scrub = draft.secrets();
@@ -277,6 +267,13 @@ impl Planning<'_> {
         let journal = targets.outside.journal(&database).await.map_err(|e| told(&e))?;
         Ok(journal.applied.into_iter().map(journal_entry).collect())
     }
+}
+
+/// Nobody may be asked, and something is not answered.
+fn unanswered(missing: &[String]) -> Failure {
+    let detail =
+        format!("Planning again asks for something that the plan file does not answer: {}.", missing.join("; "));
+    Failure::refused("Plan does not hold all that it needs", detail)
 }
 
 /// What can be told to be wrong with the checks' probes before they ask anything.

@@ -98,8 +98,8 @@ impl Targets {
     }
 
     /// What was answered, with the marks that its type's schema asks for: what it keeps secret is a secret from here on.
-    fn marked(&self, role: Role, ty: &str, answered: Value) -> Value {
-        self.catalog.get(role, ty).map_or_else(|| answered.clone(), |schema| schema.marked(&answered))
+    fn marked(&self, role: Role, ty: &str, answered: &Value) -> Value {
+        self.catalog.get(role, ty).map_or_else(|| answered.clone(), |schema| schema.marked(answered))
     }
 
     /// Looks at recorded objects, one call for each provider; the answers with the keys that came along.
@@ -123,7 +123,7 @@ impl Targets {
             let seen = provider.observe(&requests).await.into_iter().zip(&requests);
             let seen = seen.map(|(observation, request)| match observation {
                 Observation::Present { attributes, readiness } => {
-                    Observation::Present { attributes: self.marked(Role::Managed, &request.ty, attributes), readiness }
+                    Observation::Present { attributes: self.marked(Role::Managed, &request.ty, &attributes), readiness }
                 }
                 other => other,
             });
@@ -139,7 +139,7 @@ impl Targets {
     pub async fn read(&self, request: &ReadRequest) -> std::result::Result<Value, String> {
         let provider = self.provider(Role::Data, &request.ty).ok_or("No provider knows this data source.")?;
         let answered = provider.read(request).await.map_err(|p| p.sentence)?;
-        Ok(self.marked(Role::Data, &request.ty, answered))
+        Ok(self.marked(Role::Data, &request.ty, &answered))
     }
 
     /// Looks for an object that is to be imported.
@@ -152,7 +152,7 @@ impl Targets {
         };
         match provider.import(request).await {
             Ok(Some(Prior { attributes, identity })) => {
-                let attributes = self.marked(Role::Managed, &request.ty, attributes);
+                let attributes = self.marked(Role::Managed, &request.ty, &attributes);
                 Imported::Present { attributes, identity }
             }
             Ok(None) => Imported::Absent,

@@ -55,7 +55,7 @@ pub(super) fn read(block: &BlockBody, evaluator: &Evaluator<'_>) -> Result<Encry
     if let Some(identities) = block.body.attributes.get("identities") {
         for (path, span) in self::texts("identities", &identities.term, evaluator)?.0 {
             if path.to_ascii_uppercase().contains("AGE-SECRET-KEY-") {
-                return Err(key_itself(span));
+                return Err(key_itself("\"identities\" names files"));
             }
             encryption.identities.push((path, span));
         }
@@ -64,28 +64,26 @@ pub(super) fn read(block: &BlockBody, evaluator: &Evaluator<'_>) -> Result<Encry
 }
 
 fn bad_recipient(text: &str, why: KeyError, span: Span) -> Diagnostic {
-    // What may be a secret is not shown.
-    let shown = match why {
-        KeyError::Secret => "One of them".to_owned(),
-        _ => format!("\"{}\"", crate::diag::escape_controls(text)),
-    };
-    let detail = format!("{shown} is not taken as a recipient: {why}. A recipient of age begins with \"age1\".");
-    let hint = match why {
-        KeyError::Secret => {
-            "Whoever can read this file can open what is sealed for that key: make a new one, and name its recipient, which \
-             age-keygen -y KEY-FILE prints."
-        }
-        _ => "age-keygen -y KEY-FILE prints the recipient of an identity.",
-    };
-    Diagnostic::error("Invalid recipient", detail).at(span).hint(hint)
+    if why == KeyError::Secret {
+        return key_itself("\"recipients\" names public keys");
+    }
+    let shown = crate::diag::escape_controls(text);
+    let detail = format!("\"{shown}\" is not taken as a recipient: {why}. A recipient of age begins with \"age1\".");
+    Diagnostic::error("Invalid recipient", detail)
+        .at(span)
+        .hint("age-keygen -y KEY-FILE prints the recipient of an identity.")
 }
 
-fn key_itself(span: Span) -> Diagnostic {
-    let detail = "\"identities\" names files, and a secret key itself stands here. It would be in the configuration, in the ledger and \
-                  in every plan file, for anybody to open what is sealed.";
-    Diagnostic::error("Secret key in the configuration", detail)
-        .at(span)
-        .hint("Make a new key, keep it in a file of mode 0600, and name that; or put it into GANTRY_AGE_IDENTITY.")
+/// A secret key in the configuration. The place is told in words: its line would be shown, and the key with it.
+fn key_itself(what: &str) -> Diagnostic {
+    let detail = format!(
+        "In environment {{ encryption {{ … }} }} {what}, and a secret key itself stands there (AGE-SECRET-KEY-…). It is in the \
+         configuration, and would be in the ledger and in every plan file, for anybody to open what is sealed."
+    );
+    Diagnostic::error("Secret key in the configuration", detail).hint(
+        "Make a new key, for this one is known now: keep it in a file of mode 0600 and name that in \"identities\", or put it into \
+         GANTRY_AGE_IDENTITY; its recipient is what age-keygen -y KEY-FILE prints.",
+    )
 }
 
 /// A list of texts with the place of each, and whether all of it is known.

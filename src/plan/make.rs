@@ -74,20 +74,7 @@ impl Planner<'_> {
         let only_checks = inputs.options.kind == crate::ledger::event::RunKind::Verify;
         let cause = only_checks || self.changes.iter().any(Change::is_cause);
         let mut changes = if hollow { Vec::new() } else { self.changes };
-        if only_checks {
-            // `verify` asks what is, whatever an apply would make of it.
-            for change in changes.iter_mut().filter(|c| !c.address.kind.looks_only()) {
-                change.kind = ChangeKind::NoOp;
-                change.moved_from = None;
-                change.importing = None;
-            }
-        }
-        if !cause {
-            // Nothing changes, so no check runs: when each last passed is shown instead.
-            for change in changes.iter_mut().filter(|c| c.address.kind.looks_only()) {
-                change.kind = ChangeKind::NoOp;
-            }
-        }
+        only_looking(&mut changes, only_checks, cause);
         let nothing = BTreeMap::new();
         let context = lower::Context {
             outline: self.world.outline,
@@ -127,11 +114,26 @@ impl Planner<'_> {
             unreadable: self.unreadable,
             unopened: Vec::new(),
         };
-        plan.unopened = super::unopened::find(&plan.steps, &inputs);
-        if !plan.steps.is_empty() {
-            plan.warnings.extend(plan.unopened.iter().map(|u| u.diagnostic(crate::diag::Severity::Warning)));
-        }
+        super::unopened::tell(&mut plan, &inputs);
         Ok(Planned::Ready(Box::new(plan)))
+    }
+}
+
+/// Takes the acts out of what only looks, and the looks out of what does nothing.
+fn only_looking(changes: &mut [Change], only_checks: bool, cause: bool) {
+    if only_checks {
+        // `verify` asks what is, whatever an apply would make of it.
+        for change in changes.iter_mut().filter(|c| !c.address.kind.looks_only()) {
+            change.kind = ChangeKind::NoOp;
+            change.moved_from = None;
+            change.importing = None;
+        }
+    }
+    if !cause {
+        // Nothing changes, so no check runs: when each last passed is shown instead.
+        for change in changes.iter_mut().filter(|c| c.address.kind.looks_only()) {
+            change.kind = ChangeKind::NoOp;
+        }
     }
 }
 

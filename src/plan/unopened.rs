@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::input::Inputs;
+use super::plan::Plan;
 use super::step::{Step, Work};
 use crate::diag::{Diagnostic, Severity};
 use crate::provider::Action;
@@ -48,8 +49,13 @@ impl Unopened {
     }
 }
 
-/// What is missing for these steps.
-pub(super) fn find(steps: &[Step], inputs: &Inputs<'_>) -> Vec<Unopened> {
+/// Has a plan say what is missing for its steps.
+pub(super) fn tell(plan: &mut Plan, inputs: &Inputs<'_>) {
+    plan.unopened = find(&plan.steps, inputs);
+    plan.warnings.extend(plan.unopened.iter().map(|u| u.diagnostic(Severity::Warning)));
+}
+
+fn find(steps: &[Step], inputs: &Inputs<'_>) -> Vec<Unopened> {
     let mut missing: BTreeMap<String, Vec<Sealed>> = BTreeMap::new();
     for step in steps {
         let mut found = Vec::new();

@@ -46,7 +46,7 @@ impl Trial {
     /// A file of the project that holds it because people put it there, and files that Gantry is asked to make of it.
     fn own(mut self, path: &str, text: Option<&str>) -> Self {
         if let Some(text) = text {
-            std::fs::write(self.sandbox.project().join(path), text).unwrap();
+            std::fs::write(self.sandbox.project().join(path), text).expect("the project is writable");
         }
         self.own.push(self.sandbox.project().join(path));
         self
@@ -79,6 +79,7 @@ impl Trial {
             "history local",
             "history local --json",
             "state list local",
+            "state pull local",
             "state verify local",
             "graph local",
             "validate local",
@@ -97,10 +98,10 @@ impl Trial {
 
     /// Looks at everything on the disk, and requires that there was nothing.
     #[track_caller]
-    fn is_clean(mut self) {
+    fn ends_clean(mut self) {
         let project = self.sandbox.project();
         let allowed = |path: &PathBuf| {
-            let inside = path.strip_prefix(&project).unwrap().to_string_lossy().into_owned();
+            let inside = path.strip_prefix(&project).expect("the search stays inside").to_string_lossy().into_owned();
             self.own.contains(path) || DESTINATIONS.iter().any(|d| inside.starts_with(d))
         };
         let found = self.canary.files(&project);
@@ -129,7 +130,7 @@ fn the_search_finds_what_leaks() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, &text).unwrap();
             assert_eq!(canary.files(&trial.sandbox.project()).len(), 1, "{name} in {}", path.display());
-            let clean = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trial.is_clean()));
+            let clean = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trial.ends_clean()));
             assert!(clean.is_err(), "{name} in {} is told", path.display());
         }
     }
@@ -227,7 +228,7 @@ fn through_a_life(mut trial: Trial, extra: &[&str]) {
     trial.look();
     drop(trial.run(&with("destroy local --auto-approve --json", extra)).succeeds());
     trial.look();
-    trial.is_clean();
+    trial.ends_clean();
 }
 
 #[test]
@@ -307,16 +308,15 @@ fn an_ephemeral_variable() {
         // Nowhere, so not sealed either: of what stands in the ledger nothing is in age's form.
         let sealed = trial.sandbox.read(&segment(&trial.sandbox)).contains("\"age\"");
         assert!(!sealed, "an ephemeral value is sealed");
-        trial.is_clean();
+        trial.ends_clean();
     }
 }
 
 fn segment(sandbox: &Sandbox) -> String {
     let folder = sandbox.project().join("state/local/ledger");
-    let mut names: Vec<String> =
-        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    format!("state/local/ledger/{}", names.last().unwrap())
+    let entries = std::fs::read_dir(folder).expect("there is a ledger").flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    format!("state/local/ledger/{}", names.max().expect("it has a segment"))
 }
 
 /// A command that fails and says everything that it was handed, in all encodings.
@@ -340,7 +340,7 @@ resource "local_command" "c" {
             assert!(!matches!(ran.code(), Some(0)), "it fails: {ran:?}");
         }
         trial.look();
-        trial.is_clean();
+        trial.ends_clean();
     }
 }
 
@@ -362,8 +362,8 @@ sys.exit(3)
 
 /// A server that answers every request with an error and the whole request, twice encoded.
 fn echo() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
@@ -433,7 +433,7 @@ smoke_test "command" {
             );
         }
         trial.look();
-        trial.is_clean();
+        trial.ends_clean();
     }
 }
 
@@ -483,7 +483,7 @@ async fn the_url_of_a_database() {
             }
             drop(trial.run(&["apply", "local", "--auto-approve"]));
         }
-        trial.is_clean();
+        trial.ends_clean();
     }
 }
 
@@ -511,6 +511,6 @@ resource "local_service" "s" {
         let ran = trial.run(&["apply", "local", "--auto-approve"]);
         assert!(!matches!(ran.code(), Some(0)), "it fails: {ran:?}");
         trial.look();
-        trial.is_clean();
+        trial.ends_clean();
     }
 }

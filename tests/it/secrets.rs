@@ -79,28 +79,29 @@ fn project(recipients: &[&Keys]) -> Sandbox {
 /// The project on another machine: the same files, nothing of the environment, and a home of its own.
 fn elsewhere(sandbox: &Sandbox) -> Sandbox {
     let other = Sandbox::new();
-    std::fs::remove_dir(other.project()).unwrap();
+    std::fs::remove_dir(other.project()).expect("the sandbox is writable");
     copy(&sandbox.project(), &other.project());
     other
 }
 
 fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    std::fs::set_permissions(to, from.metadata().unwrap().permissions()).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let there = to.join(path.file_name().unwrap());
+    std::fs::create_dir(to).expect("the sandbox is writable");
+    std::fs::set_permissions(to, from.metadata().expect("the sandbox is writable").permissions())
+        .expect("the sandbox is writable");
+    for entry in std::fs::read_dir(from).expect("the sandbox is writable") {
+        let path = entry.expect("the sandbox is writable").path();
+        let there = to.join(path.file_name().expect("an entry has a name"));
         match path.is_dir() {
             true => copy(&path, &there),
-            false => drop(std::fs::copy(&path, &there).unwrap()),
+            false => drop(std::fs::copy(&path, &there).expect("the sandbox is writable")),
         }
     }
 }
 
 fn give_identity(sandbox: &Sandbox, keys: &Keys) {
-    let path = sandbox.project().parent().unwrap().join("home/key.txt");
-    std::fs::write(&path, format!("# a key\n{}\n", keys.identity)).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let path = sandbox.project().parent().expect("a project lies in its sandbox").join("home/key.txt");
+    std::fs::write(&path, format!("# a key\n{}\n", keys.identity)).expect("the sandbox is writable");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("the sandbox is writable");
 }
 
 fn apply(sandbox: &Sandbox, password: &str, token: &str) {
@@ -279,8 +280,9 @@ fn what_is_current_is_sealed_anew() {
 /// The newest segment of the ledger.
 fn segment(sandbox: &Sandbox) -> String {
     let folder = sandbox.project().join("state/local/ledger");
-    let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-    format!("state/local/ledger/{}", names.max().unwrap())
+    let entries = std::fs::read_dir(folder).expect("there is a ledger").flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    format!("state/local/ledger/{}", names.max().expect("it has a segment"))
 }
 
 #[test]
@@ -288,7 +290,10 @@ fn an_output_is_told_to_who_has_an_identity() {
     let anna = keys();
     let sandbox = project(&[&anna]);
     apply(&sandbox, "first", "one");
-    says(&sandbox.run("output local password --raw").exits(5), &["Secret missing", "no identity", "GANTRY_AGE_IDENTITY_FILE"]);
+    says(
+        &sandbox.run("output local password --raw").exits(5),
+        &["Secret missing", "no identity", "GANTRY_AGE_IDENTITY_FILE"],
+    );
     give_identity(&sandbox, &anna);
     assert_eq!(sandbox.run("output local password --raw").succeeds().stdout, "is first");
     assert_eq!(sandbox.run("output local password --json").succeeds().stdout.trim(), "\"is first\"");
