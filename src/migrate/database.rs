@@ -168,7 +168,8 @@ impl Database {
         if access == Access::Read {
             // A database in WAL mode that nobody has open cannot be read without creating its side files, unless
             // it is promised not to change.
-            options = options.read_only(true).immutable(is_closed_wal(file));
+            // One whose writer was killed in a transaction cannot be read before SQLite has taken that back, which is a write.
+            options = options.read_only(!has_journal(file)).immutable(is_closed_wal(file));
         } else {
             options = options.create_if_missing(true);
         }
@@ -205,6 +206,13 @@ fn advice(error: &sqlx::Error) -> (DatabaseErrorKind, &'static str) {
         }
         _ => (DatabaseErrorKind::Failed, "Look at the database's log."),
     }
+}
+
+/// Whether a rollback journal stands beside a SQLite file: of a transaction under way, or of one whose process is gone.
+fn has_journal(file: &Path) -> bool {
+    let mut journal = file.as_os_str().to_owned();
+    journal.push("-journal");
+    ports::fs::size(Path::new(&journal)).is_ok_and(|size| size > 0)
 }
 
 /// Whether the file is a SQLite database in WAL mode that no process has open. (File format, 1.3: bytes 18 and 19 of

@@ -190,6 +190,34 @@ async fn a_constraint_at_the_commit_is_a_rejection() {
     assert_eq!(dir.sql("SELECT CAST(count(*) AS TEXT) FROM a").await, vec!["1"]);
 }
 
+/// What a process leaves that is killed within a transaction which has reached the file: pages of it, and the journal that takes
+/// them back.
+#[tokio::test]
+async fn a_database_whose_writer_was_killed_is_read_as_it_was_before() {
+    let (dir, left) = (Dir::new(), Dir::new());
+    let migration = one("CREATE TABLE a (n INTEGER, t TEXT);");
+    apply(&dir.database(), &migration, &ctx()).await.unwrap();
+    let url = format!("sqlite://{}", dir.0.path().join("test.db").display());
+    let mut writer = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    for sql in [
+        "PRAGMA cache_size = 1",
+        "BEGIN IMMEDIATE",
+        "DELETE FROM gantry_migrations",
+        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 2000) INSERT INTO a SELECT n, hex(zeroblob(200)) FROM c",
+    ] {
+        sqlx::query(sql).execute(&mut writer).await.unwrap();
+    }
+    for name in ["test.db", "test.db-journal"] {
+        std::fs::copy(dir.0.path().join(name), left.0.path().join(name)).unwrap();
+    }
+    drop(writer);
+    assert!(std::fs::metadata(left.0.path().join("test.db-journal")).unwrap().len() > 0, "the journal is hot");
+    let versions: Vec<u64> = read(&left.database()).await.unwrap().applied.iter().map(|a| a.version).collect();
+    assert_eq!(versions, [1]);
+    assert!(matches!(find(&left.database(), 1, &migration.checksum, &ctx()).await.unwrap(), Found::Applied(_)));
+    assert_eq!(left.sql("SELECT CAST(count(*) AS TEXT) FROM a").await, vec!["0"]);
+}
+
 #[tokio::test]
 async fn reading_changes_nothing() {
     let dir = Dir::new();
