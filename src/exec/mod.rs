@@ -41,7 +41,7 @@ mod run;
 mod tests;
 
 pub use journal::{Journal, JournalError};
-pub use runner::{Begin, Ending, Finished, Images, NoImages, Patience, Runner, Seal, StepFailure, WayBackPlanner};
 pub use outside::{Outside, Real};
+pub use runner::{Begin, Ending, Finished, Images, NoImages, Patience, Runner, Seal, StepFailure, WayBackPlanner};
 pub use scrub::Scrub;
 pub use soundness::unsound;

@@ -60,9 +60,9 @@ pub use look::{Draw, Look, Looked, Names, Sight, look};
 pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
 pub use settings::Settings;
-pub use unopened::Unopened;
 pub use state_settings::{PostgresState, S3State, StateSettings};
 pub use step::{ActStep, CheckStep, ImportStep, PinStep, Step, Work};
+pub use unopened::Unopened;
 
 // What a plan's steps and schemas are made of, for those who read plans and have no business with providers.
 pub use crate::provider::{Action, AttributeSchema, BlockSchema, Lowering, ResourceSchema};

@@ -52,6 +52,9 @@ pub(super) struct StaticModule {
 /// The number of a named thing in the whole outline. Numbers ascend as [`ItemId`]s do.
 type Number = usize;
 
+/// The kind and type of blocks, and their positions by name.
+type OfType = ((NodeKind, Arc<str>), BTreeMap<Arc<str>, usize>);
+
 /// Where the named things of a module are.
 #[derive(Debug, Default)]
 struct Names {
@@ -63,7 +66,7 @@ struct Names {
     /// The number of the block at position 0.
     first_block: Number,
     /// The positions of blocks, by their type first: there are many blocks, but few types.
-    blocks: Vec<((NodeKind, Arc<str>), BTreeMap<Arc<str>, usize>)>,
+    blocks: Vec<OfType>,
 }
 
 impl Names {

@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use super::explore::{Coverage, Explorer, Failure, Schedule, Tried};
 use super::points::{Killer, POINTS};
 use super::story::{Mode, Prepared, STORIES, Story};
 use super::world::{Fault, Hit, Site, What};
+use crate::ports::clock::{Clock as _, SystemClock};
 
 /// How many failures are shown.
 const SHOWN: usize = 10;
@@ -163,15 +163,15 @@ const SMALL: [&str; 4] = ["tiny", "moved", "small", "small-unwind"];
 /// A campaign of so many schedules: first every one with one fault, by both modes; then random ones; then those with two, and with
 /// three of the small stories until there are enough.
 fn campaign(schedules: u64, seed: u64, large: bool) -> Report {
-    let started = Instant::now();
+    let started = SystemClock.elapsed();
     let prepared = prepare();
     let names: Vec<&str> = STORIES.iter().map(|s| s.name).collect();
     let mut report = Report::default();
     let phase = |report: &mut Report, what: &str, jobs: &[Job], enough: u64| {
-        let began = Instant::now();
+        let began = SystemClock.elapsed();
         let done = carry_out(&prepared, jobs, enough);
         #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-        let rate = done.schedules as f64 / began.elapsed().as_secs_f64();
+        let rate = done.schedules as f64 / (SystemClock.elapsed() - began).as_secs_f64();
         eprintln!(
             "{what:<44} {:>9} schedules, {:>9} of them to a world that another had led to, {:>9} processes, {rate:>7.0} \
              schedules/s, {} failures",
@@ -205,14 +205,14 @@ fn campaign(schedules: u64, seed: u64, large: bool) -> Report {
     let missing = schedules.saturating_sub(report.schedules);
     phase(&mut report, "three faults", &thrice, missing);
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    let rate = report.schedules as f64 / started.elapsed().as_secs_f64();
+    let rate = report.schedules as f64 / (SystemClock.elapsed() - started).as_secs_f64();
     eprintln!(
         "{} schedules ({} to a world that another had led to), {} processes, {rate:.0} schedules/s, {:.1} s; {} came to \
          another end",
         report.schedules,
         report.same,
         report.processes,
-        started.elapsed().as_secs_f64(),
+        (SystemClock.elapsed() - started).as_secs_f64(),
         report.failures.len()
     );
     report
@@ -249,8 +249,7 @@ fn proof(site: Site, fault: Fault) -> (&'static str, &'static str) {
         (Site::Append(_), Fault::FailTorn) => ("stopped, half is there", "went on"),
         (Site::Append(_), _) => ("stopped, nothing is there", "went on"),
         (Site::Read, Fault::Fail) => ("refused", "went on"),
-        (Site::TakeOver, Fault::Fail) => ("stopped", "went on"),
-        (Site::Blob, Fault::Fail) => ("stopped", "went on"),
+        (Site::TakeOver | Site::Blob, Fault::Fail) => ("stopped", "went on"),
         (_, Fault::Die | Fault::DieAfter) => ("died", "went on"),
         _ => ("went on", "died"),
     }

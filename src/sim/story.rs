@@ -506,7 +506,7 @@ impl Prepared {
         let directory = tempfile::tempdir().unwrap();
         let mut catalog = Catalog::default();
         catalog.add("sim", schemas());
-        let mut rest = World::new();
+        let mut rest = World::untouched();
         let mut judge = Yes::default();
         let run = |doing: &Doing, rest: &Rest, judge: &mut Yes| {
             write(directory.path(), doing);

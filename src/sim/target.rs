@@ -318,10 +318,8 @@ impl Target {
                 Some((id, o)) => done(&o.attributes, o.identity(id, &o.serving)),
                 None => Found::NotDone,
             },
-            (Action::Delete | Action::Retire, None) => nothing(),
-            (Action::Delete, Some(_)) => Found::NotDone,
-            (Action::Retire, Some(o)) if o.versions.contains_key(&version) => Found::NotDone,
-            (Action::Retire, Some(_)) => nothing(),
+            (Action::Delete, None) => nothing(),
+            (Action::Retire, o) if o.is_none_or(|o| !o.versions.contains_key(&version)) => nothing(),
             (Action::Update, Some(o)) if o.changed == act.op => done(&o.attributes, o.identity(&id, &o.serving)),
             (Action::Stage, Some(o)) => match o.versions.get(&act.op) {
                 Some(staged) => done(staged, o.identity(&id, &act.op)),

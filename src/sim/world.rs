@@ -106,10 +106,9 @@ impl Site {
         match self {
             Self::Point(_) | Self::FindMigration | Self::Journal | Self::Observe => &[Die],
             Self::Read => &[Die, Fail],
-            Self::TakeOver => &[Die, DieAfter, Fail],
+            Self::TakeOver | Self::Blob => &[Die, DieAfter, Fail],
             Self::Append(0 | 1) => &[Die, DieAfter, Lost, LostRequest, Fail, Fenced],
             Self::Append(_) => &[Die, DieAfter, Torn, Lost, LostRequest, Fail, FailTorn, Fenced],
-            Self::Blob => &[Die, DieAfter, Fail],
             Self::Act(_) => {
                 &[Die, DieAfter, DieLate, Lost, LostRequest, Late, Hang, HangBefore, NotSent, Throttled, Passing]
             }
@@ -125,10 +124,8 @@ impl Site {
     pub(super) fn hard_faults(self) -> &'static [Fault] {
         use Fault::*;
         match self {
-            Self::Act(_) => &[Denied, Malformed],
-            Self::Find(_) => &[CannotTell, HangBefore],
-            Self::Observe => &[CannotTell, HangBefore],
-            Self::Data => &[Denied, Malformed],
+            Self::Act(_) | Self::Data => &[Denied, Malformed],
+            Self::Find(_) | Self::Observe => &[CannotTell, HangBefore],
             _ => &[],
         }
     }
@@ -209,7 +206,7 @@ pub(super) struct World {
 
 impl World {
     /// A world in which nothing has happened.
-    pub(super) fn new() -> Rest {
+    pub(super) fn untouched() -> Rest {
         Rest { disk: Disk::default(), target: Target::default(), databases: Databases::default(), now: Duration::ZERO }
     }
 

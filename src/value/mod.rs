@@ -25,8 +25,8 @@ mod value;
 
 pub use convert::{ConvertError, convert, unify_values};
 pub use encode::{
-    AGE, DecodeError, HMAC, Keep, Opener, Seal, Sealer, UNKNOWN, decode, encode, encode_kept, encode_shape, encode_type,
-    encode_typed, encode_typed_kept, open_sealed, parse_type, without_seals,
+    AGE, DecodeError, HMAC, Keep, Opener, Seal, Sealer, UNKNOWN, decode, encode, encode_kept, encode_shape,
+    encode_type, encode_typed, encode_typed_kept, open_sealed, parse_type, without_seals,
 };
 pub use escape::escape;
 pub use marks::Marks;

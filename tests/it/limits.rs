@@ -101,7 +101,7 @@ fn templates_that_double() {
 #[test]
 fn regular_expressions_meant_to_explode() {
     let refuse = |pattern: &str, limit: &str| {
-        refused(&format!("output \"o\" {{ value = regexall({pattern}, \"a\") }}\n"), limit)
+        refused(&format!("output \"o\" {{ value = regexall({pattern}, \"a\") }}\n"), limit);
     };
     refuse("\"((a{1000}){1000}){1000}\"", "invalid regexp pattern: expression too large");
     refuse(

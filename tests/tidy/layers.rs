@@ -10,7 +10,7 @@ const WORDS: [&str; 6] = ["addr", "value", "diag", "graph", "eval", "event"];
 
 /// What each module may use beside the words and itself. A module that is not listed may be used by nobody and use
 /// nothing, so that a new one has to be entered here, in the light.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("ports", &[]),
     ("postgres", &[]),
     ("config", &["ports"]),
@@ -22,6 +22,8 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("probe", &["ports"]),
     ("exec", &["plan", "ledger", "provider", "migrate", "probe", "ports"]),
     ("ops", &["config", "ledger", "plan", "review", "provider", "migrate", "probe", "exec", "ports"]),
+    // The simulated world: tests alone, around the product's own commands.
+    ("sim", &["config", "ledger", "plan", "provider", "migrate", "probe", "exec", "ops", "ports"]),
     ("view", &["plan", "ledger"]),
     // The face of the process: its arguments, environment, terminal and clock (docs/decisions).
     ("cli", &["ops", "view", "ports"]),

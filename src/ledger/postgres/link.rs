@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
-use tokio::time::Instant;
 
 use crate::ledger::error::LedgerError;
+use crate::ports::clock::{Clock as _, SystemClock};
 use crate::ports::id;
 use crate::postgres::{Server, reason};
 
@@ -215,7 +215,7 @@ impl Link {
     }
 
     pub(super) fn patience(&self) -> Patience<'_> {
-        Patience { link: self, until: Instant::now() + self.patience, pause: FIRST_PAUSE }
+        Patience { link: self, until: SystemClock.elapsed() + self.patience, pause: FIRST_PAUSE }
     }
 
     /// A failure of reading, for people.
@@ -308,7 +308,7 @@ impl Transaction<'_> {
 /// How long calls are tried again.
 pub(super) struct Patience<'a> {
     link: &'a Link,
-    until: Instant,
+    until: Duration,
     pause: Duration,
 }
 
@@ -316,7 +316,7 @@ impl Patience<'_> {
     /// Waits, if another try may go better and there is time for it. What waits for its first connection does not: a wrong
     /// address is told at once.
     pub(super) async fn again(&mut self, fault: &Fault) -> bool {
-        let left = self.until.saturating_duration_since(Instant::now());
+        let left = self.until.saturating_sub(SystemClock.elapsed());
         if !fault.passes || left.is_zero() || !self.link.reached.load(Ordering::Relaxed) {
             return false;
         }

@@ -44,11 +44,8 @@ pub async fn unlock(
     for _ in 0..TRIES {
         match backend.lease_load().await? {
             // A renewal is the same lease.
-            Some(now) if now.id == holder.id => {
-                if !backend.lease_swap(Some(&now), None).await? {
-                    continue;
-                }
-            }
+            Some(now) if now.id == holder.id && !backend.lease_swap(Some(&now), None).await? => continue,
+            Some(now) if now.id == holder.id => {}
             Some(_) => {
                 let detail = "The lease was released and taken by another command in the meantime.";
                 return Err(Failure::refused("Another command is at work", detail));

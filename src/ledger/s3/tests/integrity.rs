@@ -166,7 +166,7 @@ async fn a_copy_that_was_cut_off_is_no_ledger_and_is_done_again() {
         for fault in [Fault::Down, Fault::LostAndDown] {
             let server = Server::start().await;
             let place = Place::new(&server);
-            drop(place.open().put_blob(b"the probe is made".to_vec()).await.unwrap());
+            let _ = place.open().put_blob(b"the probe is made".to_vec()).await.unwrap();
             let machine = place.open();
             server.rule("PUT", "team/prod/", 3 + at, 1, fault);
             let failed = machine.restore(whole()).await;
