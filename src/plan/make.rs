@@ -258,16 +258,17 @@ fn targeted(outline: &Outline, options: &Options, world: &World<'_>) -> Option<B
     }
     let mut found = BTreeSet::new();
     for target in &options.targets {
-        let before = found.len();
+        let mut declared = false;
         for (index, module) in outline.modules.iter().enumerate() {
             if !same_module(outline, index, &target.module) {
                 continue;
             }
             if let Some(position) = module.block(target.kind, &target.ty, &target.name) {
                 found.insert((index, position));
+                declared = true;
             }
         }
-        if found.len() == before && !world.inputs.recorded.records.keys().any(|a| target.covers(a)) {
+        if !declared && !world.inputs.recorded.records.keys().any(|a| target.covers(a)) {
             let names: Vec<String> = all_addresses(outline);
             let hint = crate::diag::did_you_mean(&target.to_string(), names.iter().map(String::as_str));
             let detail = format!("--target={target} is neither in the configuration nor in the ledger.");

@@ -78,6 +78,7 @@ pub(super) const POINTS: &[(&str, Killer)] = &[
     ("postgres.lease.before", Killer::Backend),
     ("postgres.restore.after", Killer::Backend),
     ("postgres.restore.before", Killer::Backend),
+    ("postgres.restore.sent", Killer::Backend),
     ("postgres.tables.before", Killer::Backend),
     ("postgres.tables.made", Killer::Backend),
     ("postgres.take_over.after", Killer::Backend),

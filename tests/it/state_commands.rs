@@ -153,7 +153,7 @@ fn a_ledger_is_copied_out_and_in_and_moved() {
     // Who still has the old place configured is told.
     sandbox.write(MAIN, TWO);
     let told = sandbox.run("apply test --auto-approve").exits(5).stderr;
-    holds(&told.replace("\n  ", " "), &["gantry state migrate test"]);
+    holds(&told.replace("\n  ", " "), &["The ledger was moved", "was moved to"]);
     sandbox.write(MAIN, &elsewhere);
     let _ = sandbox.run("destroy test --auto-approve").succeeds();
     holds(&sandbox.run("state verify test").succeeds().stdout, &["The chain holds"]);

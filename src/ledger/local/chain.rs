@@ -39,7 +39,8 @@ pub(super) fn marker(layout: &Layout) -> Result<Option<Marker>> {
         return Ok(None);
     };
     match Marker::decode(&bytes) {
-        Ok(marker) => Ok(Some(marker)),
+        Ok(marker) if marker.encode().is_ok_and(|own| own == bytes) => Ok(Some(marker)),
+        Ok(_) => Err(layout.corrupt("marker.json", "it names another version of Gantry than its format does")),
         Err(BadMarker::Newer(format, needs)) => Err(LedgerError::Newer { place: layout.place(), format, needs }),
         Err(BadMarker::Malformed(reason)) => Err(layout.corrupt("marker.json", reason)),
     }
