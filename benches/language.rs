@@ -19,10 +19,6 @@ use gantry::ledger::State;
 use gantry::plan::{Facts, Files, Inputs, Looked, Options, Planned, Sight, look};
 use gantry::provider::catalog::Catalog;
 
-/// As the command has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Time that the processors worked for this process.
 struct ProcessorTime;
 

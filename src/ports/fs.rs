@@ -347,7 +347,11 @@ pub fn read_nofollow(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     match kind_nofollow(path)? {
         None => Ok(None),
         Some(Kind::Link) => Err(failed("read", path)(io::Error::other("it is a symbolic link"))),
-        Some(_) => read(path, limit).map(Some),
+        Some(_) => match read(path, limit) {
+            // Removed between the two looks.
+            Err(e) if e.is_not_found() => Ok(None),
+            read => read.map(Some),
+        },
     }
 }
 
