@@ -1,7 +1,7 @@
 //! Checkpoints: what the entries of a ledger come to, written down, so that opening it reads the newest one and the entries
 //! after it, not the whole history.
 //!
-//! A checkpoint is an entry of the chain ([`Event::Checkpoint`]) that names a *manifest* blob; the manifest names blobs with
+//! A checkpoint is an entry of the chain ([`super::event::Event::Checkpoint`]) that names a *manifest* blob; the manifest names blobs with
 //! parts of the state. Records are cut into chunks by ranges of their addresses, and the cuts depend on the addresses alone
 //! (content-defined chunking, as LBFS cuts files: Muthitacharoen et al., SOSP 2001), so that a change in one place leaves
 //! all other chunks as they are, and, being named by their content, they are there already. Entries before a checkpoint stay
