@@ -9,6 +9,7 @@
 mod convert;
 mod encode;
 mod escape;
+mod map;
 mod marks;
 mod number;
 mod order;
@@ -39,4 +40,5 @@ pub use show::show;
 pub use text::normal;
 pub use types::{Attribute, Type};
 pub use unify::{conversion, unify};
-pub use value::{Kind, Map, Unknown, Value};
+pub use map::Map;
+pub use value::{Kind, Unknown, Value};

@@ -1,15 +1,12 @@
 //! The value itself.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Attribute, Deferred, Marks, Number, Refinement, Residual, Results, Sealed, Type, Unfinished};
+use super::{Attribute, Deferred, Map, Marks, Number, Refinement, Residual, Results, Sealed, Type, Unfinished};
 use crate::addr::Address;
-
-/// The elements of a map or the attributes of an object, in the order of their names.
-pub type Map = BTreeMap<Arc<str>, Value>;
 
 /// A value of the language.
 #[derive(Clone)]
