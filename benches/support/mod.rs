@@ -9,6 +9,10 @@ use gantry::ledger::State;
 use gantry::plan::{Facts, Files, Inputs, Looked, Options, Planned, Sight, look};
 use gantry::provider::catalog::Catalog;
 
+/// As in the command itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// So many resources as one text.
 pub(crate) fn project(resources: usize) -> String {
     let mut text = String::new();

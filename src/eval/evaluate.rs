@@ -129,7 +129,7 @@ pub struct Evaluator<'a> {
     /// What may be spent.
     pub budget: &'a Budget,
     /// A text that tells this evaluation from every other in the plan, for functions that are drawn at apply.
-    pub site: &'a str,
+    pub site: &'a dyn std::fmt::Display,
 }
 
 impl Evaluator<'_> {

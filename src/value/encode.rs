@@ -231,7 +231,7 @@ pub fn decode(json: &Json, ty: &Type) -> Result<Value, DecodeError> {
     if let Json::Object(o) = json
         && let Some(sealed) = sealed(o)
     {
-        return Ok(Value::unknown(ty.clone(), super::Residual::Sealed(sealed)).sensitive());
+        return Ok(Value::unknown(ty.clone(), super::Residual::from(sealed)).sensitive());
     }
     if let Json::Object(o) = json
         && o.len() == 1

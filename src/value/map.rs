@@ -1,4 +1,4 @@
-//! The elements of a map, or the attributes of an object.
+//! The elements of a map, or the attributes of an object or a block.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,10 +9,16 @@ use super::Value;
 ///
 /// A sorted vector: there are very many objects with a handful of attributes each, and a tree has room for eleven in every node
 /// (docs/decisions). Looking up is a binary search; what adds many elements in any order collects them.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Map(Vec<(Arc<str>, Value)>);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Map<V = Value>(Vec<(Arc<str>, V)>);
 
-impl Map {
+impl<V> Default for Map<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<V> Map<V> {
     /// Without elements.
     #[must_use]
     pub const fn new() -> Self {
@@ -43,12 +49,12 @@ impl Map {
 
     /// The element of a name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub fn get(&self, name: &str) -> Option<&V> {
         self.find(name).ok().map(|at| &self.0[at].1)
     }
 
     /// The element of a name, to change it.
-    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut V> {
         self.find(name).ok().map(|at| &mut self.0[at].1)
     }
 
@@ -59,7 +65,7 @@ impl Map {
     }
 
     /// Sets an element, and gives the one that it replaces. Behind all others at once; in between, everything behind it moves.
-    pub fn insert(&mut self, name: Arc<str>, value: Value) -> Option<Value> {
+    pub fn insert(&mut self, name: Arc<str>, value: V) -> Option<V> {
         if self.0.last().is_none_or(|(last, _)| *last < name) {
             self.0.push((name, value));
             return None;
@@ -74,17 +80,17 @@ impl Map {
     }
 
     /// Takes an element out.
-    pub fn remove(&mut self, name: &str) -> Option<Value> {
+    pub fn remove(&mut self, name: &str) -> Option<V> {
         self.find(name).ok().map(|at| self.0.remove(at).1)
     }
 
     /// The elements with their names.
-    pub fn iter(&self) -> Iter<'_> {
+    pub fn iter(&self) -> Iter<'_, V> {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
     /// The elements, to change them, with their names.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Value)> {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut V)> {
         self.0.iter_mut().map(|(name, value)| (&*name, value))
     }
 
@@ -94,46 +100,47 @@ impl Map {
     }
 
     /// The elements, in the order of their names.
-    pub fn values(&self) -> impl ExactSizeIterator<Item = &Value> + DoubleEndedIterator + Clone {
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &V> + DoubleEndedIterator + Clone {
         self.0.iter().map(|(_, value)| value)
     }
 
     /// The elements, in the order of their names.
-    pub fn into_values(self) -> impl ExactSizeIterator<Item = Value> + DoubleEndedIterator {
+    pub fn into_values(self) -> impl ExactSizeIterator<Item = V> + DoubleEndedIterator {
         self.0.into_iter().map(|(_, value)| value)
     }
 
     /// Keeps only what is wanted.
-    pub fn retain(&mut self, mut wanted: impl FnMut(&Arc<str>, &mut Value) -> bool) {
+    pub fn retain(&mut self, mut wanted: impl FnMut(&Arc<str>, &mut V) -> bool) {
         self.0.retain_mut(|(name, value)| wanted(name, value));
     }
 }
 
 /// Goes over the elements of a [`Map`].
-pub(super) type Iter<'m> = std::iter::Map<std::slice::Iter<'m, (Arc<str>, Value)>, fn(&'m (Arc<str>, Value)) -> (&'m Arc<str>, &'m Value)>;
+pub(super) type Iter<'m, V> =
+    std::iter::Map<std::slice::Iter<'m, (Arc<str>, V)>, fn(&'m (Arc<str>, V)) -> (&'m Arc<str>, &'m V)>;
 
-impl<'m> IntoIterator for &'m Map {
-    type Item = (&'m Arc<str>, &'m Value);
-    type IntoIter = Iter<'m>;
+impl<'m, V> IntoIterator for &'m Map<V> {
+    type Item = (&'m Arc<str>, &'m V);
+    type IntoIter = Iter<'m, V>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl IntoIterator for Map {
-    type Item = (Arc<str>, Value);
-    type IntoIter = std::vec::IntoIter<(Arc<str>, Value)>;
+impl<V> IntoIterator for Map<V> {
+    type Item = (Arc<str>, V);
+    type IntoIter = std::vec::IntoIter<(Arc<str>, V)>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
     }
 }
 
-impl FromIterator<(Arc<str>, Value)> for Map {
+impl<V> FromIterator<(Arc<str>, V)> for Map<V> {
     /// Of elements of one name the last one counts.
-    fn from_iter<I: IntoIterator<Item = (Arc<str>, Value)>>(elements: I) -> Self {
-        let mut all: Vec<(Arc<str>, Value)> = elements.into_iter().collect();
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, V)>>(elements: I) -> Self {
+        let mut all: Vec<(Arc<str>, V)> = elements.into_iter().collect();
         if !all.is_sorted_by(|a, b| a.0 < b.0) {
             all.sort_by(|a, b| a.0.cmp(&b.0));
             // The second of two is dropped, so the last one's value goes to the first one first.
@@ -149,20 +156,20 @@ impl FromIterator<(Arc<str>, Value)> for Map {
     }
 }
 
-impl<const N: usize> From<[(Arc<str>, Value); N]> for Map {
-    fn from(elements: [(Arc<str>, Value); N]) -> Self {
+impl<V, const N: usize> From<[(Arc<str>, V); N]> for Map<V> {
+    fn from(elements: [(Arc<str>, V); N]) -> Self {
         elements.into_iter().collect()
     }
 }
 
-impl Extend<(Arc<str>, Value)> for Map {
-    fn extend<I: IntoIterator<Item = (Arc<str>, Value)>>(&mut self, elements: I) {
+impl<V> Extend<(Arc<str>, V)> for Map<V> {
+    fn extend<I: IntoIterator<Item = (Arc<str>, V)>>(&mut self, elements: I) {
         let own = std::mem::take(&mut self.0);
         *self = own.into_iter().chain(elements).collect();
     }
 }
 
-impl fmt::Debug for Map {
+impl<V: fmt::Debug> fmt::Debug for Map<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self).finish()
     }

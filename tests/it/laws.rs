@@ -77,7 +77,7 @@ impl Results for Answers<'_> {
 fn evaluate(expression: &str, world: &World) -> Result<Value, Box<Diagnostic>> {
     let term = parse_expression(expression, FileId(0)).unwrap_or_else(|e| panic!("{expression} parses: {e:?}"));
     let budget = Budget::new(200_000);
-    Evaluator { scope: &Variables(world), host: &NoHost, budget: &budget, site: "here" }.evaluate(&Arc::new(term))
+    Evaluator { scope: &Variables(world), host: &NoHost, budget: &budget, site: &"here" }.evaluate(&Arc::new(term))
 }
 
 fn world(tape: &mut Tape<'_>) -> World {
@@ -89,7 +89,7 @@ fn planned(tape: &mut Tape<'_>, name: &str, value: &Value) -> Value {
     if !tape.one_in(3) {
         return value.clone();
     }
-    let unknown = Value::unknown(value.ty(), Residual::Result(node(name))).mark(value.marks);
+    let unknown = Value::unknown(value.ty(), Residual::from(node(name))).mark(value.marks);
     match tape.pick(4) {
         0 => unknown,
         1 if value.is_null() => unknown,
@@ -97,7 +97,7 @@ fn planned(tape: &mut Tape<'_>, name: &str, value: &Value) -> Value {
         2 if !value.is_null() => unknown.refined(&wider(tape, &value.range())),
         // Of a single value of open type Terraform assumes that it will be of its neighbours' type: tolist([x, 1]).
         _ if type_of(name).is_primitive() => unknown,
-        _ => Value::unknown(Type::Any, Residual::Result(node(name))).mark(value.marks),
+        _ => Value::unknown(Type::Any, Residual::from(node(name))).mark(value.marks),
     }
 }
 
@@ -351,7 +351,7 @@ fn conversions_obey_their_laws() {
         let by_type = conversion(&value.ty(), &to);
         if let Some(ty) = &by_type {
             prop_assert!(conforms(&converted, ty), "{about}, by its type {ty}");
-            let later = Value::unknown(value.ty(), Residual::Result(node("x")));
+            let later = Value::unknown(value.ty(), Residual::from(node("x")));
             let world = World::from([("x", value.clone())]);
             let later = convert(&later, &to).map_err(|e| TestCaseError::fail(format!("{about}, later: {e}")))?;
             let finished = later.finish(&Answers(&world));

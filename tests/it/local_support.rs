@@ -65,7 +65,7 @@ impl Place {
         for (name, attribute) in &schema.attributes {
             if let Some(default) = &attribute.default {
                 if !map.contains_key(name) {
-                    map.insert((*name).into(), default.clone());
+                    map.insert(name.clone(), default.clone());
                 }
             }
         }
