@@ -13,6 +13,7 @@ mod apply;
 mod completions;
 mod console;
 mod destroy;
+mod drift;
 mod fmt;
 mod graph;
 mod history;

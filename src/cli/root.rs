@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::shell::Shell;
 use super::{
-    apply, arguments, completions, console, destroy, error, exit_code, fmt, graph, history, import, init, output, plan,
-    resume, rollback, show, state, validate, verify, version,
+    apply, arguments, completions, console, destroy, drift, error, exit_code, fmt, graph, history, import, init,
+    output, plan, resume, rollback, show, state, validate, verify, version,
 };
 use crate::ops::{Failure, Workspace, workspace};
 use crate::ports::env;
@@ -50,6 +50,8 @@ enum Command {
     Rollback(rollback::Arguments),
     /// Go on with an interrupted run
     Resume(resume::Arguments),
+    /// Compare what is there with what is recorded
+    Drift(drift::Arguments),
     /// List the generations
     History(history::Arguments),
     /// Show an environment, a generation or a plan file
@@ -187,6 +189,7 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
             Command::Verify(a) => verify::run(context, a).await,
             Command::Rollback(a) => rollback::run(context, a).await,
             Command::Resume(a) => resume::run(context, a).await,
+            Command::Drift(a) => drift::run(context, &a).await,
             Command::History(a) => history::run(context, &a).await,
             Command::Show(a) => show::run(context, a).await,
             Command::Output(a) => output::run(context, &a).await,

@@ -14,6 +14,7 @@ pub mod run;
 pub mod apply;
 pub mod rollback;
 pub mod console;
+pub mod drift;
 pub mod graph;
 pub mod init;
 pub mod format;

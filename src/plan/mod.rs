@@ -19,6 +19,7 @@ mod check;
 mod compare;
 pub mod condition;
 mod data;
+pub mod drift;
 pub mod duration;
 pub mod effect;
 mod encryption;

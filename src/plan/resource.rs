@@ -8,6 +8,7 @@ use super::body::{self, Shape};
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::compare::{align, differences, marks_differ};
 use super::condition::Before;
+use super::drift::{self, is_ignored};
 use super::fact::{Fact, Question};
 use super::imports::Taken;
 use super::result;
@@ -50,14 +51,13 @@ pub(super) fn known(
     record: &Record,
     schema: &ResourceSchema,
 ) -> Option<Known> {
-    let ty = schema.object_type();
-    let recorded = decode(&record.attributes, &ty).unwrap_or_else(|e| {
+    let recorded = drift::recorded(record, schema, planner.world.inputs.seal, planner.world.inputs.opener);
+    let recorded = recorded.unwrap_or_else(|e| {
         let detail = format!("The record of {address} cannot be read: {e}.");
         planner.world.report(Diagnostic::error("Unreadable record", detail).on(address));
-        Value::null(ty.clone())
+        Value::null(schema.object_type())
     });
-    let recorded = crate::value::open_sealed(&recorded, planner.world.inputs.seal, planner.world.inputs.opener);
-    let prior = Prior { attributes: recorded.clone(), identity: record.identity.clone() };
+    let prior = drift::prior(record, &recorded);
     let as_recorded =
         Known { prior: Some(prior.clone()), readiness: Readiness::Ready, vanished: false, drift: None, readable: true };
     if !planner.world.inputs.options.refresh {
@@ -71,22 +71,13 @@ pub(super) fn known(
             Some(Known { readable: false, ..as_recorded })
         }
         Fact::Observed(Observation::Present { attributes, readiness }) => {
-            let attributes = crate::value::convert(attributes, &ty).unwrap_or_else(|_| attributes.clone());
-            let attributes = align(&attributes, &recorded);
-            let mut found = Vec::new();
-            differences(&recorded, &attributes, &Path::default(), planner.world.inputs.seal, &mut found);
-            found.retain(|path| !is_ignored(schema, path));
+            let (attributes, found) = drift::against(schema, &recorded, attributes, planner.world.inputs.seal);
             let drift = (!found.is_empty()).then(|| recorded.clone());
             let prior = Prior { attributes, identity: record.identity.clone() };
             Some(Known { prior: Some(prior), readiness: readiness.clone(), vanished: false, drift, readable: true })
         }
         _ => Some(as_recorded),
     }
-}
-
-fn is_ignored(schema: &ResourceSchema, path: &Path) -> bool {
-    let Some(name) = path.root() else { return false };
-    schema.attributes.get(name).is_some_and(|a| a.ignored) || schema.blocks.get(name).is_some_and(|b| b.ignored)
 }
 
 fn forces_replacement(schema: &ResourceSchema, path: &Path) -> bool {

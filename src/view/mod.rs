@@ -18,6 +18,7 @@ pub mod mask;
 
 pub mod human;
 pub mod json;
+pub mod junit;
 
 #[cfg(test)]
 mod samples;

@@ -10,6 +10,7 @@ mod console;
 mod diagnostics;
 mod disk;
 mod docs;
+mod drift;
 mod errors;
 mod fmt;
 mod function_arguments;

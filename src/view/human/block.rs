@@ -38,14 +38,13 @@ pub(super) fn write(page: &mut Page, plan: &Plan, change: &Change, staging: Opti
         page.prose(&format!("  {text}"));
     }
     let word = if change.is(NodeKind::Data) { "data" } else { "resource" };
-    let header = format!("{word} {} {{", header(change));
+    let header = format!("{word} {} {{", header(&change.address));
     page.line(0, mark(change.kind), &header);
     attributes(page, plan, change);
     page.line(0, Mark::Keep, "}");
 }
 
-fn header(change: &Change) -> String {
-    let address = &change.address;
+fn header(address: &Address) -> String {
     format!("\"{}\" \"{}\"", clean(&address.ty), clean(&address.name))
 }
 
@@ -132,28 +131,38 @@ pub(super) fn write_drift(page: &mut Page, plan: &Plan) {
     page.gap();
     page.prose("Gantry found the following differences between what it recorded and what is there now:");
     for change in drifted {
-        page.gap();
         let fate = if change.before.is_none() || change.reason == Reason::Vanished { "is gone" } else { "has changed" };
-        page.prose(&format!("  {}", page.style().bold(&format!("# {} {fate}", clean(&change.address.to_string())))));
+        title(page, &change.address, fate);
         let Some(recorded) = change.drift.as_ref().map(|v| masked(plan, &change.address, v)) else { continue };
         let observed = change.before.as_ref().map(|v| masked(plan, &change.address, v));
-        let sign = if observed.is_none() { Mark::Remove } else { Mark::Change };
-        page.line(0, sign, &format!("resource {} {{", header(change)));
-        match (recorded.as_map(), observed.as_ref().and_then(Value::as_map)) {
-            (Some(old), Some(new)) => {
-                diff::entries(page, 1, &Path::default(), (old, new), false, Ways::NONE);
-                if observed.as_ref().is_some_and(|now| diff::alike(&recorded, now)) {
-                    page.comment(1, "(sensitive values of it have changed)");
-                }
-            }
-            (Some(old), None) => diff::whole_attributes(page, 1, Mark::Remove, old, " -> null"),
-            _ => {}
-        }
-        page.line(0, Mark::Keep, "}");
+        drifted_object(page, &change.address, &recorded, observed.as_ref());
     }
     page.gap();
     page.prose(&"─".repeat(RULE));
     page.gap();
+}
+
+/// The line above an object that says what became of it.
+pub(super) fn title(page: &mut Page, address: &Address, fate: &str) {
+    page.gap();
+    page.prose(&format!("  {}", page.style().bold(&format!("# {} {fate}", clean(&address.to_string())))));
+}
+
+/// An object as it was recorded against what is there now.
+pub(super) fn drifted_object(page: &mut Page, address: &Address, recorded: &Value, observed: Option<&Value>) {
+    let sign = if observed.is_none() { Mark::Remove } else { Mark::Change };
+    page.line(0, sign, &format!("resource {} {{", header(address)));
+    match (recorded.as_map(), observed.and_then(Value::as_map)) {
+        (Some(old), Some(new)) => {
+            diff::entries(page, 1, &Path::default(), (old, new), false, Ways::NONE);
+            if observed.is_some_and(|now| diff::alike(recorded, now)) {
+                page.comment(1, "(sensitive values of it have changed)");
+            }
+        }
+        (Some(old), None) => diff::whole_attributes(page, 1, Mark::Remove, old, " -> null"),
+        _ => {}
+    }
+    page.line(0, Mark::Keep, "}");
 }
 
 /// How wide a rule between sections is: an old terminal's width less a margin.

@@ -17,6 +17,7 @@ pub mod summary;
 
 pub mod checks;
 pub mod diagnostics;
+pub mod drift;
 pub mod graph;
 pub mod help;
 pub mod history;
@@ -27,6 +28,7 @@ pub mod value;
 
 pub use checks::verdicts;
 pub use diagnostics::{diagnostic, diagnostics};
+pub use drift::drift;
 pub use graph::{dot, mermaid};
 pub use history::history;
 pub use outputs::{NotRaw, output, output_raw, outputs};

@@ -9,11 +9,13 @@ mod console;
 mod line;
 mod values;
 
+pub mod drift;
 pub mod plan;
 pub mod records;
 pub mod stream;
 
 pub use console::{console_text, console_type, console_value};
+pub use drift::drift;
 pub use line::diagnostic;
 pub use plan::plan;
 pub use records::{history, output, outputs, show, show_generation, state_list, state_pull, state_show};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::values::{entry, known, module_tree, sensitive, unknown};
-use crate::addr::NodeKind;
+use crate::addr::{Address, NodeKind};
 use crate::ledger::event::RunKind;
 use crate::plan::change::PlannedMigration;
 use crate::plan::{Change, ChangeKind, Detail, OutputChange, Plan, Reason, Work};
@@ -94,11 +94,16 @@ fn resource_change(plan: &Plan, change: &Change) -> Json {
 }
 
 fn drift(plan: &Plan, change: &Change) -> Json {
-    let mut out = entry(&change.address, provider_of(change));
     let side = |v: &Option<Value>| v.as_ref().map(|v| masked(plan, &change.address, v));
     let (recorded, observed) = (side(&change.drift), side(&change.before));
+    drifted(&change.address, provider_of(change), recorded.as_ref(), observed.as_ref())
+}
+
+/// An entry of `resource_drift`: an object as it was recorded, and as it is there now.
+pub(super) fn drifted(address: &Address, provider: &str, recorded: Option<&Value>, observed: Option<&Value>) -> Json {
+    let mut out = entry(address, provider);
     let action = if observed.is_some() { "update" } else { "delete" };
-    out.insert("change".into(), Json::Object(sides(&[action], recorded.as_ref(), observed.as_ref())));
+    out.insert("change".into(), Json::Object(sides(&[action], recorded, observed)));
     Json::Object(out)
 }
 
@@ -156,7 +161,7 @@ fn action_reason(change: &Change) -> Option<&'static str> {
     }
 }
 
-fn path(path: &Path) -> Json {
+pub(super) fn path(path: &Path) -> Json {
     let step = |step: &PathStep| match step {
         PathStep::Attribute(name) | PathStep::Key(name) => json!(&**name),
         PathStep::Index(n) => json!(n),

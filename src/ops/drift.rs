@@ -1,0 +1,98 @@
+//! `drift`: what is there against what is recorded. It takes no lease and writes nothing, and needs neither the values of
+//! variables nor a configuration that plans: what is asked for does not matter here.
+
+use super::error::Result;
+use super::planning;
+use super::records::Records;
+use super::secrets::Secrets;
+use super::targets::Targets;
+use super::workspace::Workspace;
+use crate::addr::Address;
+use crate::config::VarArg;
+use crate::ledger::record::Record;
+use crate::plan::drift::{self, Drift, Finding, Standing};
+use crate::provider::{Observation, ObserveRequest, Role};
+use crate::value::{Seal, Value};
+
+/// A record, read for the question about its object.
+struct Recorded<'r> {
+    address: &'r Address,
+    record: &'r Record,
+    /// The object; or why the record cannot be read.
+    value: std::result::Result<Value, String>,
+}
+
+/// Looks at everything that an environment's ledger knows of.
+///
+/// # Errors
+/// When the ledger cannot be found or read.
+pub async fn drift(workspace: &Workspace, variables: &[VarArg]) -> Result<Drift> {
+    let records = Records::read(workspace, variables).await?;
+    let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
+    let secrets = secrets(workspace, variables, &records)?;
+    let seal = |bytes: &[u8]| records.key.hmac(bytes);
+    let state = &records.state;
+    let all: Vec<Recorded<'_>> =
+        state.records.iter().map(|(address, record)| recorded(address, record, &targets, &secrets, &seal)).collect();
+    let question = |one: &Recorded<'_>| {
+        let value = one.value.as_ref().ok()?;
+        let prior = drift::prior(one.record, value);
+        let request = ObserveRequest { address: one.address.clone(), ty: one.record.ty.clone(), prior };
+        Some((one.address.to_string(), request))
+    };
+    let answers = targets.observe(all.iter().filter_map(question).collect()).await;
+    let answers: std::collections::BTreeMap<String, Observation> = answers.into_iter().collect();
+    let findings = all.into_iter().map(|one| finding(one, &answers, &targets, &seal)).collect();
+    Ok(Drift {
+        environment: workspace.name.clone(),
+        generation: state.current().map(|generation| generation.number),
+        open: state.open.as_ref().map(|open| open.run.clone()),
+        findings,
+    })
+}
+
+/// What secrets are opened with: also with the identities that the configuration names, where it can be read so far.
+fn secrets(workspace: &Workspace, variables: &[VarArg], records: &Records) -> Result<Secrets> {
+    let machine = Secrets::of_machine(records.key.clone())?;
+    match planning::open_to_look(workspace, variables) {
+        Ok((draft, _)) => Ok(machine.configured_alone(&draft, workspace).unwrap_or(machine)),
+        Err(_) => Ok(machine),
+    }
+}
+
+fn recorded<'r>(
+    address: &'r Address,
+    record: &'r Record,
+    targets: &Targets,
+    secrets: &Secrets,
+    seal: Seal<'_>,
+) -> Recorded<'r> {
+    let value = match targets.catalog().get(Role::Managed, &record.ty) {
+        None => Err(format!("This Gantry knows no resource type \"{}\".", record.ty)),
+        Some(schema) => drift::recorded(record, schema, seal, &*secrets.opener())
+            .map(|value| schema.marked(&value))
+            .map_err(|e| format!("Its record cannot be read: {e}.")),
+    };
+    Recorded { address, record, value }
+}
+
+fn finding(
+    one: Recorded<'_>,
+    answers: &std::collections::BTreeMap<String, Observation>,
+    targets: &Targets,
+    seal: Seal<'_>,
+) -> Finding {
+    let (recorded, standing) = match one.value {
+        Err(why) => (Value::null(crate::value::Type::Any), Standing::Unreadable(why)),
+        Ok(value) => {
+            let seen = answers.get(&one.address.to_string());
+            let schema = targets.catalog().get(Role::Managed, &one.record.ty);
+            let standing = match seen.zip(schema) {
+                Some((observation, schema)) => drift::standing(schema, &value, observation, seal),
+                None => Standing::Unreadable(format!("No provider answered for the type \"{}\".", one.record.ty)),
+            };
+            (value, standing)
+        }
+    };
+    Finding { address: one.address.clone(), provider: one.record.provider.clone(), recorded, standing }
+}

@@ -1,0 +1,140 @@
+//! Drift: what is there against what the ledger says of it. Nothing here asks what the configuration wants, so that a change
+//! that is only pending is never taken for drift.
+
+use crate::addr::Address;
+use crate::ledger::record::Record;
+use crate::provider::{Observation, Prior, Readiness, ResourceSchema};
+use crate::value::{DecodeError, Opener, Path, Seal, Value, convert, decode, open_sealed};
+
+use super::compare::{align, differences};
+
+/// How an object stands to its record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// As it was recorded, and it does what it is there for.
+    AsRecorded,
+    /// Its attributes are others.
+    Changed {
+        /// All of them as they are.
+        observed: Value,
+        /// Where they differ from the record. Never empty.
+        differs: Vec<Path>,
+    },
+    /// It is not there any more.
+    Gone,
+    /// As it was recorded, but it does not do what it is there for; a sentence says what is missing.
+    NotReady(String),
+    /// It could not be looked at; a sentence says why.
+    Unreadable(String),
+}
+
+/// One object of an environment, looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// Its address.
+    pub address: Address,
+    /// The provider of its type.
+    pub provider: String,
+    /// It as it was recorded, with the marks that its type asks for.
+    pub recorded: Value,
+    /// How it stands.
+    pub standing: Standing,
+}
+
+impl Finding {
+    /// Whether somebody should look at it: it is there in another way than it was left, or not at all.
+    #[must_use]
+    pub fn is_drift(&self) -> bool {
+        matches!(self.standing, Standing::Changed { .. } | Standing::Gone | Standing::NotReady(_))
+    }
+
+    /// Whether nobody knows.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.standing, Standing::Unreadable(_))
+    }
+}
+
+/// What a look at an environment found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drift {
+    /// The environment's name.
+    pub environment: String,
+    /// The newest verified generation; `None` where there is none.
+    pub generation: Option<u64>,
+    /// The run that has not ended, if there is one: what it has done so far may not be recorded yet.
+    pub open: Option<String>,
+    /// All objects, by address.
+    pub findings: Vec<Finding>,
+}
+
+impl Drift {
+    /// What drifted.
+    pub fn drifted(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_drift())
+    }
+
+    /// What could not be looked at.
+    pub fn unreadable(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_unreadable())
+    }
+}
+
+/// What a record says of its object, with secrets opened where that can be.
+///
+/// # Errors
+/// When it was written by another schema and cannot be read by this one.
+pub fn recorded(
+    record: &Record,
+    schema: &ResourceSchema,
+    seal: Seal<'_>,
+    opener: &dyn Opener,
+) -> Result<Value, DecodeError> {
+    let attributes = decode(&record.attributes, &schema.object_type())?;
+    Ok(open_sealed(&attributes, seal, opener))
+}
+
+/// What the provider is asked about.
+#[must_use]
+pub fn prior(record: &Record, recorded: &Value) -> Prior {
+    Prior { attributes: recorded.clone(), identity: record.identity.clone() }
+}
+
+/// The object as observed, in the form of the record, and where the two differ. Attributes that take no part in comparisons are
+/// left out.
+pub(super) fn against(
+    schema: &ResourceSchema,
+    recorded: &Value,
+    attributes: &Value,
+    seal: Seal<'_>,
+) -> (Value, Vec<Path>) {
+    let attributes = convert(attributes, &schema.object_type()).unwrap_or_else(|_| attributes.clone());
+    let observed = align(&attributes, recorded);
+    let mut differs = Vec::new();
+    differences(recorded, &observed, &Path::default(), seal, &mut differs);
+    differs.retain(|path| !is_ignored(schema, path));
+    (observed, differs)
+}
+
+/// Whether an attribute takes no part in comparisons.
+pub(super) fn is_ignored(schema: &ResourceSchema, path: &Path) -> bool {
+    let Some(name) = path.root() else { return false };
+    schema.attributes.get(name).is_some_and(|a| a.ignored) || schema.blocks.get(name).is_some_and(|b| b.ignored)
+}
+
+/// How an object stands to its record.
+#[must_use]
+pub fn standing(schema: &ResourceSchema, recorded: &Value, observation: &Observation, seal: Seal<'_>) -> Standing {
+    match observation {
+        Observation::Absent => Standing::Gone,
+        Observation::Unreadable(why) => Standing::Unreadable(why.clone()),
+        Observation::Present { attributes, readiness } => {
+            let (observed, differs) = against(schema, recorded, attributes, seal);
+            match readiness {
+                _ if !differs.is_empty() => Standing::Changed { observed: schema.marked(&observed), differs },
+                Readiness::Ready => Standing::AsRecorded,
+                Readiness::Pending(why) | Readiness::Failed(why) => Standing::NotReady(why.clone()),
+            }
+        }
+    }
+}

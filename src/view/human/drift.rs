@@ -1,0 +1,82 @@
+//! What a look at an environment found.
+
+use super::block::{drifted_object, title};
+use super::page::Page;
+use crate::plan::drift::{Drift, Finding, Standing};
+use crate::view::Style;
+use crate::view::words::{clean, sentence};
+
+/// What drifted and what could not be looked at, and what to do about it.
+#[must_use]
+pub fn drift(drift: &Drift, style: Style) -> String {
+    let mut page = Page::new(style);
+    let name = clean(&drift.environment);
+    if let Some(run) = &drift.open {
+        page.prose(&format!(
+            "Note: {} has not ended. What it did and did not record yet looks like drift here.",
+            clean(run)
+        ));
+        page.gap();
+    }
+    let (drifted, unreadable) = (drift.drifted().count(), drift.unreadable().count());
+    if drift.findings.is_empty() {
+        page.prose(&format!("The ledger of \"{name}\" knows of no objects, so none can have drifted."));
+        return page.finish();
+    }
+    if drifted > 0 {
+        page.heading(&format!("Objects of \"{name}\" are not as they were recorded:"));
+        drift.drifted().for_each(|finding| write(&mut page, finding));
+        page.gap();
+    }
+    if unreadable > 0 {
+        page.heading(&format!("Objects of \"{name}\" could not be looked at:"));
+        for finding in drift.unreadable() {
+            let Standing::Unreadable(why) = &finding.standing else { continue };
+            page.prose(&format!("  {}: {}", clean(&finding.address.to_string()), sentence(why)));
+        }
+        page.gap();
+    }
+    page.heading(&counted(drift));
+    if drifted > 0 {
+        page.gap();
+        page.prose(&format!("To bring them back to what was recorded: gantry apply {name}"));
+    }
+    page.finish()
+}
+
+/// `Drift: 1 changed, 1 gone, 0 not ready, of 7 objects; 2 could not be looked at.`
+#[must_use]
+pub fn counted(drift: &Drift) -> String {
+    let count = |is: fn(&Standing) -> bool| drift.findings.iter().filter(|f| is(&f.standing)).count();
+    let changed = count(|s| matches!(s, Standing::Changed { .. }));
+    let (gone, unready) = (count(|s| *s == Standing::Gone), count(|s| matches!(s, Standing::NotReady(_))));
+    let (all, unreadable) = (drift.findings.len(), drift.unreadable().count());
+    let objects = if all == 1 { "object" } else { "objects" };
+    let mut out = match changed + gone + unready {
+        0 => format!("No drift in {} {objects}", all - unreadable),
+        _ => format!("Drift: {changed} changed, {gone} gone, {unready} not ready, of {all} {objects}"),
+    };
+    if unreadable > 0 {
+        out.push_str(&format!("; {unreadable} could not be looked at"));
+    }
+    out.push('.');
+    out
+}
+
+fn write(page: &mut Page, finding: &Finding) {
+    match &finding.standing {
+        Standing::Changed { observed, .. } => {
+            title(page, &finding.address, "has changed");
+            drifted_object(page, &finding.address, &finding.recorded, Some(observed));
+        }
+        Standing::Gone => {
+            title(page, &finding.address, "is gone");
+            drifted_object(page, &finding.address, &finding.recorded, None);
+        }
+        Standing::NotReady(why) => {
+            title(page, &finding.address, "is not ready");
+            page.prose(&format!("    {}", sentence(why)));
+        }
+        Standing::AsRecorded | Standing::Unreadable(_) => {}
+    }
+}

@@ -1,0 +1,47 @@
+//! What a look at an environment found, for programs.
+
+use serde_json::{Value as Json, json};
+
+use super::plan::{drifted, path};
+use crate::plan::drift::{Drift, Finding, Standing};
+
+/// The version of Terraform's plan representation whose `resource_drift` this follows.
+const FORMAT: &str = "1.2";
+
+/// One environment: drift in Terraform's `resource_drift`, what only Gantry has under `gantry`.
+#[must_use]
+pub fn drift(drift: &Drift) -> Json {
+    let one = |finding: &Finding| match &finding.standing {
+        Standing::Changed { observed, .. } => {
+            Some(drifted(&finding.address, &finding.provider, Some(&finding.recorded), Some(observed)))
+        }
+        Standing::Gone => Some(drifted(&finding.address, &finding.provider, Some(&finding.recorded), None)),
+        _ => None,
+    };
+    let sentences = |pick: fn(&Standing) -> Option<&String>| -> Vec<Json> {
+        let found = drift.findings.iter().filter_map(|f| Some((f, pick(&f.standing)?)));
+        found.map(|(f, why)| json!({ "address": f.address.to_string(), "sentence": why })).collect()
+    };
+    let fields = drift.findings.iter().filter_map(|f| match &f.standing {
+        Standing::Changed { differs, .. } => {
+            Some((f.address.to_string(), Json::from(differs.iter().map(path).collect::<Vec<_>>())))
+        }
+        _ => None,
+    });
+    json!({
+        "format_version": FORMAT,
+        "gantry_version": env!("CARGO_PKG_VERSION"),
+        "resource_drift": drift.findings.iter().filter_map(one).collect::<Vec<_>>(),
+        "complete": drift.unreadable().next().is_none(),
+        "gantry": {
+            "environment": drift.environment,
+            "generation": drift.generation,
+            "open_run": drift.open,
+            "objects": drift.findings.len(),
+            "drifted": drift.drifted().count(),
+            "fields": Json::Object(fields.collect()),
+            "not_ready": sentences(|s| if let Standing::NotReady(why) = s { Some(why) } else { None }),
+            "unreadable": sentences(|s| if let Standing::Unreadable(why) = s { Some(why) } else { None }),
+        },
+    })
+}

@@ -1,0 +1,156 @@
+//! `gantry drift`: what is there against what is recorded.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::support::Sandbox;
+
+const MAIN: &str = r#"
+variable "greeting" { default = "hello" }
+
+resource "local_file" "a" {
+  filename = "${path.project}/out/a.txt"
+  content  = "${var.greeting}\n"
+}
+
+resource "local_file" "b" {
+  filename = "${path.project}/out/b.txt"
+  content  = "two\n"
+}
+
+resource "local_file" "secret" {
+  filename = "${path.project}/out/secret.txt"
+  content  = sensitive("top-secret-words\n")
+}
+
+resource "terraform_data" "c" { input = local_file.a.id }
+"#;
+
+fn applied() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("environments/test/main.hcl", MAIN);
+    let _ = sandbox.run("apply test --auto-approve").succeeds();
+    sandbox
+}
+
+#[track_caller]
+fn holds(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+}
+
+/// All files below a directory, with their bytes.
+fn files(directory: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
+        match entry.file_type().unwrap() {
+            kind if kind.is_dir() => files(&entry.path(), found),
+            kind if kind.is_file() => {
+                found.insert(entry.path().display().to_string(), std::fs::read(entry.path()).unwrap());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn ledger(sandbox: &Sandbox) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    files(&sandbox.project().join("state"), &mut found);
+    found
+}
+
+#[test]
+fn what_was_applied_has_not_drifted() {
+    let sandbox = applied();
+    assert_eq!(sandbox.run("drift test").succeeds().stdout, "No drift in 4 objects.\n");
+}
+
+#[test]
+fn what_was_changed_behind_gantry_s_back_is_told_by_field_and_nothing_is_written() {
+    let sandbox = applied();
+    let before = ledger(&sandbox);
+    sandbox.write("out/a.txt", "changed\n");
+    std::fs::remove_file(sandbox.project().join("out/b.txt")).unwrap();
+    sandbox.write("out/secret.txt", "other-secret-words\n");
+    let found = sandbox.run("drift test").exits(2);
+    let expected = [
+        "Objects of \"test\" are not as they were recorded:\n",
+        "  # local_file.a has changed\n  ~ resource \"local_file\" \"a\" {\n",
+        "~ content        = \"hello\\n\" -> \"changed\\n\"\n",
+        "  # local_file.b is gone\n  - resource \"local_file\" \"b\" {\n",
+        "  # local_file.secret has changed\n",
+        "Drift: 2 changed, 1 gone, 0 not ready, of 4 objects.\n",
+        "To bring them back to what was recorded: gantry apply test\n",
+    ];
+    holds(&found.stdout, &expected);
+    assert!(!found.stdout.contains("secret-words"), "{}", found.stdout);
+    assert_eq!(ledger(&sandbox), before, "a look writes nothing");
+
+    let json = sandbox.run("drift test --json").exits(2);
+    assert!(!json.stdout.contains("secret-words"), "{}", json.stdout);
+    let document: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let drifted: Vec<(&str, &str)> = document["resource_drift"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| (d["address"].as_str().unwrap(), d["change"]["actions"][0].as_str().unwrap()))
+        .collect();
+    let all = [("local_file.a", "update"), ("local_file.b", "delete"), ("local_file.secret", "update")];
+    assert_eq!(drifted, all);
+    assert_eq!(document["resource_drift"][0]["change"]["before"]["content"], "hello\n");
+    assert_eq!(document["resource_drift"][0]["change"]["after"]["content"], "changed\n");
+    assert_eq!((&document["gantry"]["generation"], &document["complete"]), (&1.into(), &true.into()));
+    assert!(document["gantry"]["fields"]["local_file.a"].as_array().unwrap().contains(&serde_json::json!(["content"])));
+
+    let _ = sandbox.run("drift test --junit report.xml").exits(2);
+    let report = sandbox.read("report.xml");
+    holds(
+        &report,
+        &[
+            "<testsuite name=\"test\" tests=\"4\" failures=\"3\" errors=\"0\">",
+            "<testcase classname=\"test\" name=\"terraform_data.c\"/>",
+            "<failure message=\"is gone\">",
+        ],
+    );
+    assert!(!report.contains("secret-words"), "{report}");
+}
+
+#[test]
+fn a_pending_change_is_no_drift_and_neither_values_nor_a_sound_configuration_are_needed() {
+    let sandbox = applied();
+    sandbox.write("environments/test/main.hcl", &MAIN.replace("{ default = \"hello\" }", "{}"));
+    assert_eq!(sandbox.run("drift test").succeeds().stdout, "No drift in 4 objects.\n");
+    sandbox.write("environments/test/more.hcl", "resource \"terraform_data\" \"pending\" {}\n");
+    assert_eq!(sandbox.run("drift test").succeeds().stdout, "No drift in 4 objects.\n");
+    sandbox.write("environments/test/more.hcl", "resource {{{\n");
+    assert_eq!(sandbox.run("drift test").succeeds().stdout, "No drift in 4 objects.\n");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_told_apart() {
+    let sandbox = applied();
+    std::fs::remove_dir_all(sandbox.project().join("out")).unwrap();
+    sandbox.write("out", "a file where a directory was\n");
+    let found = sandbox.run("drift test --junit report.xml").exits(6);
+    holds(&found.stdout, &["local_file.a"]);
+}
+
+#[test]
+fn several_environments_are_told_one_by_one_though_one_cannot_be() {
+    let sandbox = applied();
+    sandbox.write("environments/fresh/main.hcl", "resource \"terraform_data\" \"x\" {}\n");
+    let both = sandbox.run("drift test fresh test").succeeds();
+    assert_eq!(
+        both.stdout,
+        "No drift in 4 objects.\n\nThe ledger of \"fresh\" knows of no objects, so none can have drifted.\n"
+    );
+    sandbox.write("environments/broken/main.hcl", "resource \"terraform_data\" \"x\" {}\n");
+    let _ = sandbox.run("apply broken --auto-approve").succeeds();
+    std::fs::remove_dir_all(sandbox.project().join("state/broken/ledger")).unwrap();
+    let all = sandbox.run("drift --all --junit report.xml").exits(1);
+    holds(&all.stdout, &["No drift in 4 objects.", "knows of no objects"]);
+    holds(&all.stderr, &["The environment \"broken\" could not be looked at."]);
+    holds(&sandbox.read("report.xml"), &["<testsuite name=\"broken\" tests=\"1\" failures=\"0\" errors=\"1\">"]);
+    holds(&sandbox.run("drift none").exits(1).stderr, &["There is no environment \"none\""]);
+    holds(&sandbox.run("drift test --all").exits(1).stderr, &["cannot be used with"]);
+}
