@@ -193,13 +193,6 @@ fn differ_below_marks(a: &Value, b: &Value, conditional: bool) -> bool {
         return true;
     }
     match (&a.kind, &b.kind) {
-        (Kind::List(_, x), Kind::List(_, y)) | (Kind::Tuple(x), Kind::Tuple(y)) if x.len() == y.len() => {
-            x.iter().zip(y.iter()).all(|(x, y)| differ_below_marks(x, y, conditional))
-        }
-        (Kind::Map(_, x) | Kind::Object(x), Kind::Map(_, y) | Kind::Object(y)) if x.keys().eq(y.keys()) => {
-            let kind = conditional || std::mem::discriminant(&a.kind) == std::mem::discriminant(&b.kind);
-            kind && x.values().zip(y.values()).all(|(x, y)| differ_below_marks(x, y, conditional))
-        }
         // As sets, for that is what they may have been on the way.
         (Kind::Tuple(x) | Kind::List(_, x) | Kind::Set(_, x), Kind::Tuple(y) | Kind::List(_, y) | Kind::Set(_, y))
             if conditional =>
@@ -207,6 +200,13 @@ fn differ_below_marks(a: &Value, b: &Value, conditional: bool) -> bool {
             let within =
                 |x: &[Value], y: &[Value]| x.iter().all(|x| y.iter().any(|y| differ_below_marks(x, y, conditional)));
             within(x, y) && within(y, x)
+        }
+        (Kind::List(_, x), Kind::List(_, y)) | (Kind::Tuple(x), Kind::Tuple(y)) if x.len() == y.len() => {
+            x.iter().zip(y.iter()).all(|(x, y)| differ_below_marks(x, y, conditional))
+        }
+        (Kind::Map(_, x) | Kind::Object(x), Kind::Map(_, y) | Kind::Object(y)) if x.keys().eq(y.keys()) => {
+            let kind = conditional || std::mem::discriminant(&a.kind) == std::mem::discriminant(&b.kind);
+            kind && x.values().zip(y.values()).all(|(x, y)| differ_below_marks(x, y, conditional))
         }
         _ => same(a, b),
     }
