@@ -35,6 +35,7 @@ mod sample;
 mod scenarios;
 mod shop;
 mod state_commands;
+mod state_gc;
 mod state_postgres;
 mod tape;
 mod templates;
