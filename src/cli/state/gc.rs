@@ -123,7 +123,7 @@ fn size(bytes: u64) -> String {
         return format!("{bytes} bytes");
     }
     let exponent = (bytes.ilog2() / 10).min(4);
-    let tenths = u128::from(bytes) * 10 >> (10 * exponent);
+    let tenths = (u128::from(bytes) * 10) >> (10 * exponent);
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[exponent as usize - 1])
 }
 
@@ -136,7 +136,8 @@ mod tests {
         assert_eq!(generations(&[4]), "generation 4");
         assert_eq!(generations(&[1, 2, 4, 6, 7, 8]), "generations 1, 2, 4, 6 to 8");
         let sizes = [0, 1023, 1024, 1536, 1 << 20, (1 << 30) - 1, 5 << 40, u64::MAX];
-        let said = ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1023.9 MiB", "5.0 TiB", "16777215.9 TiB"];
+        let said =
+            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1023.9 MiB", "5.0 TiB", "16777215.9 TiB"];
         assert_eq!(sizes.map(size), said);
     }
 }
