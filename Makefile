@@ -5,10 +5,11 @@
 #   make lint   formatting, clippy, documentation, licences
 #   make bench  the benchmarks
 #   make fuzz   coverage-guided fuzzing by hand (make fuzz TARGET=parse SECONDS=600): see fuzz/README.md
+#   make crash  a long campaign of crashes and faults in the simulated world (make crash SCHEDULES=1000000 SEED=7)
 #   make docs   the documentation of the source, in target/doc
 #   make language-oracle   record again what Terraform prints for tests/language and tests/fmt (needs terraform)
 
-.PHONY: demo test lint bench fuzz docs language-oracle
+.PHONY: demo test lint bench fuzz crash docs language-oracle
 
 GANTRY = $(or $(CARGO_TARGET_DIR),target)/debug/gantry
 DEMO_FLAGS =
@@ -45,6 +46,13 @@ SECONDS = 600
 
 fuzz:
 	RUSTC_BOOTSTRAP=1 cargo fuzz run $(TARGET) -- -max_total_time=$(SECONDS) -max_len=4096
+
+SCHEDULES = 10000000
+SEED = 1
+
+# One schedule that came to another end is printed with the command that reproduces it.
+crash:
+	SCHEDULES=$(SCHEDULES) SEED=$(SEED) cargo test --locked --release --lib sim::campaign::a_long_campaign -- --ignored --nocapture
 
 docs:
 	cargo doc --locked --no-deps --lib

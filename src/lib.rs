@@ -52,3 +52,6 @@ pub mod exec;
 pub mod ops;
 pub mod view;
 pub mod cli;
+
+#[cfg(test)]
+mod sim;

@@ -101,7 +101,7 @@ impl Server {
         let kept: Vec<&str> =
             parameters.split('&').filter(|p| !p.is_empty() && !p.starts_with("connect_timeout=")).collect();
         let options = PgConnectOptions::from_str(&format!("{before}?{}", kept.join("&"))).map_err(|e| BadUrl {
-            message: redact(&format!("the PostgreSQL URL cannot be read: {e}"), &secrets),
+            message: redact(&format!("the PostgreSQL URL cannot be read: {}", reason(&e)), &secrets),
             hint: "Write `postgres://user:password@host:5432/database`, with `%XX` for the characters @ : / ? # % in names and \
                    passwords.",
         })?;

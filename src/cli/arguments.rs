@@ -25,10 +25,35 @@ fn gather(command: &Command, long: &mut Vec<String>) {
     command.get_subcommands().for_each(|c| gather(c, long));
 }
 
+/// The command line as whoever waits for this command may see it: without the values of variables, which may be secrets.
+#[must_use]
+pub(super) fn shown(words: &[String]) -> String {
+    let mut given = false;
+    let shown = words.iter().map(|word| {
+        let value = given;
+        given = word == "--var";
+        match word.strip_prefix("--var=").or(value.then_some(word)) {
+            Some(variable) => {
+                let name = variable.split('=').next().unwrap_or_default();
+                if value { format!("{name}=…") } else { format!("--var={name}=…") }
+            }
+            None => word.clone(),
+        }
+    });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Arg;
+
+    #[test]
+    fn values_of_variables_are_not_shown() {
+        let words: Vec<String> =
+            ["apply", "--var", "a=s3cret=x", "--var=b=s3cret", "e", "--var-file", "f"].map(str::to_owned).into();
+        assert_eq!(shown(&words), "apply --var a=… --var=b=… e --var-file f");
+    }
 
     #[test]
     fn one_dash_is_as_good_as_two() {

@@ -5,7 +5,7 @@ use clap::Args;
 use super::root::Context;
 use super::{error, exit_code};
 use crate::diag::did_you_mean;
-use crate::ops::{Failure, Records, Result};
+use crate::ops::{self, Failure, Records, Result, Workspace, without_seals};
 use crate::view::{human, json};
 
 #[derive(Debug, Args)]
@@ -49,15 +49,32 @@ async fn output(context: &Context, arguments: &Arguments) -> Result<u8> {
             None => failure,
         });
     };
+    // Who names one output and a form for programs asks for its value, as with Terraform; an identity opens it.
+    let value = match arguments.raw || shell.json {
+        true => revealed(&workspace, &records, value)?,
+        false => value.clone(),
+    };
     if arguments.raw {
-        let text = human::output_raw(value).map_err(|e| Failure::error("No raw form", format!("{e}.")))?;
+        let text = human::output_raw(&value).map_err(|e| Failure::error("No raw form", format!("{e}.")))?;
         shell.out(&text);
     } else if shell.json {
         let one = std::collections::BTreeMap::from([(name.clone(), value.clone())]);
         let form = json::outputs(&one);
         shell.out_json(&form[name]["value"]);
     } else {
-        shell.out(&human::output(value));
+        shell.out(&human::output(&value));
     }
     Ok(exit_code::SUCCESS)
+}
+
+/// An output with what is sealed in it in clear, where it can be opened; as it is recorded where it cannot.
+fn revealed(workspace: &Workspace, records: &Records, value: &serde_json::Value) -> Result<serde_json::Value> {
+    if *value == without_seals(value) {
+        return Ok(value.clone());
+    }
+    let secrets = ops::secrets::of_environment(workspace, &records.key)?;
+    secrets.reveal(value).ok_or_else(|| {
+        Failure::refused("Secret missing", "The output is sealed, and no identity that is at hand opens it.")
+            .hint(secrets.advice())
+    })
 }

@@ -41,7 +41,7 @@ async fn plan(context: &Context, arguments: &Arguments) -> Result<u8> {
     let mut options = arguments.limits.options(kind)?;
     options.destroy = arguments.destroy;
     let wanted = wanted(&arguments.variables, options, true)?;
-    let (made, records) = ops::apply::plan(&workspace, &wanted).await?;
+    let (made, records, secrets) = ops::apply::plan(&workspace, &wanted).await?;
     if let Some(open) = &records.state.open {
         shell.err(&format!(
             "Note: {} (begun {}) was interrupted. The next apply looks what became of its steps and goes on with it, or ends it if this \
@@ -52,7 +52,7 @@ async fn plan(context: &Context, arguments: &Arguments) -> Result<u8> {
     shell.diagnostics(&made.warnings, &made.draft.desired.sources);
     shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
     if let Some(path) = &arguments.out {
-        ops::apply::save(&workspace, &made, &records, &context.directory.join(path))?;
+        ops::apply::save(&workspace, &made, &records, &secrets, &context.directory.join(path))?;
     }
     if shell.json {
         let stream = json::Stream::new(Box::new(std::io::stdout()), super::shell::now());

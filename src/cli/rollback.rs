@@ -36,6 +36,6 @@ async fn rollback(context: &Context, arguments: &Arguments) -> Result<u8> {
     let name = workspace.name.clone();
     let question = format!("Take \"{name}\" back as shown above?");
     let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view, &how);
-    let applied = ops::apply::rollback(workspace, arguments.to, &wanted, &how, &mut asking).await?;
+    let applied = ops::rollback::rollback(workspace, arguments.to, &wanted, &how, &mut asking).await?;
     Ok(ended(context, &name, &view, applied))
 }

@@ -98,8 +98,8 @@ pub fn run() -> ExitCode {
 }
 
 fn run_words(words: Vec<String>) -> u8 {
-    let line = words.join(" ");
     let words = arguments::with_two_dashes(words, &Root::command());
+    let line = arguments::shown(&words);
     let root = match Root::try_parse_from(std::iter::once("gantry".to_owned()).chain(words)) {
         Ok(root) => root,
         Err(e) => {

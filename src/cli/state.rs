@@ -6,10 +6,12 @@ pub(super) mod copy;
 mod edit;
 mod gc;
 
+use super::changing::{Asking, Carrying, RunView, Variables, wanted};
 use super::root::Context;
 use super::{error, exit_code};
 use crate::addr::Address;
 use crate::diag::did_you_mean;
+use crate::ops::apply::Judge as _;
 use crate::ops::{self, Failure, Records, Result};
 use crate::view::{human, json};
 
@@ -32,6 +34,16 @@ enum Command {
         environment: String,
         /// The record's address
         address: Option<String>,
+    },
+    /// Seal what is current anew, for the recipients that the environment names today
+    Reseal {
+        /// The environment: a name under environments/, or a path
+        environment: Option<String>,
+        #[command(flatten)]
+        variables: Variables,
+        /// How long to wait for another command, as in 30s
+        #[arg(long, value_name = "DURATION", default_value = "0s")]
+        lock_timeout: String,
     },
     /// Give records other addresses
     Mv(edit::Mv),
@@ -73,6 +85,9 @@ async fn state(context: &Context, arguments: &Arguments) -> Result<u8> {
             Ok(exit_code::SUCCESS)
         }
         Command::Show { environment, address } => show(context, environment, address.as_deref()).await,
+        Command::Reseal { environment, variables, lock_timeout } => {
+            reseal(context, environment.as_deref(), variables, lock_timeout).await
+        }
         Command::Mv(arguments) => edit::mv(context, arguments).await,
         Command::Rm(arguments) => edit::rm(context, arguments).await,
         Command::Pull(arguments) => copy::pull(context, arguments).await,
@@ -108,6 +123,27 @@ async fn show(context: &Context, first: &str, second: Option<&str>) -> Result<u8
         context.shell.out_json(&json::state_show(&address, record));
     } else {
         context.shell.out(&human::state_show(&address, record, context.shell.out_style()));
+    }
+    Ok(exit_code::SUCCESS)
+}
+
+async fn reseal(context: &Context, environment: Option<&str>, variables: &Variables, lock_timeout: &str) -> Result<u8> {
+    let view = RunView::of(context.shell);
+    let how = Carrying::only_waiting(lock_timeout).changing(context, &view)?;
+    let wanted = wanted(variables, ops::Options::default(), false)?;
+    let workspace = context.workspace(environment)?;
+    let name = workspace.name.clone();
+    let mut asking = Asking::new(context.shell, true, "", &view, &how);
+    let waiting = &mut |holder: &ops::LeaseRecord| asking.waiting(holder);
+    let report = ops::reseal::reseal(workspace, &wanted.variables, &how, waiting).await?;
+    let ops::reseal::Report { sealed, closed } = report;
+    context.shell.out(&format!("Sealed anew: {sealed} secrets of \"{name}\".\n"));
+    if closed > 0 {
+        return Err(Failure::error(
+            "Secrets not readable",
+            format!("No identity that is at hand opens {closed} more, so they stay sealed for whom they were."),
+        )
+        .hint("Do the same with the identity of somebody for whom they are sealed; or the next apply that changes them seals them."));
     }
     Ok(exit_code::SUCCESS)
 }

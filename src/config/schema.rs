@@ -139,7 +139,7 @@ pub(super) const MIGRATION: Shape =
 /// `check`
 pub(super) const CHECK: Shape = closed(&[], &[Block { required: true, ..any_number("assert", &[], &CONDITION) }]);
 
-const ENCRYPTION: Shape = closed(&[may("recipients"), may("key")], &[]);
+const ENCRYPTION: Shape = closed(&[may("recipients"), may("identities"), may("key")], &[]);
 const HISTORY: Shape = closed(&[may("keep")], &[]);
 const PROMOTION: Shape = closed(&[must("from"), may("soak"), may("require"), may("allow_unproven")], &[]);
 const APPROVAL: Shape = closed(&[must("required"), must("signers"), may("revoked"), may("expires")], &[]);

@@ -105,6 +105,15 @@ mod contents {
 }
 
 impl Bundle {
+    /// The paths of the configuration files themselves, among everything that was read.
+    #[must_use]
+    pub fn configuration(&self) -> std::collections::BTreeSet<String> {
+        let of_module = |(directory, names): (&String, &Vec<String>)| -> Vec<String> {
+            names.iter().map(|name| join(directory, name)).collect()
+        };
+        self.modules.iter().flat_map(of_module).collect()
+    }
+
     /// As JSON: keys sorted, no white space, contents in base64. Equal bundles give equal bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -10,10 +10,10 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use super::memory::{Facts, Memory};
-use super::{Answer, Budget, Evaluator, Host, Reference, Scope, Syntax, Term, references};
-use crate::addr::Address;
+use super::{Answer, Budget, Evaluator, Host, Reference, Scope, Step, Syntax, Term, references};
+use crate::addr::{Address, Key};
 use crate::diag::Diagnostic;
-use crate::value::{Deferred, Kind, Path, PathStep, Residual, Results, Unfinished, Unknown, Value};
+use crate::value::{Deferred, Kind, Path, PathStep, Residual, Results, Sealed, Unfinished, Unknown, Value};
 
 /// A reference's text, its value while planning, and how many steps the value consumed.
 type Captured = BTreeMap<String, Result<(Value, usize), Box<Diagnostic>>>;
@@ -38,10 +38,24 @@ pub(super) fn close(value: Value, term: &Arc<Term>, evaluator: &Evaluator<'_>, m
     }
     let mut found = Vec::new();
     references(term, &mut found);
-    let captured = found.into_iter().map(|r| (r.to_string(), evaluator.scope.resolve(r))).collect();
+    let capture = |r: &Reference| evaluator.scope.resolve(r).map(|(value, consumed)| narrowed(r, value, consumed));
+    let captured = found.into_iter().map(|r| (r.to_string(), capture(r))).collect();
     let closure =
         Arc::new(Closure { term: term.clone(), captured, site: evaluator.site.to_owned(), facts: memory.facts() });
     attach(value, &closure, &Path::default())
+}
+
+/// What a reference is answered by, without the parts beside its way: a secret there that is not at hand must not keep the term from
+/// being computed.
+fn narrowed(reference: &Reference, mut value: Value, mut consumed: usize) -> (Value, usize) {
+    while value.has_sealed()
+        && let Some(Step::Attribute(name) | Step::Index(Key::Name(name))) = reference.steps.get(consumed)
+        && let Some(part) = value.get(name).cloned()
+    {
+        value = part.mark(value.marks);
+        consumed += 1;
+    }
+    (value, consumed)
 }
 
 fn attach(value: Value, closure: &Arc<Closure>, path: &Path) -> Value {
@@ -98,6 +112,12 @@ impl Deferred for PartOf {
     fn needs(&self, nodes: &mut BTreeSet<Address>) {
         for (value, _) in self.closure.captured.values().flatten() {
             value.needs(nodes);
+        }
+    }
+
+    fn sealed(&self, found: &mut Vec<Sealed>) {
+        for (value, _) in self.closure.captured.values().flatten() {
+            value.sealed_parts(found);
         }
     }
 

@@ -9,6 +9,7 @@
 //! | found done | as if it had answered |
 //! | found not done, or harmless to repeat | a wait, a fresh intent, again |
 //! | found failed | failed |
+//! | it cannot be told now | asked a few times more; then the run is left open, and the next command asks again |
 //! | nobody can tell | failed, and the run is held: going back could leave something behind |
 //!
 //! Waits double and are jittered, so that many runs that were throttled together do not come back together (M. Brooker,
@@ -24,13 +25,18 @@ use tokio::sync::{mpsc, oneshot};
 use super::evidence::{self, Piece};
 use super::job::{ActJob, Answer, Failure, Job, Kept, Name, Witness};
 use super::journal::Journal;
+use super::outside::Outside;
 use super::runner::{Patience, Runner};
 use super::{check, fetch, work};
 use crate::event::{RunEvent, Watcher};
 use crate::ledger::event::FailureKind;
-use crate::ports::clock::Clock;
+use crate::ports::clock::{Clock, within};
 use crate::ports::{crash, id};
 use crate::provider::{Action, Found, Outcome, Problem, ProblemClass, Progress, Provider};
+
+/// How long is waited each time where a target cannot tell now what became of an act: what passes within seconds needs no other
+/// command.
+const ASKED: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
 /// How long the answer of [`Provider::find`] is waited for beyond the act's own deadline, for which it may wait itself.
 const FIND_MARGIN: Duration = Duration::from_secs(60);
@@ -59,21 +65,25 @@ pub(crate) struct Hands {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) watcher: Arc<dyn Watcher>,
     pub(crate) images: Arc<dyn super::runner::Images>,
+    pub(crate) outside: Arc<dyn Outside>,
     pub(crate) environment_dir: Arc<std::path::Path>,
     pub(crate) blobs: Arc<str>,
     pub(crate) patience: Patience,
     pub(crate) tell: mpsc::UnboundedSender<Tell>,
+    pub(crate) scrub: Arc<super::scrub::Scrub>,
 }
 
 impl Hands {
     pub(crate) fn new(runner: &Runner, tell: mpsc::UnboundedSender<Tell>) -> Self {
         Self {
             run: runner.run.clone(),
+            scrub: runner.scrub.clone(),
             journal: runner.journal.clone(),
             providers: Arc::new(runner.providers.clone()),
             clock: runner.clock.clone(),
             watcher: runner.watcher.clone(),
             images: runner.images.clone(),
+            outside: runner.outside.clone(),
             environment_dir: runner.environment_dir.as_path().into(),
             blobs: runner.blobs.as_str().into(),
             patience: runner.patience,
@@ -133,7 +143,7 @@ impl<'a> Tries<'a> {
             sentence: sentence.to_owned(),
             wait,
         });
-        tokio::time::sleep(wait).await;
+        self.hands.clock.sleep(wait).await;
         let (reply, answer) = oneshot::channel();
         let ask = Tell::Again { step: self.at, attempt: self.attempt + 1, reply };
         if self.hands.tell.send(ask).is_err() || !answer.await.unwrap_or(false) {
@@ -142,6 +152,11 @@ impl<'a> Tries<'a> {
         self.made += 1;
         self.attempt += 1;
         true
+    }
+
+    /// Time.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.hands.clock
     }
 
     /// The target asked to go slower.
@@ -171,11 +186,12 @@ async fn act_until_clear(job: &ActJob, name: &Name, hands: &Hands, tries: &mut T
             Outcome::Applied { attributes, identity } => return Answer::Applied { attributes, identity },
             Outcome::NotSent(problem) => (FailureKind::NotSent, problem.clone(), passes(problem.class)),
             Outcome::Rejected(problem) => (FailureKind::Rejected, problem.clone(), passes(problem.class)),
-            Outcome::Unknown(problem) => match look(job).await {
+            Outcome::Unknown(problem) => match look(job, &*hands.clock).await {
                 Found::Done { attributes, identity } => return Answer::Applied { attributes, identity },
                 Found::Failed(found) => (FailureKind::Rejected, found, false),
                 Found::NotDone => (FailureKind::Rejected, problem, true),
                 Found::Repeat(_) => (FailureKind::Unknown, problem, true),
+                Found::NotNow(sentence) => return Answer::NotNow(sentence),
                 Found::CannotTell(sentence) => {
                     return failed(job, FailureKind::Unknown, Problem { sentence, ..problem }, true, hands).await;
                 }
@@ -193,8 +209,8 @@ async fn act_until_clear(job: &ActJob, name: &Name, hands: &Hands, tries: &mut T
 /// Calls the provider under the act's deadline.
 async fn send(job: &ActJob, name: &Name, hands: &Hands) -> Outcome {
     let progress = Saying { name, hands, started: hands.clock.elapsed() };
-    let acted = tokio::time::timeout(job.act.deadline, job.provider.act(&job.act, &progress)).await;
-    acted.unwrap_or_else(|_| {
+    let acted = within(&*hands.clock, job.act.deadline, job.provider.act(&job.act, &progress)).await;
+    acted.unwrap_or_else(|| {
         let sentence =
             format!("{} {} gave no answer within {} s.", name.address, name.action, job.act.deadline.as_secs_f32());
         Outcome::Unknown(Problem::new(ProblemClass::Transient, sentence))
@@ -202,21 +218,32 @@ async fn send(job: &ActJob, name: &Name, hands: &Hands) -> Outcome {
 }
 
 /// Asks what became of an act. A negative answer counts only when the settle window is over.
-pub(crate) async fn look(job: &ActJob) -> Found {
-    let first = ask(job).await;
+pub(crate) async fn look(job: &ActJob, clock: &dyn Clock) -> Found {
+    let first = ask_patiently(job, clock).await;
     if job.settle.is_zero() || !matches!(first, Found::NotDone | Found::Repeat(_)) {
         return first;
     }
-    tokio::time::sleep(job.settle).await;
-    ask(job).await
+    clock.sleep(job.settle).await;
+    ask_patiently(job, clock).await
 }
 
-async fn ask(job: &ActJob) -> Found {
+/// Asks until there is an answer, as often as [`ASKED`] says.
+async fn ask_patiently(job: &ActJob, clock: &dyn Clock) -> Found {
+    for wait in ASKED {
+        match ask(job, clock).await {
+            Found::NotNow(_) => clock.sleep(wait).await,
+            answer => return answer,
+        }
+    }
+    ask(job, clock).await
+}
+
+async fn ask(job: &ActJob, clock: &dyn Clock) -> Found {
     crash::point("exec.find");
     let limit = job.act.deadline.saturating_add(FIND_MARGIN);
-    let found = tokio::time::timeout(limit, job.provider.find(&job.act)).await;
-    found.unwrap_or_else(|_| {
-        Found::CannotTell(format!(
+    let found = within(clock, limit, job.provider.find(&job.act)).await;
+    found.unwrap_or_else(|| {
+        Found::NotNow(format!(
             "Nobody could tell within {} s whether {} of {} was done. Look at it in its target.",
             limit.as_secs(),
             job.act.action.word(),

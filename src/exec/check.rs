@@ -11,7 +11,7 @@ use super::job::{Answer, CheckJob, Name};
 use crate::addr::NodeKind;
 use crate::event::RunEvent;
 use crate::plan::duration;
-use crate::probe::{self, Attempt, CommandProbe, Context, Expect, HttpProbe, Judge, Probe, Secrets, Verdict};
+use crate::probe::{Attempt, CommandProbe, Context, Expect, HttpProbe, Judge, Probe, Secrets, Verdict};
 use crate::value::{Kind, Value, encode_shape};
 
 /// How many secrets are looked for in what a check saw: each is looked for in every text.
@@ -178,7 +178,7 @@ pub(crate) async fn run(job: &CheckJob, name: &Name, hands: &Hands, base: &Path)
             });
         }
     };
-    let verdict = probe::judge(&job.probe, &job.judge, &context, &*hands.clock, &mut on_attempt).await;
+    let verdict = hands.outside.judge(&job.probe, &job.judge, &context, &*hands.clock, &mut on_attempt).await;
     if verdict.passed {
         return Answer::Judged { passed: true, sentence: verdict.sentence, evidence: super::job::Kept::default() };
     }

@@ -10,7 +10,7 @@ use crate::diag::Span;
 use crate::ledger::event::{CheckJudged, Event, StepFailed, StepResult, StepSucceeded};
 use crate::plan::step::{ActStep, Step, Work};
 use crate::provider::Action;
-use crate::value::{Value, encode};
+use crate::value::{Value, encode_kept};
 
 impl Scene<'_> {
     /// Takes a step's answer in: what is recorded, and what the steps after it get.
@@ -102,8 +102,9 @@ impl Scene<'_> {
             let failure = Failure::rejected(format!("The provider gave an unusable answer: {why}."));
             return Conclusion { events: vec![self.failed(step, &failure)], outcome: Err(failure) };
         }
+        self.runner.scrub.learn(&value);
         results.set(&step.address, value.clone());
-        let attributes = encode(&value, &*self.runner.seal);
+        let attributes = encode_kept(&value, self.runner.keep());
         Conclusion { events: vec![self.success(step, StepResult::Read { attributes })], outcome: Ok(None) }
     }
 
@@ -129,6 +130,7 @@ impl Scene<'_> {
             return Conclusion { events: vec![self.success(step, StepResult::Removed)], outcome: Ok(None) };
         }
         let (object, verdict) = accept(&attributes, &asked.expected, self.schema(step), act.action);
+        self.runner.scrub.learn(&object);
         let result = match self.result(at, step, act, &object, identity, results) {
             Ok(result) => result,
             Err(failure) => return Conclusion { events: vec![self.failed(step, &failure)], outcome: Err(failure) },
@@ -165,7 +167,7 @@ impl Scene<'_> {
         results: &mut RunResults,
     ) -> Result<StepResult, Failure> {
         if act.action == Action::Stage {
-            let attributes = encode(object, &*self.runner.seal);
+            let attributes = encode_kept(object, self.runner.keep());
             results.set_staged(&step.address, identity.clone(), object.clone());
             return Ok(StepResult::Staged { identity, attributes });
         }

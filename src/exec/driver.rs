@@ -78,6 +78,8 @@ pub(crate) struct Driver<'a> {
     inline: FuturesUnordered<Inline>,
     end: Option<End>,
     broken: Option<JournalError>,
+    /// Why it cannot be told now what became of a step: its intent stays open.
+    pub(crate) not_now: Option<String>,
     pub(crate) failures: Vec<StepFailure>,
 }
 
@@ -116,6 +118,7 @@ impl<'a> Driver<'a> {
             inline: FuturesUnordered::new(),
             end: None,
             broken: None,
+            not_now: None,
             failures: Vec::new(),
         }
     }
@@ -285,7 +288,9 @@ impl<'a> Driver<'a> {
             Ok((step, answer)) => self.arrived(step, answer, recorder),
             // Which step it was went with it. As after a crash, the next command looks for it.
             Err(e) => {
-                self.broken = Some(JournalError::Unknown(format!("a step broke off inside of Gantry ({e}), and what it recorded is not known")));
+                self.broken = Some(JournalError::Unknown(format!(
+                    "a step broke off inside of Gantry ({e}), and what it recorded is not known"
+                )));
             }
         }
     }
@@ -326,9 +331,16 @@ impl<'a> Driver<'a> {
         }
         let name = self.scene.name(at);
         let elapsed = self.hands.clock.elapsed().saturating_sub(under_way.started);
-        let well = !matches!(answer, Answer::Failed(_));
+        let well = !matches!(answer, Answer::Failed(_) | Answer::NotNow(_));
         if let Some(lane) = self.lanes.of(self.scene.step(at)) {
             self.lanes.ended(lane, well);
+        }
+        if let Answer::NotNow(sentence) = answer {
+            self.not_now.get_or_insert_with(|| format!("{}: {sentence}", name.step));
+            let failure = Failure::unclear(sentence);
+            let event = self.fail(at, &name, failure, elapsed, recorder);
+            self.happened(event, recorder);
+            return;
         }
         let conclusion = self.scene.conclude(at, &under_way.job, answer, &mut self.results);
         conclusion.events.into_iter().for_each(|e| recorder.push(e));

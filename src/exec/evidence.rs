@@ -6,6 +6,7 @@ use super::attempt::Hands;
 use super::job::{Kept, Witness};
 use super::journal::JournalError;
 use crate::ledger::event::EvidenceRef;
+use crate::ports::clock::within;
 use crate::provider::Evidence;
 
 /// The largest piece in bytes: the end of it is kept, where logs tell what happened.
@@ -43,7 +44,7 @@ impl From<Evidence> for Piece {
 pub(crate) async fn of_object(hands: &Hands, witness: &Witness) -> Vec<Piece> {
     let Some(provider) = hands.providers.get(&witness.provider) else { return Vec::new() };
     let asked = provider.evidence(&witness.address.ty, &witness.identity);
-    let Ok(pieces) = tokio::time::timeout(PATIENCE, asked).await else {
+    let Some(pieces) = within(&*hands.clock, PATIENCE, asked).await else {
         let sentence = format!("nothing was told within {} s", PATIENCE.as_secs());
         return vec![Piece::new(format!("{}", witness.address), sentence.into_bytes())];
     };
@@ -57,7 +58,9 @@ pub(crate) async fn of_object(hands: &Hands, witness: &Witness) -> Vec<Piece> {
 /// When the ledger cannot be written.
 pub(crate) async fn keep(hands: &Hands, pieces: Vec<Piece>) -> Result<Kept, JournalError> {
     let mut kept = Kept::default();
-    for Piece { name, mut bytes } in pieces.into_iter().take(MAX_PIECES) {
+    for Piece { name, bytes } in pieces.into_iter().take(MAX_PIECES) {
+        // Before it is cut: half of a secret is not found any more.
+        let mut bytes = hands.scrub.hide_bytes(&bytes);
         let surplus = bytes.len().saturating_sub(MAX_PIECE);
         bytes.drain(..surplus);
         let blob = hands.journal.put_blob(&bytes).await?;

@@ -134,6 +134,8 @@ pub(crate) enum Answer {
         evidence: Kept,
     },
     Failed(Failure),
+    /// What became of it cannot be told now, for this reason.
+    NotNow(String),
     /// The ledger cannot be written.
     Broken(JournalError),
 }

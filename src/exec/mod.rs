@@ -12,13 +12,16 @@
 //! [`machine`] decides what comes next and knows nothing else. `driver` is the loop around it: it batches what arrived with
 //! what that unblocks, has it made durable once (`recorder`), then sends. `prepare` turns a planned step into an act,
 //! `attempt` carries it from its intent to its answer, `conclude` says what the answer means. `run` goes forward and, if it
-//! has to, back; `recover` is what goes first when a process that is gone left a run open.
+//! has to, back; `recover` is what goes first when a process that is gone left a run open. [`scrub`] keeps secrets out of what comes
+//! back from outside as words.
 
 pub mod machine;
 pub mod journal;
 pub mod runner;
+pub mod outside;
 mod request;
 mod results;
+pub mod scrub;
 mod lanes;
 mod recorder;
 mod job;
@@ -39,4 +42,6 @@ mod tests;
 
 pub use journal::{Journal, JournalError};
 pub use runner::{Begin, Ending, Finished, Images, NoImages, Patience, Runner, Seal, StepFailure, WayBackPlanner};
+pub use outside::{Outside, Real};
+pub use scrub::Scrub;
 pub use soundness::unsound;

@@ -13,8 +13,8 @@ use crate::ledger::record::Record;
 use crate::plan::change::Assertion;
 use crate::plan::step::{ActStep, CheckStep, ImportStep, Step, Work};
 use crate::plan::{Plan, assertions};
-use crate::provider::{Act, Action, Lowering, Prior, ReadRequest, ResourceSchema};
-use crate::value::{Kind, Type, Unfinished, Value, encode};
+use crate::provider::{Act, Action, Lowering, Mode, Prior, ReadRequest, ResourceSchema};
+use crate::value::{Kind, Type, Unfinished, Value, encode_kept};
 
 /// How many workloads' evidence is looked at when a check fails: each may have many logs.
 const MAX_WITNESSES: usize = 5;
@@ -101,6 +101,7 @@ impl<'a> Scene<'a> {
             }
             Work::Migrate { url, migration } | Work::Revert { url, migration } => {
                 let url = finish_all(url, results).map_err(|e| not_available(&e))?;
+                self.runner.scrub.learn(&url.clone().sensitive());
                 let url =
                     url.as_str().ok_or_else(|| Failure::not_sent("The migration's database is no URL."))?.to_owned();
                 let job = MigrateJob { url, migration: migration.clone() };
@@ -185,8 +186,8 @@ impl<'a> Scene<'a> {
                 ty: step.address.ty.to_string(),
                 provider: import.provider.clone(),
                 identity: import.object.identity.clone(),
-                inputs: encode(&import.inputs, &*self.runner.seal),
-                attributes: encode(&import.object.attributes, &*self.runner.seal),
+                inputs: encode_kept(&import.inputs, self.runner.keep()),
+                attributes: encode_kept(&import.object.attributes, self.runner.keep()),
                 dependencies: import.dependencies.clone(),
                 schema: import.schema,
                 generation: self.generation,
@@ -263,8 +264,9 @@ impl<'a> Scene<'a> {
             let planned = Value::null(schema.map_or(Type::Any, ResourceSchema::object_type));
             Asked { request: planned.clone(), expected: planned }
         } else {
-            fill_in(&act.planned, &step.address, results).map_err(|e| not_available(&e))?
+            fill_in(&left_to_the_target(act, schema), &step.address, results).map_err(|e| not_available(&e))?
         };
+        self.runner.scrub.learn(&asked.request);
         let deadline = match schema {
             Some(schema) if !going => (schema.deadline)(&asked.request),
             _ => act.deadline,
@@ -295,8 +297,8 @@ impl<'a> Scene<'a> {
     ) -> Result<Record, Failure> {
         let inputs = fill_in(&act.inputs, &step.address, results).map_err(|e| not_available(&e))?;
         let encoded = |object: &Value| match self.schema(step) {
-            Some(schema) => schema.encode(object, &*self.runner.seal),
-            None => encode(object, &*self.runner.seal),
+            Some(schema) => schema.encode(object, self.runner.keep()),
+            None => encode_kept(object, self.runner.keep()),
         };
         Ok(Record {
             ty: step.address.ty.to_string(),
@@ -320,6 +322,7 @@ impl<'a> Scene<'a> {
             None => finish_all(&check.configuration, results),
         };
         let configuration = configuration.map_err(|e| not_available(&e))?;
+        self.runner.scrub.learn(&configuration);
         let (probe, judge, secrets) = check::read(&configuration, step.address.kind).map_err(Failure::not_sent)?;
         let witnesses = match staged {
             Some((node, (identity, _))) => self.witness(node, identity.clone()).into_iter().collect(),
@@ -382,6 +385,25 @@ fn identity_of<'s>(
     state: &'s State,
 ) -> Option<&'s serde_json::Value> {
     results.identity(address).or_else(|| state.records.get(address).map(|r| &r.identity))
+}
+
+/// What is planned, where a secret that the target made itself is at hand as a digest only: that is left to it to answer.
+fn left_to_the_target(act: &ActStep, schema: Option<&ResourceSchema>) -> Value {
+    let (Some(schema), Kind::Object(planned)) = (schema, &act.planned.kind) else { return act.planned.clone() };
+    let sealed = |name: &str, value: &Value| {
+        let computed =
+            schema.attributes.get(name).is_some_and(|a| a.mode != Mode::Required && a.mode != Mode::Optional);
+        let asked = act.inputs.get(name).is_some_and(|v| !v.is_null());
+        computed && !asked && value.sealed_digest().is_some()
+    };
+    if !planned.iter().any(|(name, value)| sealed(name, value)) {
+        return act.planned.clone();
+    }
+    let open = |(name, value): (&std::sync::Arc<str>, &Value)| {
+        let open = if sealed(name, value) { Value::opaque(value.ty()).mark(value.marks) } else { value.clone() };
+        (name.clone(), open)
+    };
+    Value::object(planned.iter().map(open).collect()).mark(act.planned.marks)
 }
 
 /// What a step that takes something away takes.

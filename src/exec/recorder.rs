@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::journal::{Journal, JournalError};
+use super::scrub::Scrub;
 use crate::event::{RunEvent, Watcher};
 use crate::ledger::State;
 use crate::ledger::event::Event;
@@ -16,11 +17,12 @@ pub(crate) struct Recorder {
     state: State,
     events: Vec<Event>,
     told: Vec<RunEvent>,
+    scrub: Arc<Scrub>,
 }
 
 impl Recorder {
-    pub(crate) fn new(journal: Arc<dyn Journal>, watcher: Arc<dyn Watcher>, state: State) -> Self {
-        Self { journal, watcher, state, events: Vec::new(), told: Vec::new() }
+    pub(crate) fn new(journal: Arc<dyn Journal>, watcher: Arc<dyn Watcher>, state: State, scrub: Arc<Scrub>) -> Self {
+        Self { journal, watcher, state, events: Vec::new(), told: Vec::new(), scrub }
     }
 
     /// The state as it is durable.
@@ -40,7 +42,7 @@ impl Recorder {
 
     /// Adds an event to the batch.
     pub(crate) fn push(&mut self, event: Event) {
-        self.events.push(event);
+        self.events.push(self.scrub.entry(event));
     }
 
     /// Tells something as soon as the batch is durable.
@@ -56,7 +58,9 @@ impl Recorder {
             let metas = self.journal.append(events.clone()).await?;
             crash::point("exec.appended");
             if metas.len() != events.len() {
-                return Err(JournalError::Unknown("the ledger gave another number of places than it got entries".into()));
+                return Err(JournalError::Unknown(
+                    "the ledger gave another number of places than it got entries".into(),
+                ));
             }
             for (meta, event) in metas.iter().zip(&events) {
                 // The same code replays it later: what it refuses now it would refuse for ever.

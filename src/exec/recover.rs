@@ -5,6 +5,9 @@
 //! it says is recorded. Nothing is repeated here but the question, so a crash of a recovery is recovered the same way. Checks,
 //! reads and artifacts are harmless to do again and are simply left to the run.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use futures_util::future::join_all;
 
 use super::attempt::look;
@@ -14,7 +17,8 @@ use super::journal::JournalError;
 use super::prepare::{Scene, takes_a_version};
 use super::recorder::Recorder;
 use super::request::fill_in;
-use super::results::{RunResults, reveal};
+use super::results::RunResults;
+use super::runner::Runner;
 use super::work;
 use crate::addr::Address;
 use crate::event::RunEvent;
@@ -24,12 +28,16 @@ use crate::ledger::replay::{OpenRun, StepStatus};
 use crate::migrate::Database;
 use crate::plan::Plan;
 use crate::plan::step::{ActStep, Step, Work};
+use crate::ports::clock::{Clock, within};
 use crate::ports::crash;
 use crate::provider::{Action, Found, Observation, ObserveRequest, Prior};
-use crate::value::{Value, decode};
+use crate::value::{Value, decode, reveal};
 
 /// How many targets are asked at once.
 const AT_ONCE: usize = 32;
+
+/// How long a target may take to tell what it knows of its objects.
+const OBSERVE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Behind the name of a step of a way back that is planned again after a step of that name succeeded.
 const AGAIN: &str = " again";
@@ -47,9 +55,21 @@ enum Looked {
     NotDone,
     /// It failed, or nobody can tell.
     Failed(Failure),
+    /// It cannot be told now.
+    NotNow(String),
 }
 
-/// Recovers a run that was going forward: afterwards every step has succeeded, failed, or may be started.
+/// What recovery could not find out.
+#[derive(Debug, Default)]
+pub(crate) struct InDoubt {
+    /// The sentence of the first step of which nobody can tell what became.
+    pub(crate) unclear: Option<String>,
+    /// The same of the first of which it cannot be told now: the run must not go on before.
+    pub(crate) not_now: Option<String>,
+}
+
+/// Recovers a run that was going forward: afterwards every step has succeeded, failed, or may be started, but those of which it
+/// cannot be told now.
 ///
 /// # Errors
 /// When the ledger cannot be written.
@@ -57,16 +77,15 @@ pub(crate) async fn forward(
     scene: Scene<'_>,
     recorder: &mut Recorder,
     results: &mut RunResults,
-) -> Result<(), JournalError> {
+) -> Result<InDoubt, JournalError> {
     crash::point("exec.recover");
-    let Some(open) = recorder.state().open.clone() else { return Ok(()) };
+    let Some(open) = recorder.state().open.clone() else { return Ok(InDoubt::default()) };
     for (at, step) in scene.plan.steps.iter().enumerate() {
         if matches!(open.steps.get(&step.name), Some(StepStatus::Succeeded)) {
             restore(scene, at, step, recorder.state(), results).await;
         }
     }
-    reconcile(scene, recorder, results, &open.steps).await?;
-    Ok(())
+    reconcile(scene, recorder, results, &open.steps).await
 }
 
 /// Whether a step of a way back was intended and has no outcome.
@@ -74,8 +93,7 @@ pub(crate) fn has_intended(open: &OpenRun) -> bool {
     open.unwinding_steps.values().any(|status| matches!(status, StepStatus::Intended(_)))
 }
 
-/// Recovers a run that was going back, by a way that was planned again from the records. Gives the sentence of the first step
-/// of which nobody can tell what became.
+/// Recovers a run that was going back, by a way that was planned again from the records.
 ///
 /// # Errors
 /// When the ledger cannot be written.
@@ -83,11 +101,57 @@ pub(crate) async fn back(
     scene: Scene<'_>,
     recorder: &mut Recorder,
     results: &mut RunResults,
-) -> Result<Option<String>, JournalError> {
+) -> Result<InDoubt, JournalError> {
     crash::point("exec.recover_back");
-    let Some(open) = recorder.state().open.clone() else { return Ok(None) };
+    let Some(open) = recorder.state().open.clone() else { return Ok(InDoubt::default()) };
     standing(scene, &open, recorder.state(), results).await;
     reconcile(scene, recorder, results, &open.unwinding_steps).await
+}
+
+/// A plan with its secrets open. Planned again from what is recorded, it knows of what only a target knew (a password that it
+/// made) a digest; the target is asked again, so that an act asks for the same as before, and has the same identity. What it
+/// does not tell stays as it is. `None` where nothing is sealed.
+pub(crate) async fn open_secrets(runner: &Runner, plan: &Plan) -> Option<Plan> {
+    let sealed =
+        |act: &ActStep| is_sealed(&act.planned) || act.prior.as_ref().is_some_and(|prior| is_sealed(&prior.attributes));
+    let mut questions: BTreeMap<&str, Vec<(usize, ObserveRequest)>> = BTreeMap::new();
+    for (at, step) in plan.steps.iter().enumerate() {
+        let Work::Act(act) = &step.work else { continue };
+        let Some(prior) = act.prior.clone().filter(|_| sealed(act)) else { continue };
+        let request = ObserveRequest { address: step.address.clone(), ty: step.address.ty.to_string(), prior };
+        questions.entry(&act.provider).or_default().push((at, request));
+    }
+    if questions.is_empty() {
+        return None;
+    }
+    let mut plan_of = plan.clone();
+    for (provider, questions) in questions {
+        let Some(provider) = runner.providers.get(provider) else { continue };
+        let (at, requests): (Vec<usize>, Vec<ObserveRequest>) = questions.into_iter().unzip();
+        crash::point("exec.open");
+        let asked = within(&*runner.clock, OBSERVE_TIMEOUT, provider.observe(&requests)).await.unwrap_or_default();
+        for (at, observed) in at.into_iter().zip(asked) {
+            let (Observation::Present { attributes, .. }, Work::Act(act)) = (observed, &mut plan_of.steps[at].work)
+            else {
+                continue;
+            };
+            act.planned = reveal(&act.planned, &attributes, &*runner.seal);
+            if let Some(prior) = &mut act.prior {
+                prior.attributes = reveal(&prior.attributes, &attributes, &*runner.seal);
+            }
+        }
+    }
+    Some(plan_of)
+}
+
+/// Whether a step may simply be done again.
+fn is_harmless(work: &Work) -> bool {
+    matches!(work, Work::Read { .. } | Work::Pin(_) | Work::Check(_))
+}
+
+/// Whether a part of a value is at hand as a digest only.
+fn is_sealed(value: &Value) -> bool {
+    value.sealed_digest().is_some() || value.children().any(is_sealed)
 }
 
 /// The steps of a way back that was planned again that need not be done again: versions that were staged and still stand.
@@ -131,44 +195,44 @@ async fn reconcile(
     scene: Scene<'_>,
     recorder: &mut Recorder,
     results: &mut RunResults,
-    statuses: &std::collections::BTreeMap<String, StepStatus>,
-) -> Result<Option<String>, JournalError> {
+    statuses: &BTreeMap<String, StepStatus>,
+) -> Result<InDoubt, JournalError> {
     let positions = Positions::new(scene, recorder.state(), results);
     let intended: Vec<&StepIntended> = statuses
         .values()
         .filter_map(|status| if let StepStatus::Intended(intent) = status { Some(intent) } else { None })
         .collect();
-    let mut unclear = None;
+    let mut doubt = InDoubt::default();
     for batch in intended.chunks(AT_ONCE) {
         let mut questions = Vec::new();
         for intent in batch {
             let at = positions.of(scene, intent);
-            let prepared = at.map(|at| scene.prepare(at, intent.attempt, results, recorder.state()));
-            questions.push(question(scene, intent, prepared));
+            // What is harmless to do again is not looked for, so nothing that it would need has to be at hand.
+            let asked = at.filter(|at| !is_harmless(&scene.step(*at).work));
+            let prepared = asked.map(|at| scene.prepare(at, intent.attempt, results, recorder.state()));
+            questions.push(question(scene, intent, at.is_some(), prepared));
         }
         let answers = join_all(questions).await;
         for (intent, looked) in batch.iter().zip(answers) {
             let at = positions.of(scene, intent);
-            if let Some(sentence) = take_in(scene, recorder, results, intent, at, looked?) {
-                unclear.get_or_insert(sentence);
-            }
+            take_in(scene, recorder, results, intent, at, looked?, &mut doubt);
         }
     }
     recorder.flush().await?;
-    Ok(unclear)
+    Ok(doubt)
 }
 
 /// Where the intended steps are in the plan that is gone on with.
 struct Positions<'a> {
     by_name: ByName<'a>,
     /// On a way back only: it is planned again, and its names may have shifted.
-    by_op: std::collections::BTreeMap<String, usize>,
+    by_op: BTreeMap<String, usize>,
 }
 
 impl<'a> Positions<'a> {
     fn new(scene: Scene<'a>, state: &State, results: &RunResults) -> Self {
         let by_name = scene.plan.steps.iter().enumerate().map(|(at, s)| (s.name.as_str(), at)).collect();
-        let mut by_op = std::collections::BTreeMap::new();
+        let mut by_op = BTreeMap::new();
         let mut results = results.clone();
         let acts = (0..scene.plan.steps.len()).filter(|at| matches!(scene.step(*at).work, Work::Act(_)));
         for at in acts.filter(|_| scene.unwinding) {
@@ -195,9 +259,11 @@ impl<'a> Positions<'a> {
 async fn question(
     scene: Scene<'_>,
     intent: &StepIntended,
+    is_planned: bool,
     prepared: Option<Result<Prepared, Failure>>,
 ) -> Result<Looked, JournalError> {
     let job = match prepared {
+        None if is_planned => return Ok(Looked::NotDone),
         // The way back that was planned again does not have the step any more. A migration is left out where the database
         // itself does not have it; everything else where the records have nothing left to do.
         None if scene.unwinding => {
@@ -215,7 +281,7 @@ async fn question(
     match job {
         Job::Act(mut act) => {
             act.act.op.clone_from(&intent.op);
-            Ok(look_for_act(&act).await)
+            Ok(look_for_act(&act, &*scene.runner.clock).await)
         }
         Job::Migrate(ref migrate) => {
             let kept = keep(scene, migrate).await?;
@@ -226,14 +292,15 @@ async fn question(
     }
 }
 
-async fn look_for_act(job: &ActJob) -> Looked {
-    match look(job).await {
+async fn look_for_act(job: &ActJob, clock: &dyn Clock) -> Looked {
+    match look(job, clock).await {
         Found::Done { attributes, identity } => {
             Looked::Done(Box::new(Job::Act(Box::new(job.clone()))), Answer::Applied { attributes, identity })
         }
         Found::NotDone | Found::Repeat(_) => Looked::NotDone,
         Found::Failed(problem) => Looked::Failed(Failure::rejected(problem.sentence)),
         Found::CannotTell(sentence) => Looked::Failed(Failure::unclear(sentence)),
+        Found::NotNow(sentence) => Looked::NotNow(sentence),
     }
 }
 
@@ -251,7 +318,7 @@ async fn look_for_migration(
         Ok(database) => database,
         Err(e) => return Looked::Failed(Failure::unclear(format!("{}. {}", e.message, e.hint))),
     };
-    let known = work::found(&database, migrate, &work::context(&scene.runner.run)).await;
+    let known = work::found(&*scene.runner.outside, &database, migrate, &work::context(&scene.runner.run)).await;
     let done = |answer| Looked::Done(Box::new(job.clone()), answer);
     match (known, kept) {
         (work::Known::Applied, Some(kept)) => done(Answer::Migrated(kept)),
@@ -261,7 +328,7 @@ async fn look_for_migration(
     }
 }
 
-/// Records what was found; gives the sentence where nobody can tell.
+/// Records what was found.
 fn take_in(
     scene: Scene<'_>,
     recorder: &mut Recorder,
@@ -269,8 +336,8 @@ fn take_in(
     intent: &StepIntended,
     at: Option<usize>,
     looked: Looked,
-) -> Option<String> {
-    let mut unclear = None;
+    doubt: &mut InDoubt,
+) {
     let (found, sentence, events) = match looked {
         Looked::Done(job, answer) => {
             let at = at.expect("invariant: what was found done was looked for by its step");
@@ -286,7 +353,9 @@ fn take_in(
         Looked::Failed(failure) => {
             let word = if failure.unclear { "cannot tell" } else { "failed" };
             let sentence = failure.sentence.clone();
-            unclear = failure.unclear.then(|| format!("{}: {sentence}", intent.step));
+            if failure.unclear {
+                doubt.unclear.get_or_insert_with(|| format!("{}: {sentence}", intent.step));
+            }
             let event = Event::StepFailed(crate::ledger::event::StepFailed {
                 step: intent.step.clone(),
                 address: intent.address.clone(),
@@ -297,12 +366,15 @@ fn take_in(
             });
             (word, sentence, vec![event])
         }
+        Looked::NotNow(sentence) => {
+            doubt.not_now.get_or_insert_with(|| format!("{}: {sentence}", intent.step));
+            ("cannot tell", sentence, Vec::new())
+        }
     };
     let (step, address) = (intent.step.clone(), intent.address.clone());
     recorder.push(Event::Reconciled { step: step.clone(), address: address.clone(), found: found.into() });
     recorder.tell(RunEvent::Reconciled { step, address, sentence });
     events.into_iter().for_each(|e| recorder.push(e));
-    unclear
 }
 
 /// The outcome belongs to the step that was intended, whatever the plan calls it now.
@@ -324,6 +396,7 @@ async fn restore(scene: Scene<'_>, at: usize, step: &Step, state: &State, result
         Work::Read { provider, arguments, .. } => {
             let recorded = state.open.as_ref().and_then(|o| o.read.get(&step.address));
             let object = recorded.zip(scene.schema(step)).and_then(|(j, s)| decode(j, &s.object_type()).ok());
+            let object = object.map(|recorded| scene.runner.open(&recorded));
             if let Some(object) = object.filter(Value::is_wholly_known) {
                 results.set(&step.address, object);
                 return;
@@ -361,7 +434,7 @@ async fn restore_act(scene: Scene<'_>, at: usize, step: &Step, act: &ActStep, st
         if let Some(version) = state.versions.get(&step.address).and_then(|all| all.last())
             && let Ok(object) = decode(&version.attributes, &schema.object_type())
         {
-            let object = reveal(&object, &planned, seal);
+            let object = reveal(&scene.runner.open(&object), &planned, seal);
             let object = opened(scene, &step.address, act, object, &version.identity).await;
             results.set_staged(&step.address, version.identity.clone(), object);
         }
@@ -376,7 +449,7 @@ async fn restore_act(scene: Scene<'_>, at: usize, step: &Step, act: &ActStep, st
     }
     results.set_identity(&step.address, record.identity.clone());
     if let Ok(object) = decode(&record.attributes, &schema.object_type()) {
-        let object = reveal(&object, &planned, seal);
+        let object = reveal(&scene.runner.open(&object), &planned, seal);
         let object = opened(scene, &step.address, act, object, &record.identity).await;
         results.set(&step.address, object);
     }

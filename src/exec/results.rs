@@ -1,14 +1,13 @@
 //! What the steps of a run have answered so far, for the steps that need it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::request::sha256;
 use super::runner::Seal;
 use crate::addr::Address;
-use crate::value::{HMAC, Results, Value, encode};
+use crate::value::{Results, Value};
 
 /// How much of a value a sentence shows, in characters.
 const SHOWN: usize = 120;
@@ -138,43 +137,4 @@ impl Results for With<'_> {
     fn draw(&self, what: &str) -> Option<Value> {
         self.results.draw(what)
     }
-}
-
-/// A recorded object with its secrets opened where `source` has a value of the same digest.
-pub(crate) fn reveal(recorded: &Value, source: &Value, seal: &dyn Fn(&[u8]) -> String) -> Value {
-    use crate::value::Kind;
-    if let Some(digest) = recorded.sealed_digest() {
-        let known = source.is_wholly_known() && !source.is_null();
-        let candidate = source.clone().sensitive();
-        let same = known && encode(&candidate, seal).get(HMAC).and_then(Json::as_str) == Some(&**digest);
-        return if same { candidate } else { recorded.clone() };
-    }
-    let kind = match (&recorded.kind, &source.kind) {
-        (Kind::Object(r), Kind::Object(s) | Kind::Map(_, s)) => Kind::Object(Arc::new(reveal_map(r, s, seal))),
-        (Kind::Map(ty, r), Kind::Object(s) | Kind::Map(_, s)) => {
-            Kind::Map(ty.clone(), Arc::new(reveal_map(r, s, seal)))
-        }
-        (Kind::List(ty, r), Kind::List(_, s) | Kind::Tuple(s)) => Kind::List(ty.clone(), reveal_items(r, s, seal)),
-        (Kind::Tuple(r), Kind::List(_, s) | Kind::Tuple(s)) => Kind::Tuple(reveal_items(r, s, seal)),
-        _ => return recorded.clone(),
-    };
-    Value { kind, marks: recorded.marks }
-}
-
-fn reveal_map(
-    recorded: &crate::value::Map,
-    source: &crate::value::Map,
-    seal: &dyn Fn(&[u8]) -> String,
-) -> crate::value::Map {
-    let one =
-        |name: &Arc<str>, value: &Value| source.get(name).map_or_else(|| value.clone(), |s| reveal(value, s, seal));
-    recorded.iter().map(|(name, value)| (name.clone(), one(name, value))).collect()
-}
-
-fn reveal_items(recorded: &[Value], source: &[Value], seal: &dyn Fn(&[u8]) -> String) -> Arc<[Value]> {
-    recorded
-        .iter()
-        .enumerate()
-        .map(|(n, value)| source.get(n).map_or_else(|| value.clone(), |s| reveal(value, s, seal)))
-        .collect()
 }

@@ -20,7 +20,7 @@ use crate::ledger::event::{Event, FailureKind, RunOutcome};
 use crate::ledger::replay::{OpenRun, StepStatus};
 use crate::plan::step::{Step, Work};
 use crate::plan::{OnFailure, Plan};
-use crate::value::{Kind, Value, encode_typed};
+use crate::value::{Kind, Value, encode_typed_kept};
 
 /// How a run ends, before that is recorded.
 struct Verdict {
@@ -34,6 +34,12 @@ impl Verdict {
         Self { ending: Ending::Ended(outcome), sentence: sentence.into(), outputs: BTreeMap::new() }
     }
 
+    /// Left open, because it cannot be told now what became of a step.
+    fn not_now(why: &str) -> Self {
+        let why = why.strip_suffix('.').unwrap_or(why);
+        Self::left(format!("{why}. The run is left open; the next command asks again"))
+    }
+
     fn left(sentence: impl Into<String>) -> Self {
         Self { ending: Ending::Left, ..Self::ended(RunOutcome::Held, sentence) }
     }
@@ -43,13 +49,21 @@ impl Runner {
     /// Carries a plan out, from its first step or from where a process that is gone left it, and records how it ended.
     pub async fn run(&self, plan: &Plan, state: State, begin: Begin) -> Finished {
         let started = self.clock.elapsed();
-        let mut recorder = Recorder::new(self.journal.clone(), self.watcher.clone(), state);
-        let mut run = Run { runner: self, plan, recorder: &mut recorder, failures: Vec::new(), interrupted: false };
+        let opened = match &begin {
+            Begin::New(_) => None,
+            Begin::Continue | Begin::Abandon => recover::open_secrets(self, plan).await,
+        };
+        let plan = opened.as_ref().unwrap_or(plan);
+        let runner = self.scrubbed(plan);
+        let scrub = runner.scrub.clone();
+        let mut recorder = Recorder::new(runner.journal.clone(), runner.watcher.clone(), state, scrub.clone());
+        let mut run = Run { runner: &runner, plan, recorder: &mut recorder, failures: Vec::new(), interrupted: false };
         let verdict = match run.carry_out(begin).await {
             Ok(verdict) => run.record_end(verdict, started).await,
             Err(e) => Err(e),
         };
         let (failures, interrupted) = (run.failures, run.interrupted);
+        let failures = failures.into_iter().map(|failure| scrub.failure(failure)).collect();
         let (ending, sentence, outputs) = match verdict {
             Ok(verdict) => (verdict.ending, verdict.sentence, verdict.outputs),
             Err(e) => {
@@ -57,7 +71,14 @@ impl Runner {
                 (Ending::Broken(e), sentence, BTreeMap::new())
             }
         };
-        Finished { state: recorder.into_state(), ending, interrupted, sentence, failures, outputs }
+        Finished {
+            state: recorder.into_state(),
+            ending,
+            interrupted,
+            sentence: scrub.hide(&sentence),
+            failures,
+            outputs,
+        }
     }
 }
 
@@ -101,7 +122,9 @@ impl Run<'_> {
         }
         let scene = self.scene(self.plan, false);
         let mut results = RunResults::new(self.draws());
-        recover::forward(scene, self.recorder, &mut results).await?;
+        if let Some(why) = recover::forward(scene, self.recorder, &mut results).await?.not_now {
+            return Ok(Verdict::not_now(&why));
+        }
         if abandoned {
             let sentence = "it was interrupted, and something else is asked for now";
             return Ok(Verdict::ended(RunOutcome::Held, sentence));
@@ -171,7 +194,11 @@ impl Run<'_> {
         let end = driver.drive(self.recorder).await;
         self.failures.append(&mut driver.failures);
         self.interrupted |= driver.interrupted();
-        match end? {
+        let end = end?;
+        if let Some(why) = driver.not_now.take() {
+            return Ok(Verdict::not_now(&why));
+        }
+        match end {
             End::Finished => match finished(self.plan, driver.results()) {
                 Err(why) if policy == Policy::Rollback && !driver.committed() => {
                     drop(driver);
@@ -233,7 +260,11 @@ impl Run<'_> {
                 Err(why) => return stuck(&why),
             };
             let mut results = RunResults::new(self.draws());
-            unclear = recover::back(self.scene(&plan, true), self.recorder, &mut results).await?;
+            let doubt = recover::back(self.scene(&plan, true), self.recorder, &mut results).await?;
+            if let Some(why) = doubt.not_now {
+                return Ok(Verdict::not_now(&why));
+            }
+            unclear = doubt.unclear;
         }
         let mut plan = match self.way_back(cause, false).await {
             Ok(plan) => plan,
@@ -249,10 +280,14 @@ impl Run<'_> {
         let mut driver = Driver::new(scene, results, &done, Policy::GoOn, false);
         let end = driver.drive(self.recorder).await;
         self.failures.append(&mut driver.failures);
-        let stopped = driver.interrupted();
+        let (stopped, not_now) = (driver.interrupted(), driver.not_now.take());
         drop(driver);
         self.interrupted |= stopped;
-        match end? {
+        let end = end?;
+        if let Some(why) = not_now {
+            return Ok(Verdict::not_now(&why));
+        }
+        match end {
             End::Finished if unclear.is_some() => stuck(&unclear.unwrap_or_default()),
             End::Finished => Ok(Verdict::ended(RunOutcome::RolledBack, format!("{so_far}; {}", self.at_base()))),
             // A way back is gone to its end by the next command; it is not given up because somebody is in a hurry.
@@ -263,7 +298,12 @@ impl Run<'_> {
     }
 
     async fn way_back(&mut self, cause: &str, trust_records: bool) -> Result<Plan, String> {
-        let plan = self.runner.way_back.plan(self.recorder.state(), trust_records).await?;
+        let mut plan = self.runner.way_back.plan(self.recorder.state(), trust_records).await?;
+        if trust_records && let Some(opened) = recover::open_secrets(self.runner, &plan).await {
+            plan = opened;
+        }
+        // It goes back to secrets of then, which come back from their seals.
+        self.runner.scrub.learn_plan(&plan);
         if !trust_records {
             let sentence = cause.to_owned();
             self.runner.watcher.event(RunEvent::Unwinding { sentence, steps: plan.working_steps() });
@@ -281,7 +321,8 @@ impl Run<'_> {
     async fn record_end(&mut self, verdict: Verdict, started: Duration) -> Result<Verdict, JournalError> {
         if let Ending::Ended(outcome) = verdict.ending {
             let outputs = verdict.outputs.iter();
-            let outputs = outputs.map(|(name, value)| ((**name).to_owned(), encode_typed(value, &*self.runner.seal)));
+            let outputs =
+                outputs.map(|(name, value)| ((**name).to_owned(), encode_typed_kept(value, self.runner.keep())));
             self.recorder.push(Event::RunFinished {
                 outcome,
                 sentence: verdict.sentence.clone(),
@@ -321,8 +362,19 @@ fn outputs(plan: &Plan, results: &RunResults) -> Result<BTreeMap<Arc<str>, Value
     let mut all = BTreeMap::new();
     for (name, output) in &plan.outputs {
         let Some(after) = &output.after else { continue };
-        let value = finish_all(after, results)
-            .map_err(|e| format!("every step succeeded, but the output \"{name}\" cannot be computed: {}", e.detail))?;
+        let mut closed = Vec::new();
+        after.sealed_parts(&mut closed);
+        let value = match finish_all(after, results) {
+            Ok(value) => value,
+            // A secret that nobody can read here keeps nothing from being done; the output says as much of it as is known.
+            Err(_) if !closed.is_empty() => after.clone(),
+            Err(e) => {
+                return Err(format!(
+                    "every step succeeded, but the output \"{name}\" cannot be computed: {}",
+                    e.detail
+                ));
+            }
+        };
         all.insert(name.clone(), if output.sensitive { value.sensitive() } else { value });
     }
     Ok(all)

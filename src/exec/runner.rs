@@ -8,6 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::journal::{Journal, JournalError};
+use super::outside::Outside;
+use super::scrub::Scrub;
 use crate::event::Watcher;
 use crate::ledger::State;
 use crate::ledger::event::{RunOutcome, RunStarted};
@@ -15,7 +17,7 @@ use crate::ledger::record::Pin;
 use crate::plan::Plan;
 use crate::ports::clock::Clock;
 use crate::provider::Provider;
-use crate::value::Value;
+use crate::value::{Keep, Opener, Sealer, Value};
 
 /// Who plans the way back when it is needed.
 #[async_trait]
@@ -93,6 +95,12 @@ pub struct Runner {
     pub clock: Arc<dyn Clock>,
     /// Digests secrets under the ledger's key.
     pub seal: Seal,
+    /// Seals secrets that are to come back; `None` where their digests alone are kept.
+    pub sealer: Option<Arc<dyn Sealer>>,
+    /// Opens what was sealed, where it can.
+    pub opener: Arc<dyn Opener>,
+    /// The secrets that must not show in anything that comes back from outside.
+    pub scrub: Arc<Scrub>,
     /// The ledger's identity.
     pub lineage: String,
     /// The environment's directory, absolute: relative names start here.
@@ -109,8 +117,22 @@ pub struct Runner {
     pub way_back: Arc<dyn WayBackPlanner>,
     /// Who resolves images.
     pub images: Arc<dyn Images>,
+    /// Who probes and migrates.
+    pub outside: Arc<dyn Outside>,
     /// How long a step is tried.
     pub patience: Patience,
+}
+
+impl Runner {
+    /// How what is sensitive is written down.
+    pub(crate) fn keep(&self) -> Keep<'_> {
+        Keep::new(&*self.seal, self.sealer.as_deref().map(|sealer| sealer as &dyn Sealer))
+    }
+
+    /// A recorded value with everything open that is sealed and can be opened.
+    pub(crate) fn open(&self, recorded: &Value) -> Value {
+        crate::value::open_sealed(recorded, &*self.seal, &*self.opener)
+    }
 }
 
 /// How a run begins.

@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::attempt::{Hands, Tries, plain_failure};
 use super::job::{Answer, MigrateJob, PinJob};
 use super::journal::{Journal, JournalError};
+use super::outside::Outside;
 use crate::ledger::event::{AppliedMigration, FailureKind};
 use crate::ledger::record::Pin;
 use crate::migrate::{self, Database, FailureClass, MigrateError, RunContext};
+use crate::ports::clock::within;
 use crate::ports::{crash, fs};
 use crate::provider::{ProblemClass, Provider, ReadRequest};
 
@@ -29,13 +31,13 @@ const READ_TIMEOUT: Duration = Duration::from_secs(120);
 pub(crate) async fn read(provider: &Arc<dyn Provider>, request: &ReadRequest, tries: &mut Tries<'_>) -> Answer {
     loop {
         crash::point("exec.read");
-        let (sentence, passes) = match tokio::time::timeout(READ_TIMEOUT, provider.read(request)).await {
-            Ok(Ok(value)) => return Answer::Read(value),
-            Ok(Err(problem)) => {
+        let (sentence, passes) = match within(tries.clock(), READ_TIMEOUT, provider.read(request)).await {
+            Some(Ok(value)) => return Answer::Read(value),
+            Some(Err(problem)) => {
                 let passes = matches!(problem.class, ProblemClass::Throttled | ProblemClass::Transient);
                 (problem.sentence, passes)
             }
-            Err(_) => (format!("There was no answer within {} s.", READ_TIMEOUT.as_secs()), true),
+            None => (format!("There was no answer within {} s.", READ_TIMEOUT.as_secs()), true),
         };
         if !passes || !tries.again(&sentence).await {
             return plain_failure(FailureKind::Rejected, sentence, false);
@@ -111,11 +113,13 @@ pub(crate) async fn migrate(job: &MigrateJob, hands: &Hands, tries: &mut Tries<'
     let (context, migration) = (context(&hands.run), job.migration());
     loop {
         crash::point("exec.migrate");
-        let Err(error) = migrate::apply(&database, &migration, &context).await else { return Answer::Migrated(kept) };
+        let Err(error) = hands.outside.migrate(&database, &migration, &context).await else {
+            return Answer::Migrated(kept);
+        };
         let (kind, may_pass) = match error.class {
             FailureClass::NotSent => (FailureKind::NotSent, error.transient),
             FailureClass::Rejected => (FailureKind::Rejected, error.transient),
-            FailureClass::Unknown => match found(&database, job, &context).await {
+            FailureClass::Unknown => match found(&*hands.outside, &database, job, &context).await {
                 Known::Applied => return Answer::Migrated(kept),
                 Known::NotApplied | Known::Half => (FailureKind::Rejected, true),
                 Known::Nothing(sentence) => return plain_failure(FailureKind::Unknown, sentence, true),
@@ -136,12 +140,12 @@ pub(crate) async fn revert(job: &MigrateJob, hands: &Hands, tries: &mut Tries<'_
     let context = context(&hands.run);
     loop {
         crash::point("exec.revert");
-        let reverted = migrate::revert(&database, job.migration.version, &context).await;
+        let reverted = hands.outside.revert(&database, job.migration.version, &context).await;
         let Err(error) = reverted else { return Answer::Reverted };
         let (kind, may_pass) = match error.class {
             FailureClass::NotSent => (FailureKind::NotSent, error.transient),
             FailureClass::Rejected => (FailureKind::Rejected, error.transient),
-            FailureClass::Unknown => match found(&database, job, &context).await {
+            FailureClass::Unknown => match found(&*hands.outside, &database, job, &context).await {
                 Known::NotApplied => return Answer::Reverted,
                 Known::Applied | Known::Half => (FailureKind::Rejected, true),
                 Known::Nothing(sentence) => return plain_failure(FailureKind::Unknown, sentence, true),
@@ -164,11 +168,11 @@ pub(crate) enum Known {
 }
 
 /// Asks a database for a migration, when nothing is at work on it any more.
-pub(crate) async fn found(database: &Database, job: &MigrateJob, context: &RunContext) -> Known {
+pub(crate) async fn found(outside: &dyn Outside, database: &Database, job: &MigrateJob, context: &RunContext) -> Known {
     use migrate::Found;
     crash::point("exec.find");
     let m = &job.migration;
-    match migrate::find(database, m.version, &m.checksum, context).await {
+    match outside.find(database, m.version, &m.checksum, context).await {
         Ok(Found::Applied(_)) => Known::Applied,
         Ok(Found::NotApplied) => Known::NotApplied,
         Ok(Found::Partial(_)) => Known::Half,

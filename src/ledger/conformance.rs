@@ -537,3 +537,52 @@ async fn gone_for_good(line: &impl Line, cut: Cut, begun: bool) {
     let verified = line.beside().verify(&BTreeSet::new()).await.unwrap().unwrap();
     assert!(verified.findings.iter().all(|f| !f.is_defect()), "{:?}", verified.findings);
 }
+
+/// A command's whole use of a ledger, for a child that is killed in the middle of it: prints what was acknowledged, and at its
+/// end that it is done.
+#[cfg(feature = "crash-points")]
+pub(crate) async fn use_as_a_command_does(backend: Arc<dyn Backend>) {
+    let lease = take(Arc::clone(&backend), QUICK.ttl * 20).await.unwrap();
+    let (mut writer, before) = Writer::open(Arc::clone(&backend)).await.unwrap();
+    let from = numbers(&before).into_iter().max().unwrap_or(0) + 1;
+    let blob = backend.put_blob(from.to_le_bytes().to_vec()).await.unwrap();
+    println!("acknowledged blob {blob}");
+    for n in [from, from + 2] {
+        writer.append(vec![draft(n), draft(n + 1)]).await.unwrap();
+        println!("acknowledged {n}\nacknowledged {}", n + 1);
+    }
+    lease.release().await.unwrap();
+    println!("done");
+}
+
+/// What a child said is acknowledged stands in its ledger, whole and once.
+#[cfg(feature = "crash-points")]
+pub(crate) async fn has_all(backend: Arc<dyn Backend>, acknowledged: &[String], what: &str) {
+    let read = backend.read(1).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+    let all = read.map(|read| numbers(&read.entries)).unwrap_or_default();
+    assert_eq!(all, (1..=all.len() as u64).collect::<Vec<_>>(), "{what}");
+    for one in acknowledged {
+        match one.strip_prefix("blob ") {
+            Some(blob) => drop(backend.get_blob(blob.parse().unwrap()).await.unwrap()),
+            None => assert!(all.contains(&one.parse().unwrap()), "{what}: {one} of {all:?}"),
+        }
+    }
+    if let Some(verified) = backend.verify(&BTreeSet::new()).await.unwrap() {
+        // A marker is written behind the first entry; the next command that writes makes it anew.
+        let marker = |f: &Finding| matches!(f, Finding::Defect { file, .. } if file == "marker.json");
+        assert!(verified.findings.iter().all(|f| !f.is_defect() || marker(f)), "{what}: {:?}", verified.findings);
+    }
+}
+
+/// Runs a child with the number of the point that it is to be killed at, adds what it said is acknowledged, and says
+/// whether it was killed.
+#[cfg(feature = "crash-points")]
+pub(crate) fn run_child(mut command: std::process::Command, crash_at: usize, acknowledged: &mut Vec<String>) -> bool {
+    use std::os::unix::process::ExitStatusExt as _;
+    let output = command.env("GANTRY_CRASH_AT", crash_at.to_string()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    acknowledged.extend(text.lines().filter_map(|l| Some(l.rsplit_once("acknowledged ")?.1.to_owned())));
+    let killed = output.status.signal() == Some(9);
+    assert!(killed || text.contains("done"), "{text} {}", String::from_utf8_lossy(&output.stderr));
+    killed
+}

@@ -224,6 +224,20 @@ pub struct CheckJudged {
     pub unwinding: bool,
 }
 
+/// What is current, sealed for other recipients than before: the same values under the same digests.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resealed {
+    /// Inputs and attributes of records.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub records: BTreeMap<Address, [Json; 2]>,
+    /// Outputs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, Json>,
+    /// The blobs with the inputs of generations, by number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
+}
+
 /// A migration that was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedMigration {
@@ -363,6 +377,8 @@ pub enum Event {
         /// Why, where a person did it.
         reason: Option<String>,
     },
+    /// What is current was sealed anew; nothing else changed.
+    Resealed(Box<Resealed>),
     /// An event of a later Gantry.
     #[serde(other)]
     Unknown,

@@ -5,6 +5,7 @@
 //!
 //! * [`mod@format`]: canonical JSON, digests, entries as lines, the chain
 //! * [`seal`]: keyed digests of what must not be written down
+//! * [`encryption`]: sealing with age what has to come back
 //! * [`marker`]: what tells an empty ledger from a lost one
 //! * [`error`]: what can go wrong, each with the next step
 //! * [`backend`]: what a place that keeps ledgers has to offer
@@ -20,6 +21,7 @@
 
 pub mod format;
 pub mod seal;
+pub mod encryption;
 pub mod marker;
 pub mod error;
 pub mod backend;
@@ -42,7 +44,7 @@ pub use format::{Digest, Lineage, RawEntry};
 pub use lease::{Lease, LeaseRecord};
 pub use local::{BlobCache, LocalBackend};
 pub use postgres::PostgresBackend;
-pub use s3::{S3Backend, S3Settings};
 pub use replay::{Meta, State};
+pub use s3::{S3Backend, S3Settings};
 pub use seal::Key;
 pub use writer::Writer;

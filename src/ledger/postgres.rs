@@ -17,7 +17,7 @@
 //! * `postgres/link.rs`: connections, statements, what is tried again, and what failures are called
 //! * `postgres/chain.rs`: reading, verified
 //! * `postgres/write.rs`: taking over and appending
-//! * `postgres/blobs.rs`, `postgres/lease.rs`, `postgres/verify.rs`: the rest
+//! * `postgres/blobs.rs`, `postgres/lease.rs`, `postgres/restore.rs`, `postgres/verify.rs`: the rest
 //!
 //! A ledger's row without lineage holds a key and is no ledger yet. One with a lineage and without batches is a lost ledger,
 //! and so are batches without their row. Commits wait for the disk (`synchronous_commit`) whatever the role's setting is.
@@ -136,16 +136,16 @@ impl Backend for PostgresBackend {
         Ok(chain::read(&self.link, Some(pointer)).await?.map(|reading| reading.from(pointer.seq)))
     }
 
-    async fn restore(&self, whole: Arc<Whole>) -> Result<()> {
-        restore::restore(&self.link, &whole).await
-    }
-
     async fn take_over(&self, lineage: &Lineage, head: Option<Head>) -> Result<u64> {
         self.pen.lock().await.take_over(&self.link, lineage, head).await
     }
 
     async fn append(&self, expected_seq: u64, batch: Arc<Batch>) -> Result<Appended> {
         self.pen.lock().await.append(&self.link, expected_seq, &batch).await
+    }
+
+    async fn restore(&self, whole: Arc<Whole>) -> Result<()> {
+        restore::restore(&self.link, &whole).await
     }
 
     async fn key(&self, create: bool) -> Result<Option<Key>> {

@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::event::{
-    AppliedMigration, CheckJudged, Collected, Event, RunOutcome, RunStarted, StepFailed, StepIntended, StepResult, StepSucceeded,
+    AppliedMigration, CheckJudged, Collected, Event, Resealed, RunOutcome, RunStarted, StepFailed, StepIntended, StepResult,
+    StepSucceeded,
 };
 use super::format::Digest;
 use super::record::{Collection, Generation, Pin, Record};
 use crate::addr::Address;
+use crate::value::without_seals;
 
 /// What stands around an event in its entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +185,7 @@ impl State {
                 return Ok(());
             }
             Event::Moved { from, to, .. } => return self.moved(from, to).map_err(illegal),
+            Event::Resealed(resealed) => return self.resealed(resealed).map_err(illegal),
             Event::Removed { address, .. } => {
                 self.versions.remove(address);
                 return self
@@ -292,11 +295,35 @@ impl State {
             Event::RunStarted(_)
             | Event::Moved { .. }
             | Event::Removed { .. }
+            | Event::Resealed(_)
             | Event::Checkpoint { .. }
             | Event::MovedAway { .. }
             | Event::Collected(_)
             | Event::Unlocked { .. }
             | Event::Unknown => {}
+        }
+        Ok(())
+    }
+
+    /// The same secrets, sealed anew: whatever else it says is refused.
+    fn resealed(&mut self, resealed: &Resealed) -> Result<(), &'static str> {
+        let same = |before: &Json, now: &Json| without_seals(before) == without_seals(now);
+        for (address, [inputs, attributes]) in &resealed.records {
+            let record = self.records.get_mut(address).ok_or("a record is sealed anew that is not there")?;
+            if !same(&record.inputs, inputs) || !same(&record.attributes, attributes) {
+                return Err("sealing a record anew would change it");
+            }
+            let record = Arc::make_mut(record);
+            record.inputs.clone_from(inputs);
+            record.attributes.clone_from(attributes);
+        }
+        for (name, json) in &resealed.outputs {
+            let output = self.outputs.get_mut(name).filter(|before| same(before, json));
+            *output.ok_or("sealing an output anew would change it")? = json.clone();
+        }
+        for (number, blob) in &resealed.inputs {
+            let found = self.generations.iter_mut().find(|g| g.number.to_string() == *number);
+            found.ok_or("the inputs of a generation are sealed anew that is not there")?.inputs.clone_from(blob);
         }
         Ok(())
     }

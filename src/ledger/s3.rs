@@ -169,7 +169,7 @@ impl Shared {
                 Found::Refuses(text) => Err(unfit(format!("it does not take conditional writes ({text})"))),
             }
         };
-        self.tried.get_or_try_init(attempt).await.map(|()| ())
+        self.tried.get_or_try_init(attempt).await.copied()
     }
 }
 
@@ -182,14 +182,21 @@ impl S3Backend {
         Self::with(settings, cache, Patience { tries: tries.unwrap_or(usual.tries), ..usual }, blobs::PART, None)
     }
 
-    fn with(settings: S3Settings, cache: BlobCache, patience: Patience, part: usize, given: Option<Credentials>) -> Self {
+    fn with(
+        settings: S3Settings,
+        cache: BlobCache,
+        patience: Patience,
+        part: usize,
+        given: Option<Credentials>,
+    ) -> Self {
         let place = settings.place();
         Self::over(Client::new(settings, given, patience), place, cache, part)
     }
 
     fn over(client: Client, place: String, cache: BlobCache, part: usize) -> Self {
         let patience = client.patience;
-        let hasty = Patience { total: patience.total.min(Duration::from_secs(8)), ..patience };
+        let quick = |time: Duration| time.min(Duration::from_secs(5));
+        let hasty = Patience { attempt: quick(patience.attempt), total: quick(patience.total), ..patience };
         let hasty = client.with(hasty);
         let (tried, key) = (OnceCell::new(), std::sync::Mutex::default());
         let shared = Shared { place, client, hasty, cache, part, tried, key };

@@ -2,7 +2,7 @@
 //!
 //! A sensitive value stands in the ledger as HMAC-SHA256 under the ledger's key: enough to see whether it is the same
 //! value again, worth nothing to who has the ledger but not the key. The key is 32 random bytes in a file of its own
-//! beside the ledger. (Values that have to come back are sealed with age; that comes with the shared backends.)
+//! beside the ledger. Values that have to come back are sealed as well: see [`super::encryption`].
 
 use std::fmt;
 

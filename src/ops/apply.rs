@@ -1,11 +1,14 @@
 //! `plan`, `apply`, `destroy`, `rollback`, `verify`, `resume`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::error::{Failure, FailureKind, Result, sentence};
-use super::planning::{self, Draft, Fresh, Planning};
-use super::records::{self, Records};
+use super::planning::{self, Again, Draft, Planning};
+use super::records::Records;
+use super::restore::{self, Fresh, Other};
 use super::run::{Changing, Opened, Ran, unless_interrupted};
+use super::secrets::Secrets;
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::VarArg;
@@ -13,11 +16,13 @@ use crate::diag::{Diagnostic, Diagnostics};
 use crate::exec::Finished;
 use crate::ledger::event::{RunKind, RunOutcome};
 use crate::ledger::lease::LeaseRecord;
-use crate::ledger::record::Collection;
 use crate::ledger::{Key, State};
-use crate::plan::{Facts, Options, Plan, PlanFile, PlanFileError, SavedInputs, effect, file};
+use crate::plan::{Options, Plan, PlanFile, PlanFileError, SavedInputs, effect, file};
 use crate::ports::fs;
 use crate::provider::catalog::Catalog;
+
+/// Values of variables by name.
+pub(super) type Values = std::collections::BTreeMap<Arc<str>, crate::value::Value>;
 
 /// What a plan is asked for with.
 #[derive(Debug, Clone, Default)]
@@ -77,26 +82,39 @@ pub enum Applied {
 ///
 /// # Errors
 /// When the environment cannot be planned.
-pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Records)> {
+pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Records, Secrets)> {
     let records = Records::read(workspace, &wanted.variables).await?;
     let (mut draft, warnings) = planning::open(workspace, &wanted.variables, wanted.options.clone())?;
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
-    let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), key: &records.key, earlier: None };
+    let secrets = Secrets::of_machine(Arc::clone(&records.key))?.configured(&draft, workspace)?;
+    let targets = Some(&targets);
+    let planning = Planning {
+        workspace,
+        catalog: &catalog,
+        targets,
+        secrets: &secrets,
+        earlier: None,
+        closed: false,
+        again: None,
+    };
     let plan = planning.plan(&mut draft, &records.state).await?;
-    Ok((Made { plan, draft, state: records.state.clone(), warnings }, records))
+    let (state, made) = (&records.state, (&plan, &draft));
+    let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, workspace).await?;
+    let warnings = warnings.into_iter().chain(back).collect();
+    Ok((Made { plan, draft, state: records.state.clone(), warnings }, records, secrets))
 }
 
 /// Writes a plan file.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn save(workspace: &Workspace, made: &Made, records: &Records, path: &Path) -> Result<()> {
+pub fn save(workspace: &Workspace, made: &Made, records: &Records, secrets: &Secrets, path: &Path) -> Result<()> {
     let seal = |bytes: &[u8]| records.key.hmac(bytes);
     let key = records.lineage.is_none().then(|| records.key.to_hex());
     let file = PlanFile {
         gantry_plan: file::FORMAT,
-        inputs: made.draft.save(&workspace.name, &records.key),
+        inputs: made.draft.save(&workspace.name, secrets, &made.plan),
         lineage: records.lineage.clone(),
         basis: made.plan.basis.clone(),
         effect: made.plan.effect.clone(),
@@ -131,7 +149,8 @@ pub fn read_plan_file(path: &Path) -> Result<PlanFile> {
     })
 }
 
-/// The plan of a file, made again from what the file holds; nobody is asked anything.
+/// The plan of a file, made again from what the file holds. Nobody is asked anything, but for the secrets that targets had
+/// answered and of which the file has digests only: for these the targets are asked again, where they are given.
 ///
 /// # Errors
 /// When the steps that come out are not those that the file names.
@@ -140,24 +159,41 @@ pub async fn replan(
     file: &PlanFile,
     fresh: &Fresh<'_>,
     recorded: &State,
-    key: &Key,
-) -> Result<(Draft, Plan)> {
-    let mut draft = Draft::restore(&file.inputs, fresh, key, true)?;
+    secrets: &Secrets,
+    targets: Option<&Targets>,
+) -> Result<(Draft, Plan, Secrets)> {
+    let mut restored = Draft::restore(&file.inputs, fresh, secrets, workspace, Other::Refused)?;
+    if targets.is_some() {
+        restored = restored.asking_again();
+    }
     let catalog = Catalog::built_in();
-    let planning = Planning { workspace, catalog: &catalog, targets: None, key, earlier: None };
-    let plan = planning.plan(&mut draft, recorded).await.map_err(|mut failure| {
+    let again = targets.map(|targets| Again { targets, answers: &restored.unopened });
+    let (mut draft, secrets) = (restored.draft, restored.secrets);
+    let planning = Planning {
+        workspace,
+        catalog: &catalog,
+        targets: None,
+        secrets: &secrets,
+        earlier: None,
+        closed: false,
+        again,
+    };
+    let plan = planning.plan_as_was(&mut draft, recorded, &file.effect).await.map_err(|mut failure| {
         failure.kind = FailureKind::Refused;
         failure
     })?;
-    let seal = |bytes: &[u8]| key.hmac(bytes);
+    let seal = |bytes: &[u8]| secrets.key.hmac(bytes);
     if plan.effect != file.effect || effect::text(&plan.steps, &seal) != file.steps {
+        if !restored.unopened.is_empty() {
+            return Err(super::restore::not_told_again(&restored.unopened, &secrets));
+        }
         let detail = "Planning again from what the plan file holds gives other steps than the ones that it names. It was edited, and what \
                       it shows is not what it would do.";
         return Err(
             Failure::refused("Plan file refused", detail).hint("Plan again: gantry plan ENVIRONMENT --out FILE")
         );
     }
-    Ok((draft, plan))
+    Ok((draft, plan, secrets))
 }
 
 /// Plans, asks, and carries the plan out. An interrupted run is gone on with first.
@@ -171,16 +207,26 @@ pub async fn apply(workspace: Workspace, wanted: &Wanted, how: &Changing, judge:
     applied
 }
 
-async fn open(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Opened> {
+pub(super) async fn open(workspace: Workspace, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Opened> {
     Opened::open(workspace, &wanted.variables, how, &mut |holder| judge.waiting(holder)).await
 }
 
-async fn apply_opened(opened: &mut Opened, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Applied> {
+pub(crate) async fn apply_opened(
+    opened: &mut Opened,
+    wanted: &Wanted,
+    how: &Changing,
+    judge: &mut dyn Judge,
+) -> Result<Applied> {
     let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
+    opened.configure(&draft)?;
     if let Some(ran) = go_on(opened, &draft, how, judge, wanted.options.kind).await? {
         return Ok(Applied::Ran(Box::new(ran)));
     }
+    opened.configure(&draft)?;
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
+    let (state, made) = (&opened.state, (&plan, &draft));
+    let back = restore::for_a_way_back(opened.backend(), state, made, &opened.secrets, &opened.workspace).await?;
+    let warnings = warnings.into_iter().chain(back).collect();
     let made = Made { plan, draft, state: opened.state.clone(), warnings };
     carry_out(opened, made, wanted, how, judge, None).await
 }
@@ -197,7 +243,7 @@ async fn go_on(
     let fresh = Fresh { variables: &draft.variables };
     let Some((old, plan)) = opened.interrupted(&fresh).await? else { return Ok(None) };
     let same_variables = {
-        let seal = |bytes: &[u8]| opened.key.hmac(bytes);
+        let seal = |bytes: &[u8]| opened.secrets.key.hmac(bytes);
         let encoded = |d: &Draft| {
             d.variables.iter().map(|(n, v)| (n.clone(), crate::value::encode(v, &seal))).collect::<Vec<_>>()
         };
@@ -209,7 +255,7 @@ async fn go_on(
 
 /// Goes on with an interrupted run that is what is asked for (`same`), or that may only go one way; ends any other as held.
 /// Gives the run where it is the answer to the command, and nothing where the command goes on after it.
-async fn settle(
+pub(super) async fn settle(
     opened: &mut Opened,
     old: &Draft,
     plan: Plan,
@@ -221,6 +267,10 @@ async fn settle(
     judge.found_interrupted(&opened.state, same || one_way);
     if !same && !one_way {
         let finished = opened.abandon(how, old, &plan).await?;
+        if !matches!(finished.ending, crate::exec::Ending::Ended(_)) {
+            // It cannot be ended before it is known what became of its steps.
+            return Ok(Some(Ran { plan: Box::new(plan), finished, resumed: true }));
+        }
         judge.ended_interrupted(&finished);
         return Ok(None);
     }
@@ -232,7 +282,7 @@ async fn settle(
     Ok(None)
 }
 
-async fn carry_out(
+pub(super) async fn carry_out(
     opened: &mut Opened,
     made: Made,
     wanted: &Wanted,
@@ -319,9 +369,10 @@ async fn apply_file_opened(
     // A plan of before the first apply has a key of its own, for there was no ledger to have one.
     let key = match &file.key {
         Some(hex) => {
-            Key::from_hex(hex).ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?
+            let key = Key::from_hex(hex);
+            Arc::new(key.ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?)
         }
-        None => (*opened.key).clone(),
+        None => Arc::clone(&opened.secrets.key),
     };
     if let Some(done) = opened.state.generations.iter().find(|g| g.plan.as_deref() == Some(&file.digest)) {
         let newest = opened.state.generations.last().is_some_and(|g| g.number == done.number);
@@ -336,7 +387,8 @@ async fn apply_file_opened(
     let fresh = fresh_variables(opened, &file.inputs, wanted)?;
     let fresh = Fresh { variables: &fresh };
     if opened.state.open.is_some() {
-        let draft = Draft::restore(&file.inputs, &fresh, &key, true)?;
+        let secrets = opened.secrets.with_key(Arc::clone(&key));
+        let draft = Draft::restore(&file.inputs, &fresh, &secrets, &opened.workspace, Other::Refused)?.draft;
         if let Some(ran) = go_on(opened, &draft, how, judge, draft.options.kind).await? {
             return Ok(Applied::Ran(Box::new(ran)));
         }
@@ -345,7 +397,12 @@ async fn apply_file_opened(
     if basis != file.basis {
         return Err(stale(&opened.state));
     }
-    let (mut draft, mut plan) = replan(&opened.workspace, file, &fresh, &opened.state, &key).await?;
+    let secrets = opened.secrets.with_key(Arc::clone(&key));
+    let targets = Some(&opened.targets);
+    let (mut draft, mut plan, secrets) =
+        replan(&opened.workspace, file, &fresh, &opened.state, &secrets, targets).await?;
+    opened.secrets = secrets.with_key(Arc::clone(&opened.secrets.key));
+    opened.configure(&draft)?;
     if file.key.is_some() {
         // From here on the ledger's own key counts.
         let told = std::mem::take(&mut draft.facts);
@@ -358,18 +415,14 @@ async fn apply_file_opened(
 }
 
 /// The values that people give now for a saved plan's variables; the working tree is not needed for them.
-fn fresh_variables(
-    opened: &Opened,
-    saved: &SavedInputs,
-    wanted: &Wanted,
-) -> Result<std::collections::BTreeMap<std::sync::Arc<str>, crate::value::Value>> {
+fn fresh_variables(opened: &Opened, saved: &SavedInputs, wanted: &Wanted) -> Result<Values> {
     let bundle: crate::config::Bundle = serde_json::from_value(saved.bundle.clone())
         .map_err(|e| Failure::refused("Plan file refused", format!("Its configuration cannot be read: {e}.")))?;
     let desired = crate::config::load(&bundle)?;
     match crate::config::gather(&desired, &opened.workspace.environment, &opened.workspace.project, &wanted.variables) {
         Ok(gathered) => Ok(gathered.values.into_iter().map(|(n, g)| (n, g.value)).collect()),
         // What is missing is named when a secret turns out to need it.
-        Err(_) => Ok(std::collections::BTreeMap::new()),
+        Err(_) => Ok(Values::new()),
     }
 }
 
@@ -380,136 +433,6 @@ fn stale(state: &State) -> Failure {
     );
     Failure::refused("Saved plan is stale", format!("The plan was made on another state of the environment: {who}."))
         .hint("Plan again: gantry plan ENVIRONMENT --out FILE")
-}
-
-/// Plans an older generation's configuration against today, asks, and carries it out.
-///
-/// # Errors
-/// When there is no such generation, or it cannot be planned.
-pub async fn rollback(
-    workspace: Workspace,
-    to: Option<u64>,
-    wanted: &Wanted,
-    how: &Changing,
-    judge: &mut dyn Judge,
-) -> Result<Applied> {
-    let mut opened = open(workspace, wanted, how, judge).await?;
-    let applied = rollback_opened(&mut opened, to, wanted, how, judge).await;
-    opened.close().await;
-    applied
-}
-
-async fn rollback_opened(
-    opened: &mut Opened,
-    to: Option<u64>,
-    wanted: &Wanted,
-    how: &Changing,
-    judge: &mut dyn Judge,
-) -> Result<Applied> {
-    let current = super::planning::open(&opened.workspace, &wanted.variables, Options::default());
-    let now = current.map(|(d, _)| d.variables).unwrap_or_default();
-    let fresh = Fresh { variables: &now };
-    if let Some(ran) = go_on_back(opened, &fresh, to, how, judge).await? {
-        return Ok(Applied::Ran(Box::new(ran)));
-    }
-    let target = pick_generation(&opened.state, to)?;
-    let json = records::blob_json(opened.backend().as_ref(), &target.inputs).await?;
-    let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
-        Failure::error("Unreadable ledger", format!("The inputs of generation {} cannot be read: {e}.", target.number))
-    })?;
-    let mut draft = Draft::restore(&saved, &Fresh { variables: &now }, &opened.key, false)?;
-    draft.facts = Facts::default();
-    draft.options = Options {
-        kind: RunKind::Rollback,
-        pins: target.pins.clone(),
-        revert: reverts(&opened.state, &target),
-        older: true,
-        going_back: true,
-        to_generation: Some(target.number),
-        ..wanted.options.clone()
-    };
-    let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
-    let made = Made { plan, draft, state: opened.state.clone(), warnings: Diagnostics::default() };
-    carry_out(opened, made, wanted, how, judge, None).await
-}
-
-/// Goes on with an interrupted run if it is the rollback that is asked for, or only goes forward or back any more; else ends
-/// it as held.
-async fn go_on_back(
-    opened: &mut Opened,
-    fresh: &Fresh<'_>,
-    to: Option<u64>,
-    how: &Changing,
-    judge: &mut dyn Judge,
-) -> Result<Option<Ran>> {
-    let Some(open) = opened.state.open.clone() else { return Ok(None) };
-    let Some((old, plan)) = opened.interrupted(fresh).await? else { return Ok(None) };
-    let same = open.started.kind == RunKind::Rollback && (to.is_none() || to == old.options.to_generation);
-    settle(opened, &old, plan, same, how, judge).await
-}
-
-/// The migrations that stand applied and did not at the end of a generation, newest first, where the way down is open.
-fn reverts(
-    state: &State,
-    target: &crate::ledger::record::Generation,
-) -> std::collections::BTreeMap<crate::addr::Address, Vec<u64>> {
-    let mut all = std::collections::BTreeMap::new();
-    for (address, applied) in &state.migrations {
-        let then = target.migrations.get(address).map(Vec::as_slice).unwrap_or_default();
-        let newer: Vec<u64> =
-            applied.iter().rev().filter(|m| !then.iter().any(|t| t.version == m.version)).map(|m| m.version).collect();
-        if !newer.is_empty() {
-            all.insert(address.clone(), newer);
-        }
-    }
-    all
-}
-
-/// By whom something was collected, and when.
-pub(super) fn collected_by(Collection { time, actor }: &Collection) -> String {
-    format!("{actor} collected it with gantry state gc at {time}")
-}
-
-fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::record::Generation> {
-    let verified = |g: &&crate::ledger::record::Generation| g.outcome == Some(RunOutcome::Verified) && !g.partial;
-    let kept = |g: &&crate::ledger::record::Generation| g.collected.is_none();
-    let listed = || {
-        let all = state.generations.iter().filter(verified).filter(kept);
-        let all: Vec<String> = all.map(|g| g.number.to_string()).collect();
-        if all.is_empty() {
-            "There is no verified generation.".to_owned()
-        } else {
-            format!("Verified are: {}.", all.join(", "))
-        }
-    };
-    let found = match to {
-        Some(number) => state.find_generation(number),
-        None => state
-            .generations
-            .iter()
-            .rev()
-            .filter(verified)
-            .nth(usize::from(state.generations.last().is_some_and(|g| verified(&g)))),
-    };
-    match found {
-        Some(g) if verified(&g) && !kept(&g) => {
-            let by = g.collected.as_ref().map(collected_by).unwrap_or_default();
-            let detail = format!("What generation {} was made from is gone: {by}. {}", g.number, listed());
-            Err(Failure::refused("Generation was collected", detail))
-        }
-        Some(g) if verified(&g) => Ok(g.clone()),
-        Some(g) => Err(Failure::error(
-            "Not a generation to go back to",
-            format!("Generation {} did not end verified, so nobody knows that it works. {}", g.number, listed()),
-        )),
-        None => Err(Failure::error(
-            "Unknown generation",
-            match to {
-                Some(n) => format!("There is no generation {n}. {}", listed()),
-                None => format!("There is no earlier generation to go back to. {}", listed()),
-            },
-        )),
-    }
 }
 
 /// Goes on with an interrupted run, whatever the configuration says now.
@@ -523,10 +446,14 @@ pub async fn resume(
     judge: &mut dyn Judge,
 ) -> Result<Option<Ran>> {
     let mut opened = open(workspace, wanted, how, judge).await?;
-    let now = planning::open(&opened.workspace, &wanted.variables, Options::default());
-    let now = now.map(|(d, _)| d.variables).unwrap_or_default();
     let result = async {
+        let today = super::rollback::of_today(&mut opened, wanted)?;
+        let configured = today.is_some();
+        let now = today.unwrap_or_default();
         let Some((draft, plan)) = opened.interrupted(&Fresh { variables: &now }).await? else { return Ok(None) };
+        if !configured {
+            opened.configure(&draft)?;
+        }
         judge.found_interrupted(&opened.state, true);
         opened.resume(how, &draft, plan).await.map(Some)
     }
@@ -547,6 +474,7 @@ pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge
             return Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"));
         }
         let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
+        opened.configure(&draft)?;
         let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
         let made = Made { plan, draft, state: opened.state.clone(), warnings };
         if made.plan.steps.is_empty() {

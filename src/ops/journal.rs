@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
 
@@ -15,9 +14,8 @@ use crate::ports::clock::Clock;
 /// A writer with what every entry of a run carries.
 pub(super) struct RunJournal {
     writer: Mutex<Writer>,
-    store: Store,
-    /// Whether the ledger's place is remembered.
-    remembered: AtomicBool,
+    /// Where the ledger's place is to be remembered, until it is.
+    store: Mutex<Option<Store>>,
     backend: Arc<dyn Backend>,
     clock: Arc<dyn Clock>,
     run: String,
@@ -29,7 +27,7 @@ impl RunJournal {
     #[must_use]
     pub(super) fn new(writer: Writer, store: Store, clock: Arc<dyn Clock>, run: String, actor: String) -> Self {
         let backend = Arc::clone(writer.backend());
-        Self { writer: Mutex::new(writer), store, remembered: AtomicBool::new(false), backend, clock, run, actor }
+        Self { writer: Mutex::new(writer), store: Mutex::new(Some(store)), backend, clock, run, actor }
     }
 
     /// The writer back, for what comes after the run.
@@ -67,8 +65,8 @@ impl Journal for RunJournal {
             .collect();
         let mut writer = self.writer.lock().await;
         let entries = writer.append(drafts).await.map_err(|e| told(&e))?;
-        if !self.remembered.swap(true, Ordering::Relaxed) {
-            self.store.remember(writer.lineage()).map_err(|e| told(&e))?;
+        if let (Some(mut store), Some(head)) = (self.store.lock().await.take(), writer.head()) {
+            store.remember(writer.lineage(), head).map_err(|e| told(&e))?;
         }
         Ok(entries.iter().map(super::records::meta).collect())
     }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
-
 use super::error::{Failure, FailureKind, Result, sentence};
+use super::secrets::Secrets;
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::{Bundle, Desired, Gathered, Reader};
@@ -13,11 +12,11 @@ use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::{Key, State};
 use crate::migrate;
 use crate::plan::change::{Detail, PlannedMigration};
-use crate::plan::{Fact, Facts, Files, Inputs, JournalEntry, Options, Plan, Planned, Question, SavedInputs};
-use crate::plan::{file, plan};
+use crate::plan::plan;
+use crate::plan::{Fact, Facts, Files, Inputs, JournalEntry, Options, Plan, Planned, Question};
 use crate::ports::{env, fs};
 use crate::provider::catalog::Catalog;
-use crate::value::{Value, decode, encode};
+use crate::value::Value;
 
 /// How often planning may come back with questions. Each round answers all that it asked; a configuration whose files name
 /// files that name files needs one round for each.
@@ -65,6 +64,7 @@ impl Files for BundleFiles<'_> {
 }
 
 /// Who answers questions while planning.
+#[derive(Clone, Copy)]
 pub struct Planning<'a> {
     /// Where the environment stands.
     pub workspace: &'a Workspace,
@@ -72,10 +72,23 @@ pub struct Planning<'a> {
     pub catalog: &'a Catalog,
     /// The targets; `None` where nobody may be asked: every answer has to be there.
     pub targets: Option<&'a Targets>,
-    /// The key of keyed digests.
-    pub key: &'a Key,
+    /// What secrets are kept and opened with.
+    pub secrets: &'a Secrets,
     /// Answers that were given under another key, where nobody may be asked again.
     pub earlier: Option<(&'a Facts, &'a Key)>,
+    /// Whether sealed records stay closed.
+    pub closed: bool,
+    /// Answers that were given and whose secrets are not at hand, with who is asked again for them.
+    pub again: Option<Again<'a>>,
+}
+
+/// Who is asked once more, only for secrets that he answered before.
+#[derive(Clone, Copy)]
+pub struct Again<'a> {
+    /// Where they came from.
+    pub targets: &'a Targets,
+    /// What was answered, by question.
+    pub answers: &'a BTreeMap<String, Fact>,
 }
 
 impl Planning<'_> {
@@ -101,6 +114,19 @@ impl Planning<'_> {
         Err(Failure::error("Planning limit reached", detail))
     }
 
+    /// Plans once more what was planned before: to the same effect, if that can be had. Sealed records may not have been open then.
+    ///
+    /// # Errors
+    /// As [`Planning::plan`].
+    pub async fn plan_as_was(&self, draft: &mut Draft, recorded: &State, effect: &str) -> Result<Plan> {
+        let open = self.plan(draft, recorded).await;
+        if self.secrets.opener().is_idle() || open.as_ref().is_ok_and(|plan| plan.effect == effect) {
+            return open;
+        }
+        let closed = Planning { closed: true, ..*self }.plan(draft, recorded).await;
+        if closed.as_ref().is_ok_and(|plan| plan.effect == effect) { closed } else { open }
+    }
+
     fn round(&self, draft: &Draft, recorded: &State) -> Result<Planned> {
         let planned = self.with_inputs(draft, recorded, plan);
         planned.map_err(|diagnostics| Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()))
@@ -108,7 +134,8 @@ impl Planning<'_> {
 
     /// Hands over what planning, or looking, is a function of.
     pub(super) fn with_inputs<T>(&self, draft: &Draft, recorded: &State, work: impl FnOnce(Inputs<'_>) -> T) -> T {
-        let seal = |bytes: &[u8]| self.key.hmac(bytes);
+        let seal = |bytes: &[u8]| self.secrets.key.hmac(bytes);
+        let opener = if self.closed { Arc::default() } else { self.secrets.opener() };
         let directory = self.workspace.environment.to_string_lossy();
         let blobs = self.workspace.blobs(&draft.bundle.project);
         work(Inputs {
@@ -123,6 +150,7 @@ impl Planning<'_> {
             options: &draft.options,
             catalog: self.catalog,
             seal: &seal,
+            opener: &*opener,
             migrations: parse_migrations,
             blobs: &blobs,
             seed: draft.seed,
@@ -132,7 +160,11 @@ impl Planning<'_> {
     /// Answers questions.
     pub(super) async fn answer(&self, draft: &mut Draft, questions: Vec<Question>) -> Result<()> {
         let reader = Reader::new(&self.workspace.environment);
-        let seal = |bytes: &[u8]| self.key.hmac(bytes);
+        let seal = |bytes: &[u8]| self.secrets.key.hmac(bytes);
+        let questions = self.ask_again(draft, questions).await?;
+        if questions.is_empty() {
+            return Ok(());
+        }
         if let Some((facts, key)) = self.earlier {
             let old = |bytes: &[u8]| key.hmac(bytes);
             let found: Option<Vec<(String, Fact)>> =
@@ -156,6 +188,7 @@ impl Planning<'_> {
             ));
         };
         let mut observed = Vec::new();
+        let scrub = draft.secrets();
         for question in questions {
             let key = question.key(&seal);
             let fact = match question {
@@ -189,14 +222,40 @@ impl Planning<'_> {
                 Question::Import(request) => Fact::Imported(targets.import(&request).await),
                 Question::FileDigest { path, .. } => Fact::Digest(file_digest(&reader.resolve(&path), &path)),
                 Question::Image { reference, .. } => Fact::Digest(targets.image(&reference).await.map(|d| (d, None))),
-                Question::Journal { url, .. } => Fact::Journal(self.journal(&url).await),
+                Question::Journal { url, .. } => Fact::Journal(self.journal(targets, &url).await),
             };
-            draft.facts.0.insert(key, fact);
+            draft.facts.0.insert(key, fact.said(&|words| scrub.hide(words)));
         }
         for (key, observation) in targets.observe(observed).await {
-            draft.facts.0.insert(key, Fact::Observed(observation));
+            draft.facts.0.insert(key, Fact::Observed(observation).said(&|words| scrub.hide(words)));
         }
         Ok(())
+    }
+
+    /// Asks again for answers whose secrets are not at hand. The questions that are left are somebody else's.
+    async fn ask_again(&self, draft: &mut Draft, questions: Vec<Question>) -> Result<Vec<Question>> {
+        let Some(again) = self.again else { return Ok(questions) };
+        let seal = |bytes: &[u8]| self.secrets.key.hmac(bytes);
+        let mut left = Vec::new();
+        for question in questions {
+            let key = question.key(&seal);
+            let Some(before) = again.answers.get(&key) else {
+                left.push(question);
+                continue;
+            };
+            let now = match question {
+                Question::Read(request) => Fact::Read(again.targets.read(&request).await),
+                Question::Import(request) => Fact::Imported(again.targets.import(&request).await),
+                Question::Observe(request) => {
+                    let mut seen = again.targets.observe(vec![(key.clone(), *request)]).await;
+                    seen.pop().map_or_else(|| before.clone(), |(_, observation)| Fact::Observed(observation))
+                }
+                _ => before.clone(),
+            };
+            let told = before.clone().told_again(&now, &seal);
+            draft.facts.0.insert(key, told);
+        }
+        Ok(left)
     }
 
     /// What can be told about a database without asking it: whether its URL is one. (An empty one stands for an environment
@@ -211,11 +270,11 @@ impl Planning<'_> {
         }
     }
 
-    async fn journal(&self, url: &Value) -> std::result::Result<Vec<JournalEntry>, String> {
+    async fn journal(&self, targets: &Targets, url: &Value) -> std::result::Result<Vec<JournalEntry>, String> {
         let told = |e: &migrate::DatabaseError| sentence(&format!("{e}. {}", e.hint));
         let text = url.as_str().ok_or("The database's URL is a secret of which only the digest is recorded.")?;
         let database = migrate::Database::parse(text, &self.workspace.environment).map_err(|e| told(&e))?;
-        let journal = migrate::read(&database).await.map_err(|e| told(&e))?;
+        let journal = targets.outside.journal(&database).await.map_err(|e| told(&e))?;
         Ok(journal.applied.into_iter().map(journal_entry).collect())
     }
 }
@@ -292,128 +351,6 @@ fn parse_migrations(
         });
     }
     if problems.is_empty() { Ok(planned) } else { Err(problems) }
-}
-
-impl Draft {
-    /// As it is saved.
-    #[must_use]
-    pub fn save(&self, environment: &str, key: &Key) -> SavedInputs {
-        let seal = |bytes: &[u8]| key.hmac(bytes);
-        SavedInputs {
-            format: file::FORMAT,
-            engine: file::ENGINE.to_owned(),
-            environment: environment.to_owned(),
-            bundle: serde_json::to_value(&self.bundle).expect("invariant: a bundle is plain data"),
-            variables: self.variables.iter().map(|(n, v)| (n.to_string(), encode(&kept(v), &seal))).collect(),
-            facts: self.facts.encode(&seal),
-            options: self.options.clone(),
-            seed: self.seed,
-        }
-    }
-
-    /// Back from what was saved. Secrets come from `fresh`, the values that people give now; `strict` says whether another value
-    /// than then is refused, or taken.
-    ///
-    /// # Errors
-    /// When it is not what this Gantry saves, or a secret is missing or different.
-    pub fn restore(saved: &SavedInputs, fresh: &Fresh<'_>, key: &Key, strict: bool) -> Result<Self> {
-        let bad = |why: String| {
-            Failure::error("Unreadable saved plan", format!("The saved inputs of a plan cannot be read: {why}."))
-        };
-        let bundle: Bundle = serde_json::from_value(saved.bundle.clone()).map_err(|e| bad(e.to_string()))?;
-        let desired = crate::config::load(&bundle)?;
-        let mut variables = BTreeMap::new();
-        let mut missing = Diagnostics::default();
-        for (name, json) in &saved.variables {
-            let Some(declared) = desired.root.variables.get(name.as_str()) else { continue };
-            let value = decode(json, &declared.ty).map_err(|e| bad(e.to_string()))?;
-            let value = if declared.sensitive { value.sensitive() } else { value };
-            match supply(name, json, value, fresh, key, strict) {
-                Ok(value) => drop(variables.insert(Arc::from(name.as_str()), value)),
-                Err(diagnostic) => missing.push(*diagnostic),
-            }
-        }
-        let mut facts = Facts::decode(&saved.facts).map_err(bad)?;
-        supply_environment(&mut facts, key, strict, &mut missing);
-        if missing.has_errors() {
-            return Err(Failure { kind: FailureKind::Refused, diagnostics: missing, sources: desired.sources });
-        }
-        Ok(Self {
-            bundle,
-            desired: Arc::new(desired),
-            variables,
-            options: saved.options.clone(),
-            facts,
-            seed: saved.seed,
-        })
-    }
-}
-
-/// The values that people give now.
-pub struct Fresh<'a> {
-    /// Variables by name.
-    pub variables: &'a BTreeMap<Arc<str>, Value>,
-}
-
-/// A variable's value as it is kept: of one that is ephemeral only the digest, to know it again.
-fn kept(value: &Value) -> Value {
-    if value.marks_deep().has(crate::value::Marks::EPHEMERAL) {
-        value.unmark_deep().0.sensitive()
-    } else {
-        value.clone()
-    }
-}
-
-fn supply(
-    name: &str,
-    json: &Json,
-    value: Value,
-    fresh: &Fresh<'_>,
-    key: &Key,
-    strict: bool,
-) -> std::result::Result<Value, Box<Diagnostic>> {
-    if value.is_wholly_known() {
-        return Ok(value);
-    }
-    let Some(now) = fresh.variables.get(name).filter(|v| !v.is_null()) else {
-        let detail = format!(
-            "The variable \"{name}\" is sensitive or ephemeral, so only its digest was kept. It has to be given again."
-        );
-        let hint = format!("Give it: --var {name}=…, or GANTRY_VAR_{name} in the environment.");
-        return Err(Box::new(Diagnostic::error("Secret missing", detail).hint(hint)));
-    };
-    let same = encode(&kept(now), &|bytes| key.hmac(bytes)) == *json;
-    if same || !strict {
-        return Ok(now.clone());
-    }
-    let detail = format!(
-        "The variable \"{name}\" is sensitive or ephemeral, and the value given now is not the one that the plan was made with."
-    );
-    Err(Box::new(Diagnostic::error("Secret differs", detail).hint("Plan again to use the new value.")))
-}
-
-/// Environment variables that were facts are read again; their digests tell whether they are what they were.
-fn supply_environment(facts: &mut Facts, key: &Key, strict: bool, missing: &mut Diagnostics) {
-    for (name, fact) in &mut facts.0 {
-        let (Some(variable), Fact::Sealed(digest)) = (name.strip_prefix("env "), &*fact) else { continue };
-        match env::var(variable) {
-            Some(text) if !strict || key.hmac(text.as_bytes()) == *digest => *fact = Fact::Text(Some(text)),
-            Some(_) => missing.push(
-                Diagnostic::error(
-                    "Secret differs",
-                    format!("The environment variable {variable} is not what it was when the plan was made."),
-                )
-                .hint("Plan again to use the new value."),
-            ),
-            None => missing.push(
-                Diagnostic::error(
-                    "Secret missing",
-                    format!("The plan was made with the environment variable {variable}, which is not set now."),
-                )
-                .hint(format!("Set {variable} to the value that it had.")),
-            ),
-        }
-    }
 }
 
 /// Opens the configuration of an environment as people see it now.

@@ -74,7 +74,8 @@ impl Records {
         let store = Store::open(workspace, variables).await?;
         let backend = Arc::clone(&store.backend);
         let reading = reading::read(&backend).await?;
-        store.check(reading.as_ref().map(|r| r.lineage.as_str()))?;
+        let found = reading.as_ref().map(|r| (&r.lineage, r.head));
+        store.check(found, reading.as_ref().map_or(&[], |r| &r.entries))?;
         let key = match backend.key(false).await? {
             Some(key) => key,
             None => Key::random(),

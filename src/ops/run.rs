@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use super::error::{Failure, FailureKind, Result};
 use super::journal::RunJournal;
-use super::planning::{Draft, Fresh, Planning};
+use super::planning::{Again, Draft, Planning};
 use super::records;
+use super::restore::{Fresh, Other};
+use super::secrets::Secrets;
 use super::store::Store;
 use super::targets::Targets;
 use super::way_back::WayBackFrom;
@@ -19,11 +21,15 @@ use crate::exec::{Begin, Ending, Finished, Patience, Runner};
 use crate::ledger::event::{Event, RunOutcome, RunStarted};
 use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
+use crate::ledger::reading::Reading;
 use crate::ledger::replay::IllegalEvent;
-use crate::ledger::{Backend, Digest, Key, Meta, RawEntry, State, Writer, checkpoint};
+use crate::ledger::{Backend, Digest, Meta, RawEntry, State, Writer, checkpoint};
 use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
 use crate::provider::catalog::Catalog;
+
+/// How long the lease may take to be given back: where the ledger does not answer, people wait for a command that is over.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What every command that changes something is told.
 #[derive(Clone)]
@@ -52,8 +58,9 @@ pub struct Opened {
     base: State,
     /// The entries since its newest checkpoint, or all.
     entries: Vec<RawEntry>,
-    /// The ledger's key.
-    pub key: Arc<Key>,
+    /// What secrets are kept and opened with: this machine's identities, and from [`Opened::configure`] on what the configuration
+    /// says.
+    pub secrets: Secrets,
     /// The targets.
     pub targets: Targets,
     /// The types.
@@ -105,21 +112,34 @@ impl Opened {
 
     async fn with_lease(workspace: Workspace, how: &Changing, store: Store) -> Result<Self> {
         let (writer, reading) = Writer::open_reading(Arc::clone(&store.backend)).await?;
-        store.check(writer.head().map(|_| writer.lineage().as_str()))?;
+        let found = writer.head().map(|head| (writer.lineage(), head));
+        store.check(found, reading.as_ref().map_or(&[], |r| &r.entries))?;
         let lineage = writer.lineage().as_str().to_owned();
-        let key = Arc::new(writer.key().await?);
+        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
+        Self::on(workspace, store, writer, reading, targets).await
+    }
+
+    /// An environment whose ledger was opened, with the targets to act on.
+    pub(crate) async fn on(
+        workspace: Workspace,
+        store: Store,
+        writer: Writer,
+        reading: Option<Reading>,
+        targets: Targets,
+    ) -> Result<Self> {
+        let lineage = writer.lineage().as_str().to_owned();
+        let secrets = Secrets::of_machine(Arc::new(writer.key().await?))?;
         let (base, entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
         let state = records::replay(base.clone(), &entries)?;
         store.still_here(&state)?;
-        let targets = Targets::open(&workspace, &lineage, how.project.as_deref())?;
         Ok(Self {
             workspace,
             state,
             base,
             entries,
-            key,
+            secrets,
+            catalog: targets.catalog().clone(),
             targets,
-            catalog: Catalog::built_in(),
             writer: Some(writer),
             lease: None,
             lineage,
@@ -128,11 +148,20 @@ impl Opened {
         })
     }
 
+    /// Takes what a configuration says about encryption.
+    ///
+    /// # Errors
+    /// When its block is wrong, or names identities that cannot be taken.
+    pub fn configure(&mut self, draft: &Draft) -> Result<()> {
+        self.secrets = self.secrets.configured(draft, &self.workspace)?;
+        Ok(())
+    }
+
     /// Gives the lease back.
     pub async fn close(mut self) {
         if let Some(lease) = self.lease.take() {
             // A lease that cannot be given back runs out; whoever waits sees that this process is gone.
-            drop(lease.release().await);
+            drop(tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await);
         }
     }
 
@@ -144,8 +173,25 @@ impl Opened {
 
     /// Where the ledger is.
     #[must_use]
-    pub fn backend(&self) -> &Arc<dyn Backend> {
+    pub fn backend(&self) -> &dyn Backend {
+        self.backend.as_ref()
+    }
+
+    /// The same, to be shared.
+    #[must_use]
+    pub fn shared_backend(&self) -> &Arc<dyn Backend> {
         &self.backend
+    }
+
+    /// Takes the ledger over as it was read: what is put from here on no earlier writer removes.
+    ///
+    /// # Errors
+    /// When another process wrote in between, or it cannot be written.
+    pub async fn fence(&mut self) -> Result<()> {
+        match self.writer.as_mut().filter(|writer| writer.head().is_some()) {
+            Some(writer) => Ok(writer.fence().await?),
+            None => Ok(()),
+        }
     }
 
     /// Who plans here.
@@ -155,8 +201,10 @@ impl Opened {
             workspace: &self.workspace,
             catalog: &self.catalog,
             targets: Some(&self.targets),
-            key: &self.key,
+            secrets: &self.secrets,
             earlier: None,
+            closed: false,
+            again: None,
         }
     }
 
@@ -165,7 +213,12 @@ impl Opened {
     /// # Errors
     /// When the ledger cannot be written.
     pub async fn run(&mut self, how: &Changing, plan: Plan, draft: &Draft, plan_file: Option<String>) -> Result<Ran> {
-        let saved = draft.save(&self.workspace.name, &self.key);
+        if !plan.unopened.is_empty() {
+            let all = plan.unopened.iter().map(|u| u.diagnostic(crate::diag::Severity::Error));
+            let refused = Failure::from_diagnostics(all.collect(), draft.desired.sources.clone());
+            return Err(Failure { kind: FailureKind::Refused, ..refused });
+        }
+        let saved = draft.save(&self.workspace.name, &self.secrets, &plan);
         let bytes = serde_json::to_vec(&saved).expect("invariant: saved inputs are plain data");
         if let Some(writer) = self.writer.as_mut().filter(|writer| writer.head().is_some()) {
             // Before the first blob: from here on no earlier writer removes any, `state gc` among them.
@@ -208,13 +261,12 @@ impl Opened {
             run.clone(),
             env::user(),
         ));
-        let key = Arc::clone(&self.key);
+        let key = Arc::clone(&self.secrets.key);
         let way_back = WayBackFrom {
             workspace: self.workspace.clone(),
             backend: Arc::clone(&self.backend),
-            key: Arc::clone(&self.key),
-            lineage: self.lineage.clone(),
-            project: how.project.clone(),
+            secrets: self.secrets.clone(),
+            targets: self.targets.clone(),
             failed: draft.clone(),
             down_anyway: down_anyway(plan),
         };
@@ -224,6 +276,9 @@ impl Opened {
             providers: self.targets.providers.clone(),
             clock: Arc::clone(&self.targets.clock),
             seal: Arc::new(move |bytes: &[u8]| key.hmac(bytes)),
+            sealer: self.secrets.sealer(),
+            opener: self.secrets.opener(),
+            scrub: Arc::new(draft.secrets()),
             lineage: self.lineage.clone(),
             environment_dir: self.workspace.environment.clone(),
             blobs: self.workspace.blobs(&draft.bundle.project),
@@ -232,6 +287,7 @@ impl Opened {
             parallelism: how.parallelism,
             way_back: Arc::new(way_back),
             images: Arc::new(super::targets::Registry),
+            outside: Arc::clone(&self.targets.outside),
             patience: Patience::default(),
         };
         let state = std::mem::take(&mut self.state);
@@ -239,7 +295,12 @@ impl Opened {
         self.state.clone_from(&finished.state);
         drop(runner);
         if let Ok(journal) = Arc::try_unwrap(journal) {
-            self.writer = Some(journal.into_writer());
+            let writer = journal.into_writer();
+            if let Some(head) = writer.head() {
+                // The run has ended either way; how far it went is remembered for the sake of the next one.
+                drop(self.store.remember(writer.lineage(), head));
+            }
+            self.writer = Some(writer);
         }
         if self.state.open.is_none()
             && self.state.since_checkpoint >= checkpoint::ENTRIES
@@ -269,18 +330,21 @@ impl Opened {
     ///
     /// # Errors
     /// When it cannot be read, or a secret is missing or different.
-    pub async fn interrupted(&self, fresh: &Fresh<'_>) -> Result<Option<(Draft, Plan)>> {
+    pub async fn interrupted(&mut self, fresh: &Fresh<'_>) -> Result<Option<(Draft, Plan)>> {
         let Some(open) = &self.state.open else { return Ok(None) };
         let json = records::blob_json(self.backend.as_ref(), &open.started.inputs).await?;
         let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
             Failure::error("Unreadable ledger", format!("The inputs of the interrupted run cannot be read: {e}."))
         })?;
-        let mut draft = Draft::restore(&saved, fresh, &self.key, true)?;
+        let restored = Draft::restore(&saved, fresh, &self.secrets, &self.workspace, Other::Refused)?.asking_again();
+        let mut draft = restored.draft;
         let before = self.entries.iter().take_while(|e| e.run.as_deref() != Some(&open.run));
         let base = records::replay(self.base.clone(), before)?;
-        let planning = Planning { targets: None, ..self.planning() };
-        let plan = planning.plan(&mut draft, &base).await?;
-        if plan.effect != open.started.effect {
+        let again = Again { targets: &self.targets, answers: &restored.unopened };
+        let secrets = &restored.secrets;
+        let planning = Planning { targets: None, again: Some(again), secrets, ..self.planning() };
+        let plan = planning.plan_as_was(&mut draft, &base, &open.started.effect).await?;
+        if plan.effect != open.started.effect && restored.unopened.is_empty() {
             return Err(Failure::new(
                 FailureKind::Refused,
                 crate::diag::Diagnostic::error(
@@ -290,6 +354,10 @@ impl Opened {
                 .hint("Go on with that version of Gantry."),
             ));
         }
+        if plan.effect != open.started.effect {
+            return Err(super::restore::not_told_again(&restored.unopened, secrets));
+        }
+        self.secrets = restored.secrets;
         Ok(Some((draft, plan)))
     }
 
@@ -364,7 +432,9 @@ impl Opened {
         }
         writer.append(drafts).await?;
         self.state = after;
-        self.store.remember(writer.lineage())?;
+        if let Some(head) = writer.head() {
+            self.store.remember(writer.lineage(), head)?;
+        }
         Ok(())
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::apply::{Made, collected_by, replan};
+use super::apply::{Made, replan};
+use super::rollback::collected_by;
 use super::error::{Failure, Result};
-use super::planning::Fresh;
 use super::records::Records;
+use super::restore::Fresh;
+use super::secrets::Secrets;
 use super::verify_ledger::referenced;
 use super::workspace::Workspace;
 use crate::config::VarArg;
@@ -27,9 +29,10 @@ pub async fn plan_file(
     let records = Records::read(workspace, given).await?;
     let key = match &file.key {
         Some(hex) => {
-            Key::from_hex(hex).ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?
+            let key = Key::from_hex(hex);
+            Arc::new(key.ok_or_else(|| Failure::refused("Plan file refused", "Its key is not readable."))?)
         }
-        None => (*records.key).clone(),
+        None => Arc::clone(&records.key),
     };
     let bundle: crate::config::Bundle = serde_json::from_value(file.inputs.bundle.clone())
         .map_err(|e| Failure::refused("Plan file refused", format!("Its configuration cannot be read: {e}.")))?;
@@ -37,7 +40,9 @@ pub async fn plan_file(
     let fresh = crate::config::gather(&desired, &workspace.environment, &workspace.project, given);
     let fresh = fresh.map(|g| g.values.into_iter().map(|(n, v)| (n, v.value)).collect()).unwrap_or_default();
     let recorded = then(&records, file).await?;
-    let (draft, plan) = replan(workspace, file, &Fresh { variables: &fresh }, &recorded, &key).await?;
+    let secrets = Secrets::of_machine(key)?;
+    let fresh = Fresh { variables: &fresh };
+    let (draft, plan, _) = replan(workspace, file, &fresh, &recorded, &secrets, None).await?;
     let variables = draft.variables.clone();
     Ok((Made { plan, draft, state: recorded, warnings: Diagnostics::default() }, variables))
 }

@@ -6,7 +6,8 @@
 //!   `state/NAME/`, that directory holds `place.json`, which names the place used last from this working tree and the lineage
 //!   found there. Another place is taken only if the same ledger (the same lineage) stands in it, which is what
 //!   `gantry state migrate` brings about; so a URL may change its host or user, and a second working tree follows by itself.
-//! * A ledger that vanished (a database dropped and made anew) is an error for whoever has used it, never a fresh start.
+//! * A ledger that vanished (a database dropped and made anew), or was set back (an old backup, a standby that had not
+//!   heard of the last entries and took over), is an error for whoever has used it, never a fresh start.
 //!
 //! `place.json` is written after a ledger's first entry is durable, as the marker of a local ledger is, so that no crash
 //! leaves a memory of a ledger that never was.
@@ -22,7 +23,8 @@ use super::workspace::Workspace;
 use crate::config::{Bundle, Desired, VarArg};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::{
-    Backend, BlobCache, LedgerError, Lineage, LocalBackend, PostgresBackend, S3Backend, S3Settings, State, postgres,
+    Backend, BlobCache, Digest, Head, LedgerError, Lineage, LocalBackend, PostgresBackend, RawEntry, S3Backend,
+    S3Settings, State, postgres,
 };
 use crate::plan::{PostgresState, S3State, StateSettings};
 use crate::ports::clock::{Clock as _, SystemClock};
@@ -55,6 +57,10 @@ struct Last {
     place: String,
     /// Whose it is.
     lineage: String,
+    /// Its newest entry then: a ledger that does not have it any more was set back.
+    seq: u64,
+    /// The digest of that entry.
+    head: Digest,
 }
 
 impl Store {
@@ -140,6 +146,13 @@ impl Store {
             .hint("Write the new place into the state block of the environment."))
     }
 
+    /// A ledger of the simulated world, which stands where it always has.
+    #[cfg(test)]
+    pub(crate) fn simulated(workspace: &Workspace, backend: Arc<dyn Backend>) -> Self {
+        let here = workspace.state.clone();
+        Self { backend, place: here.display().to_string(), here, last: None }
+    }
+
     /// The place that settings name, whatever was used last.
     ///
     /// # Errors
@@ -174,9 +187,12 @@ impl Store {
             // The first use of another place: a ledger may stand here.
             None => match LocalBackend::new(&self.here).read(1).await? {
                 None => return Ok(()),
-                Some(found) => {
-                    Last { place: self.here.display().to_string(), lineage: found.lineage.as_str().to_owned() }
-                }
+                Some(found) => Last {
+                    place: self.here.display().to_string(),
+                    lineage: found.lineage.as_str().to_owned(),
+                    seq: found.head.seq,
+                    head: found.head.digest,
+                },
             },
         };
         if last.place == self.place {
@@ -203,52 +219,71 @@ impl Store {
     /// Compares what was read (`None`: no ledger) with the ledger that was used last in this place.
     ///
     /// # Errors
-    /// When it is gone, or another one stands in its place.
-    pub fn check(&self, found: Option<&str>) -> Result<()> {
+    /// When it is gone, another one stands in its place, or it was set back.
+    pub fn check(&self, found: Option<(&Lineage, Head)>, entries: &[RawEntry]) -> Result<()> {
         let Some(last) = self.last.as_ref().filter(|last| last.place == self.place) else { return Ok(()) };
-        let what = match found {
-            Some(lineage) if lineage == last.lineage => return Ok(()),
-            Some(_) => "another one stands in its place",
-            None => "it is not there any more",
+        let (summary, what) = match found {
+            None => ("The ledger is lost", "it is not there any more".to_owned()),
+            Some((lineage, _)) if lineage.as_str() != last.lineage => {
+                ("The ledger is lost", "another one stands in its place".to_owned())
+            }
+            Some((_, head)) if head.seq < last.seq => {
+                ("The ledger was set back", format!("it had {} entries then and has {} now", last.seq, head.seq))
+            }
+            Some((_, head)) if digest_at(last.seq, head, entries).is_some_and(|digest| digest != last.head) => {
+                ("The ledger was set back", format!("entry {} of it is another one now", last.seq))
+            }
+            Some(_) => return Ok(()),
         };
         let detail = format!(
-            "The ledger in {} was used from here before (its lineage is {}), and {what}. Going on would forget everything that it \
-             knew.",
+            "The ledger in {} was used from here before (its lineage is {}), and {what}. Going on would forget what it knew.",
             self.place, last.lineage
         );
-        Err(Failure::error("The ledger is lost", detail).hint(format!(
-            "Restore it from a backup; if the environment is really to start anew, remove {}.",
+        Err(Failure::error(summary, detail).hint(format!(
+            "Restore it from a backup. If what it knew is really to be forgotten, remove {}.",
             self.here.join(PLACE).display()
         )))
     }
 
-    /// Remembers that this ledger was used here, once something stands in it.
+    /// Remembers that this ledger was used here, once something stands in it, and how far it went.
     ///
     /// # Errors
     /// `NotWritten` when that cannot be written.
-    pub fn remember(&self, lineage: &Lineage) -> std::result::Result<(), LedgerError> {
-        self.write_down(lineage)
+    pub fn remember(&mut self, lineage: &Lineage, head: Head) -> std::result::Result<(), LedgerError> {
+        self.write_down(lineage, head)
             .map_err(|source| LedgerError::NotWritten { place: self.here.display().to_string(), source })
     }
 
-    fn write_down(&self, lineage: &Lineage) -> fs::Result<()> {
+    fn write_down(&mut self, lineage: &Lineage, head: Head) -> fs::Result<()> {
         let path = self.here.join(PLACE);
         if self.is_here() {
-            return match self.last {
+            return match self.last.take() {
                 Some(_) => fs::remove_file(&path),
                 None => Ok(()),
             };
         }
-        let now = Last { place: self.place.clone(), lineage: lineage.as_str().to_owned() };
+        let lineage = lineage.as_str().to_owned();
+        let now = Last { place: self.place.clone(), lineage, seq: head.seq, head: head.digest };
         if self.last.as_ref() == Some(&now) {
             return Ok(());
         }
         crash::point("store.place.before");
-        let mut text = serde_json::to_vec_pretty(&now).expect("invariant: two strings");
+        let mut text = serde_json::to_vec_pretty(&now).expect("invariant: plain data");
         text.push(b'\n');
         fs::create_private_dir(&self.here)?;
-        fs::write_atomic(&path, &text, 0o600)
+        fs::write_atomic(&path, &text, 0o600)?;
+        self.last = Some(now);
+        Ok(())
     }
+}
+
+/// The digest of an entry, where it can be told: the next one names it, if it was read.
+fn digest_at(seq: u64, head: Head, entries: &[RawEntry]) -> Option<Digest> {
+    if head.seq == seq {
+        return Some(head.digest);
+    }
+    let next = entries.partition_point(|entry| entry.seq <= seq);
+    entries.get(next).filter(|entry| entry.seq == seq + 1).map(|entry| entry.prev)
 }
 
 /// What is remembered.

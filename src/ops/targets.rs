@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::error::{Failure, Result};
 use super::workspace::Workspace;
-use crate::exec::Images;
+use crate::exec::{Images, Outside, Real};
 use crate::ledger::record::Pin;
 use crate::plan::Imported;
 use crate::ports::clock::{Clock, SystemClock};
@@ -17,12 +17,15 @@ use crate::provider::oci;
 use crate::provider::{Context, ImportRequest, Observation, ObserveRequest, Prior, Provider, ReadRequest, Role};
 use crate::value::Value;
 
-/// The providers of an environment, and the clock.
+/// The providers of an environment, the clock, and what else is outside.
+#[derive(Clone)]
 pub struct Targets {
     /// By name.
     pub providers: BTreeMap<String, Arc<dyn Provider>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// What is probed, and the databases.
+    pub outside: Arc<dyn Outside>,
     catalog: Catalog,
     /// Whether nobody is really asked: whatever is outside counts as not there.
     unasked: bool,
@@ -49,9 +52,27 @@ impl Targets {
         Ok(Self {
             providers: [("local".to_owned(), local)].into(),
             clock: Arc::new(SystemClock),
+            outside: Arc::new(Real),
             catalog: Catalog::built_in(),
             unasked: false,
         })
+    }
+
+    /// Targets that somebody else made, for the simulated world.
+    #[cfg(test)]
+    pub(crate) fn made_of(
+        providers: BTreeMap<String, Arc<dyn Provider>>,
+        clock: Arc<dyn Clock>,
+        outside: Arc<dyn Outside>,
+        catalog: Catalog,
+    ) -> Self {
+        Self { providers, clock, outside, catalog, unasked: false }
+    }
+
+    /// The types.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// The same for a plan that is made to see whether a configuration is valid: nobody outside is asked.
@@ -76,6 +97,11 @@ impl Targets {
         self.providers.get(self.catalog.provider(role, ty)?)
     }
 
+    /// What was answered, with the marks that its type's schema asks for: what it keeps secret is a secret from here on.
+    fn marked(&self, role: Role, ty: &str, answered: Value) -> Value {
+        self.catalog.get(role, ty).map_or_else(|| answered.clone(), |schema| schema.marked(&answered))
+    }
+
     /// Looks at recorded objects, one call for each provider; the answers with the keys that came along.
     pub async fn observe(&self, questions: Vec<(String, ObserveRequest)>) -> Vec<(String, Observation)> {
         let mut batches: BTreeMap<String, (Vec<String>, Vec<ObserveRequest>)> = BTreeMap::new();
@@ -94,7 +120,14 @@ impl Targets {
         }
         for (name, (keys, requests)) in batches {
             let Some(provider) = self.providers.get(&name) else { continue };
-            answers.extend(keys.into_iter().zip(provider.observe(&requests).await));
+            let seen = provider.observe(&requests).await.into_iter().zip(&requests);
+            let seen = seen.map(|(observation, request)| match observation {
+                Observation::Present { attributes, readiness } => {
+                    Observation::Present { attributes: self.marked(Role::Managed, &request.ty, attributes), readiness }
+                }
+                other => other,
+            });
+            answers.extend(keys.into_iter().zip(seen));
         }
         answers
     }
@@ -105,7 +138,8 @@ impl Targets {
     /// When there is no answer; a sentence.
     pub async fn read(&self, request: &ReadRequest) -> std::result::Result<Value, String> {
         let provider = self.provider(Role::Data, &request.ty).ok_or("No provider knows this data source.")?;
-        provider.read(request).await.map_err(|p| p.sentence)
+        let answered = provider.read(request).await.map_err(|p| p.sentence)?;
+        Ok(self.marked(Role::Data, &request.ty, answered))
     }
 
     /// Looks for an object that is to be imported.
@@ -117,7 +151,10 @@ impl Targets {
             return Imported::Failed(format!("No provider knows the type {}.", request.ty));
         };
         match provider.import(request).await {
-            Ok(Some(Prior { attributes, identity })) => Imported::Present { attributes, identity },
+            Ok(Some(Prior { attributes, identity })) => {
+                let attributes = self.marked(Role::Managed, &request.ty, attributes);
+                Imported::Present { attributes, identity }
+            }
             Ok(None) => Imported::Absent,
             Err(problem) => Imported::Failed(problem.sentence),
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::error::{Failure, FailureKind, Result};
 use super::planning::{self, Planning};
+use super::secrets::Secrets;
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::VarArg;
@@ -33,8 +34,16 @@ pub async fn validate(workspace: &Workspace, variables: &[VarArg]) -> Result<Che
     }
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, "", None)?.unasked();
-    let key = Key::random();
-    let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), key: &key, earlier: None };
+    let secrets = Secrets::digests(Arc::new(Key::random()));
+    let planning = Planning {
+        workspace,
+        catalog: &catalog,
+        targets: Some(&targets),
+        secrets: &secrets,
+        earlier: None,
+        closed: false,
+        again: None,
+    };
     let sound = !draft.options.hollow;
     // First every block is looked into, also those that have no instances now; then, where nothing is missing, the plan is made in
     // which they have none.

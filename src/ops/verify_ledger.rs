@@ -115,6 +115,7 @@ fn blobs(event: &Event) -> Vec<String> {
     let of = |all: &[EvidenceRef]| all.iter().map(|e| e.blob.clone()).collect();
     match event {
         Event::RunStarted(started) => vec![started.inputs.clone()],
+        Event::Resealed(resealed) => resealed.inputs.values().cloned().collect(),
         Event::StepFailed(failed) => of(&failed.evidence),
         Event::CheckJudged(judged) => of(&judged.evidence),
         Event::ArtifactPinned { pin, .. } if pin.kind == "file" => {

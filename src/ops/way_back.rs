@@ -1,27 +1,26 @@
 //! The way back inside a run: a plan to its base, limited to what the run touched, made from what is there when it is needed.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::{Failure, Result};
-use super::planning::{Draft, Fresh, Planning};
+use super::planning::{Draft, Planning};
 use super::records;
+use super::restore::{Fresh, Other};
+use super::secrets::Secrets;
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::addr::Address;
 use crate::exec::WayBackPlanner;
-use crate::ledger::{Backend, Key, State};
+use crate::ledger::{Backend, State};
 use crate::plan::{Facts, Options, Plan, SavedInputs};
-use crate::provider::catalog::Catalog;
 
 /// Who plans the way back of a run.
 pub(super) struct WayBackFrom {
     pub(super) workspace: Workspace,
     pub(super) backend: Arc<dyn Backend>,
-    pub(super) key: Arc<Key>,
-    pub(super) lineage: String,
-    pub(super) project: Option<PathBuf>,
+    pub(super) secrets: Secrets,
+    pub(super) targets: Targets,
     /// What the failed run was made from: the secrets of now, and, on a first deployment, its migrations.
     pub(super) failed: Draft,
     /// The migrations with `on_rollback = "down"`.
@@ -41,20 +40,11 @@ impl WayBackPlanner for WayBackFrom {
 
 impl WayBackFrom {
     async fn make(&self, state: &State, trust_records: bool) -> Result<Plan> {
-        let catalog = Catalog::built_in();
-        let targets = Targets::open(&self.workspace, &self.lineage, self.project.as_deref())?;
-        let planning = Planning {
-            workspace: &self.workspace,
-            catalog: &catalog,
-            targets: Some(&targets),
-            key: &self.key,
-            earlier: None,
-        };
         let Some(open) = &state.open else {
             return Err(Failure::error("Internal error", "A way back without a run. This is a bug in Gantry."));
         };
         let base = open.started.base.and_then(|number| state.find_generation(number));
-        let mut draft = match base {
+        let (mut draft, secrets) = match base {
             Some(base) => {
                 let json = records::blob_json(self.backend.as_ref(), &base.inputs).await?;
                 let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
@@ -63,11 +53,13 @@ impl WayBackFrom {
                         format!("The inputs of generation {} cannot be read: {e}.", base.number),
                     )
                 })?;
-                Draft::restore(&saved, &Fresh { variables: &self.failed.variables }, &self.key, false)?
+                let fresh = Fresh { variables: &self.failed.variables };
+                let restored =
+                    Draft::restore(&saved, &fresh, &self.secrets, &self.workspace, Other::Taken)?.for_today();
+                (restored.draft, restored.secrets)
             }
-            None => self.failed.clone(),
+            None => (Draft { facts: Facts::default(), ..self.failed.clone() }, self.secrets.clone()),
         };
-        draft.facts = Facts::default();
         let pins = base.map(|b| b.pins.clone()).unwrap_or_default();
         draft.options = Options {
             kind: open.started.kind,
@@ -80,6 +72,15 @@ impl WayBackFrom {
             to_nothing: base.is_none(),
             to_generation: base.map(|b| b.number),
             ..Options::default()
+        };
+        let planning = Planning {
+            workspace: &self.workspace,
+            catalog: self.targets.catalog(),
+            targets: Some(&self.targets),
+            secrets: &secrets,
+            earlier: None,
+            closed: false,
+            again: None,
         };
         planning.plan(&mut draft, state).await
     }

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::addr::Address;
 use crate::provider::{ImportRequest, Observation, ObserveRequest, ReadRequest};
-use crate::value::Value;
+use crate::value::{Keep, Opener, Sealed, Value, open_sealed, reveal};
 
 /// A question that planning has for the outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,8 +90,8 @@ pub enum Imported {
 pub enum Fact {
     /// A text, or none.
     Text(Option<String>),
-    /// A secret of which only the digest is at hand.
-    Sealed(String),
+    /// A secret that is not at hand.
+    Sealed(Sealed),
     /// An object as it is.
     Observed(Observation),
     /// A data source's object, or why there is none.
@@ -141,10 +141,10 @@ impl Question {
 }
 
 impl Facts {
-    /// The facts as JSON, with secrets as keyed digests.
+    /// The facts as JSON, with secrets as keyed digests, and sealed where there is somebody to seal.
     #[must_use]
-    pub fn encode(&self, seal: &dyn Fn(&[u8]) -> String) -> Json {
-        super::fact_format::encode(self, seal)
+    pub fn encode(&self, keep: Keep<'_>) -> Json {
+        super::fact_format::encode(self, keep)
     }
 
     /// The facts back from JSON.
@@ -153,5 +153,65 @@ impl Facts {
     /// When it is no such JSON; a sentence.
     pub fn decode(json: &Json) -> Result<Self, String> {
         super::fact_format::decode(json)
+    }
+}
+
+impl Fact {
+    /// With what is sealed in it open, as far as it can be opened.
+    #[must_use]
+    pub fn opened(self, seal: &dyn Fn(&[u8]) -> String, opener: &dyn Opener) -> Self {
+        match self {
+            Self::Sealed(sealed) => {
+                let text = sealed.open(seal, opener).and_then(|text| String::from_utf8(text).ok());
+                text.map_or(Self::Sealed(sealed), |text| Self::Text(Some(text)))
+            }
+            Self::Observed(Observation::Present { attributes, readiness }) => {
+                Self::Observed(Observation::Present { attributes: open_sealed(&attributes, seal, opener), readiness })
+            }
+            Self::Read(Ok(value)) => Self::Read(Ok(open_sealed(&value, seal, opener))),
+            Self::Imported(Imported::Present { attributes, identity }) => {
+                Self::Imported(Imported::Present { attributes: open_sealed(&attributes, seal, opener), identity })
+            }
+            other => other,
+        }
+    }
+
+    /// The same answer with its secrets open where `now` has them by the same digest.
+    #[must_use]
+    pub fn told_again(mut self, now: &Self, seal: &dyn Fn(&[u8]) -> String) -> Self {
+        if let (
+            Self::Observed(Observation::Present { attributes: value, .. })
+            | Self::Imported(Imported::Present { attributes: value, .. })
+            | Self::Read(Ok(value)),
+            Some(now),
+        ) = (&mut self, now.answered())
+        {
+            *value = reveal(value, now, seal);
+        }
+        self
+    }
+
+    /// With the words of whoever could not answer changed.
+    #[must_use]
+    pub fn said(self, change: &dyn Fn(&str) -> String) -> Self {
+        match self {
+            Self::Observed(Observation::Unreadable(why)) => Self::Observed(Observation::Unreadable(change(&why))),
+            Self::Read(Err(why)) => Self::Read(Err(change(&why))),
+            Self::Imported(Imported::Failed(why)) => Self::Imported(Imported::Failed(change(&why))),
+            Self::Journal(Err(why)) => Self::Journal(Err(change(&why))),
+            Self::Digest(Err(why)) => Self::Digest(Err(change(&why))),
+            other => other,
+        }
+    }
+
+    /// The values that a target or a data source answered, if it did.
+    #[must_use]
+    pub fn answered(&self) -> Option<&Value> {
+        match self {
+            Self::Observed(Observation::Present { attributes, .. })
+            | Self::Imported(Imported::Present { attributes, .. }) => Some(attributes),
+            Self::Read(Ok(value)) => Some(value),
+            _ => None,
+        }
     }
 }

@@ -4,23 +4,23 @@ use serde_json::{Value as Json, json};
 
 use super::fact::{Fact, Facts, Imported, JournalEntry};
 use crate::provider::{Observation, Readiness};
-use crate::value::{Value, encode as encode_value, encode_type, parse_type};
+use crate::value::{Keep, Sealed, Value, encode_kept, encode_type, parse_type};
 
-pub(super) fn encode(facts: &Facts, seal: &dyn Fn(&[u8]) -> String) -> Json {
+pub(super) fn encode(facts: &Facts, keep: Keep<'_>) -> Json {
     let one = |key: &str, fact: &Fact| match fact {
         // What an environment variable holds is a secret until somebody says otherwise.
-        Fact::Text(Some(text)) if key.starts_with("env ") => json!({ "sealed": seal(text.as_bytes()) }),
+        Fact::Text(Some(text)) if key.starts_with("env ") => keep.bytes(text.as_bytes()).to_json(),
         Fact::Text(text) => json!({ "text": text }),
-        Fact::Sealed(digest) => json!({ "sealed": digest }),
+        Fact::Sealed(kept) => kept.to_json(),
         Fact::Observed(Observation::Absent) => json!({ "absent": true }),
         Fact::Observed(Observation::Unreadable(why)) => json!({ "unreadable": why }),
         Fact::Observed(Observation::Present { attributes, readiness }) => {
-            json!({ "present": typed(attributes, seal), "readiness": readiness })
+            json!({ "present": typed(attributes, keep), "readiness": readiness })
         }
-        Fact::Read(Ok(value)) => json!({ "read": typed(value, seal) }),
+        Fact::Read(Ok(value)) => json!({ "read": typed(value, keep) }),
         Fact::Read(Err(why)) => json!({ "not_read": why }),
         Fact::Imported(Imported::Present { attributes, identity }) => {
-            json!({ "imported": typed(attributes, seal), "identity": identity })
+            json!({ "imported": typed(attributes, keep), "identity": identity })
         }
         Fact::Imported(Imported::Absent) => json!({ "not_there": true }),
         Fact::Imported(Imported::Failed(why)) => json!({ "not_imported": why }),
@@ -34,8 +34,8 @@ pub(super) fn encode(facts: &Facts, seal: &dyn Fn(&[u8]) -> String) -> Json {
 }
 
 /// A value with its type, for whoever decodes a fact has no schema at hand.
-fn typed(value: &Value, seal: &dyn Fn(&[u8]) -> String) -> Json {
-    json!({ "type": encode_type(&value.ty()), "value": encode_value(value, seal) })
+fn typed(value: &Value, keep: Keep<'_>) -> Json {
+    json!({ "type": encode_type(&value.ty()), "value": encode_kept(value, keep) })
 }
 
 fn untyped(json: &Json) -> Result<Value, String> {
@@ -57,8 +57,8 @@ fn decode_one(json: &Json) -> Result<Fact, String> {
     if let Some(value) = json.get("text") {
         return Ok(Fact::Text(value.as_str().map(str::to_owned)));
     }
-    if let Some(digest) = text("sealed") {
-        return Ok(Fact::Sealed(digest));
+    if let Some(sealed) = Sealed::from_json(json) {
+        return Ok(Fact::Sealed(sealed));
     }
     if json.get("absent").is_some() {
         return Ok(Fact::Observed(Observation::Absent));

@@ -30,10 +30,17 @@ pub struct SavedInputs {
     pub environment: String,
     /// The configuration bundle; `config` knows its form.
     pub bundle: Json,
+    /// Files whose contents are secret, which the bundle does not hold: their digests, and sealed where there is somebody to seal.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_files: BTreeMap<String, Json>,
     /// The root module's variables, encoded.
     pub variables: BTreeMap<String, Json>,
     /// The facts, encoded.
     pub facts: Json,
+    /// Whether secrets in the variables and facts are sealed beside their digests. Of those that stand there as digests all the
+    /// same, nobody had more when the plan was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sealed: bool,
     /// What else was asked for.
     pub options: SavedOptions,
     /// The seed.

@@ -11,7 +11,7 @@ use crate::ledger::State;
 use crate::ledger::event::RunKind;
 use crate::ledger::record::Pin;
 use crate::provider::catalog::Catalog;
-use crate::value::Value;
+use crate::value::{Opener, Value};
 
 /// The contents of files that have been read; what has not been read yet becomes a question.
 pub trait Files {
@@ -122,6 +122,8 @@ pub struct Inputs<'a> {
     pub catalog: &'a Catalog,
     /// Digests secrets under the ledger's key.
     pub seal: &'a dyn Fn(&[u8]) -> String,
+    /// Opens secrets that are sealed, where it can.
+    pub opener: &'a dyn Opener,
     /// Reads a directory of migrations: files by name, and the database's URL or an empty text for its dialect. A sentence for
     /// each file that is wrong.
     pub migrations: ParseMigrations,

@@ -18,7 +18,7 @@ use crate::addr::ModulePath;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::State;
 use crate::provider::Role;
-use crate::value::{encode, encode_typed};
+use crate::value::{encode, encode_typed, without_seals};
 
 /// What a round of planning gives.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl Planner<'_> {
         let schemas = schemas(&changes, &inputs);
         changes.sort_by(|a, b| a.address.cmp(&b.address));
         let base = inputs.recorded.current().map(|g| g.number);
-        let plan = Plan {
+        let mut plan = Plan {
             environment: inputs.environment.to_owned(),
             kind: inputs.options.kind,
             generation: inputs.recorded.generation() + 1,
@@ -125,7 +125,12 @@ impl Planner<'_> {
             schemas,
             conditions: self.world.conditions.take(),
             unreadable: self.unreadable,
+            unopened: Vec::new(),
         };
+        plan.unopened = super::unopened::find(&plan.steps, &inputs);
+        if !plan.steps.is_empty() {
+            plan.warnings.extend(plan.unopened.iter().map(|u| u.diagnostic(crate::diag::Severity::Warning)));
+        }
         Ok(Planned::Ready(Box::new(plan)))
     }
 }
@@ -166,7 +171,7 @@ fn outputs(world: &World<'_>) -> BTreeMap<Arc<str>, OutputChange> {
         let before = inputs.recorded.outputs.get(&**name).cloned();
         // One that is null and was not there is no news.
         let new = !(before.is_none() && value.is_null());
-        let changes = new && before.as_ref() != Some(&encode_typed(value, inputs.seal));
+        let changes = new && before.as_ref().map(without_seals) != Some(encode_typed(value, inputs.seal));
         let output = declared.get(name);
         all.insert(
             name.clone(),

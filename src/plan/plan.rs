@@ -97,6 +97,8 @@ pub struct Plan {
     pub conditions: Conditions,
     /// What could not be read, by node: with these the plan is incomplete.
     pub unreadable: Vec<(Address, String)>,
+    /// Secrets that its steps need and that are not at hand: with these it cannot be carried out.
+    pub unopened: Vec<super::unopened::Unopened>,
 }
 
 impl Plan {

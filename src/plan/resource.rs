@@ -20,7 +20,7 @@ use crate::ledger::record::Record;
 use crate::provider::{
     Lowering, Mode, Observation, ObserveRequest, Prior, ProposedChange, Readiness, ResourceSchema, Role,
 };
-use crate::value::{Map, Path, Value, decode};
+use crate::value::{Keep, Map, Path, Value, decode, without_seals};
 
 /// What is known of a recorded object.
 pub(super) struct Known {
@@ -56,6 +56,7 @@ pub(super) fn known(
         planner.world.report(Diagnostic::error("Unreadable record", detail).on(address));
         Value::null(ty.clone())
     });
+    let recorded = crate::value::open_sealed(&recorded, planner.world.inputs.seal, planner.world.inputs.opener);
     let prior = Prior { attributes: recorded.clone(), identity: record.identity.clone() };
     let as_recorded =
         Known { prior: Some(prior.clone()), readiness: Readiness::Ready, vanished: false, drift: None, readable: true };
@@ -322,8 +323,9 @@ impl Planner<'_> {
                 differs.iter().all(|p| p.root().and_then(|n| desired.get(n)).is_some_and(|v| !v.is_wholly_known()));
             let schema = self.world.inputs.catalog.get(Role::Managed, &one.block.ty);
             let asked_before = record.zip(schema).is_some_and(|(r, schema)| {
-                let before = schema.encode(desired, self.world.inputs.seal);
-                differs.iter().filter_map(Path::root).all(|n| r.inputs.get(n) == before.get(n))
+                let before = schema.encode(desired, Keep::digests(self.world.inputs.seal));
+                let recorded = |name: &str| r.inputs.get(name).map(without_seals);
+                differs.iter().filter_map(Path::root).all(|n| recorded(n).as_ref() == before.get(n))
             });
             let reason = match (unknown, asked_before) {
                 (true, _) => Reason::NotKnownYet,

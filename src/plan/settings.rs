@@ -20,6 +20,8 @@ pub struct Settings {
     pub on_failure: Option<OnFailure>,
     /// Whether destroy and data-losing changes need `--allow-destroy`.
     pub protected: bool,
+    /// For whom secrets are sealed, and who opens them; `None` where only their digests are kept.
+    pub encryption: Option<super::encryption::Encryption>,
     /// How many verified generations keep their blobs when `gantry state gc` collects.
     pub history_keep: Option<u64>,
 }
@@ -65,7 +67,11 @@ impl Settings {
         Self::evaluate(block, inputs.variables, inputs.project, inputs.directory)
     }
 
-    fn evaluate(
+    /// The same without a plan: for finding out for whom secrets are sealed before anything else.
+    ///
+    /// # Errors
+    /// When something in it is wrong.
+    pub fn evaluate(
         block: &BlockBody,
         variables: &BTreeMap<Arc<str>, Value>,
         project: &str,
@@ -101,7 +107,8 @@ impl Settings {
         }
         for nested in &block.body.blocks {
             match &*nested.ty {
-                "encryption" | "promotion" | "approval" => return Err(not_yet(&nested.ty, nested.span)),
+                "encryption" => settings.encryption = Some(super::encryption::read(nested, &evaluator)?),
+                "promotion" | "approval" => return Err(not_yet(&nested.ty, nested.span)),
                 "history" => {
                     let keep = nested.body.attributes.get("keep");
                     settings.history_keep = keep.map(|a| keep_of(&evaluator, &a.term)).transpose()?.flatten();
@@ -127,7 +134,7 @@ fn keep_of(evaluator: &Evaluator<'_>, term: &Arc<crate::eval::Term>) -> Result<O
 }
 
 /// A block that means something, but not to this version. Going on without it would promise what nobody keeps.
-fn not_yet(what: &str, span: crate::diag::Span) -> Diagnostic {
+pub(super) fn not_yet(what: &str, span: crate::diag::Span) -> Diagnostic {
     let detail = format!(
         "This version of Gantry does not carry out {what} in an environment block. Without it the environment would be less \
          safe than it says, so nothing is planned."

@@ -2,12 +2,26 @@
 
 use std::time::Duration;
 
-/// Where time is read. Order in the ledger never rests on it: a time is for people and for deadlines.
+/// Where time is read, and waited for. Order in the ledger never rests on it: a time is for people and for deadlines.
+#[async_trait::async_trait]
 pub trait Clock: Send + Sync {
     /// The time of day, UTC.
     fn now(&self) -> jiff::Timestamp;
     /// Time since some fixed moment of this boot, never going back, counted through suspends.
     fn elapsed(&self) -> Duration;
+    /// Waits so long.
+    async fn sleep(&self, wait: Duration) {
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// What work gives, unless it takes longer than `limit`: then it is dropped.
+pub async fn within<T: Send>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T> + Send) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = clock.sleep(limit) => None,
+    }
 }
 
 /// The machine's clock.

@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// Variables that are for this process alone: what it starts does not get them, unless it is told to hand them on.
+pub const OURS: [&str; 1] = ["GANTRY_AGE_IDENTITY"];
+
 /// The value of an environment variable, if it is set and is UTF-8.
 #[must_use]
 pub fn var(name: &str) -> Option<String> {

@@ -86,7 +86,11 @@ pub async fn run_with_input(command: Command<'_>, input: Option<Vec<u8>>) -> io:
     let Some((program, arguments)) = command.argv.split_first() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no program to run"));
     };
-    let mut child = tokio::process::Command::new(program)
+    let mut started = tokio::process::Command::new(program);
+    for ours in super::env::OURS {
+        started.env_remove(ours);
+    }
+    let mut child = started
         .args(arguments)
         .current_dir(command.directory)
         .envs(command.environment.iter().map(|(k, v)| (k, v)))

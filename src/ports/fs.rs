@@ -34,6 +34,11 @@ fn failed(act: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FsError {
     move |source| FsError { act, path, source }
 }
 
+/// Whether the disk lets an act happen: tests let it refuse.
+fn allowed(act: &'static str, path: &Path) -> Result<()> {
+    super::crash::disk(act, path).map_err(failed(act, path))
+}
+
 /// Reads a regular file of at most `limit` bytes whole. A pipe, device or directory is an error, never a hang.
 ///
 /// # Errors
@@ -153,6 +158,7 @@ pub fn mode(path: &Path) -> Result<u32> {
 /// # Errors
 /// When it cannot be made.
 pub fn create_private_dir(path: &Path) -> Result<()> {
+    allowed("create the directory", path)?;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create the directory", path))
 }
 
@@ -180,6 +186,7 @@ pub fn create_dir_with(path: &Path, mode: u32) -> Result<()> {
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let temporary = temporary_beside(path);
     let written = write_new(&temporary, bytes, mode).and_then(|()| {
+        allowed("write", path)?;
         std::fs::rename(&temporary, path).map_err(failed("write", path))?;
         sync_parent(path)
     });
@@ -194,6 +201,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 /// # Errors
 /// When it exists or cannot be written.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    allowed("create", path)?;
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -203,6 +211,7 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         .map_err(failed("create", path))?;
     file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(failed("create", path))?;
     file.write_all(bytes).map_err(failed("write", path))?;
+    allowed("sync", path)?;
     file.sync_all().map_err(failed("sync", path))
 }
 
@@ -254,6 +263,7 @@ pub fn temporary_beside(path: &Path) -> PathBuf {
 /// # Errors
 /// When `to` exists or the file system refuses.
 pub fn hard_link(path: &Path, to: &Path) -> Result<()> {
+    allowed("create", to)?;
     std::fs::hard_link(path, to).map_err(failed("create", to))
 }
 
@@ -262,6 +272,7 @@ pub fn hard_link(path: &Path, to: &Path) -> Result<()> {
 /// # Errors
 /// When it cannot be renamed.
 pub fn rename(path: &Path, to: &Path) -> Result<()> {
+    allowed("rename", path)?;
     std::fs::rename(path, to).map_err(failed("rename", path))
 }
 
@@ -292,6 +303,7 @@ pub fn remove_dir_all(path: &Path) -> Result<()> {
 /// # Errors
 /// When the sync fails.
 pub fn sync_dir(path: &Path) -> Result<()> {
+    allowed("sync the directory", path)?;
     File::open(path).and_then(|d| d.sync_all()).map_err(failed("sync the directory", path))
 }
 
@@ -364,6 +376,7 @@ pub fn read_on(path: &Path, from: u64, limit: u64) -> Result<(Vec<u8>, u64)> {
 /// # Errors
 /// When it cannot be opened or the sync fails.
 pub fn sync_file(path: &Path) -> Result<()> {
+    allowed("sync", path)?;
     File::open(path).and_then(|file| file.sync_all()).map_err(failed("sync", path))
 }
 
@@ -419,6 +432,7 @@ pub fn copy_new(from: &Path, to: &Path, mode: u32, limit: u64, see: &mut dyn FnM
         copy.write_all(piece).map_err(failed("write", to))
     })?;
     copy.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(failed("write", to))?;
+    allowed("sync", to)?;
     copy.sync_all().map_err(failed("sync", to))?;
     Ok(size)
 }
@@ -505,6 +519,10 @@ impl AppendFile {
         if self.fail_next == Some(act) {
             self.poisoned = true;
             return Err(failed(act, &self.path)(io::Error::other("injected")));
+        }
+        if let Err(refused) = allowed(act, &self.path) {
+            self.poisoned = true;
+            return Err(refused);
         }
         let done = run(&mut self.file);
         self.poisoned = done.is_err();

@@ -8,6 +8,9 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 /// What stands for a secret.
 const HIDDEN: &str = "(sensitive)";
 
+/// The shortest secret of which hexadecimal digits are looked for, in bytes: shorter ones are any small number.
+const SHORTEST_HEX: usize = 4;
+
 /// The shortest base64 form that is looked for, in characters: shorter ones stand in any text by chance.
 const SHORTEST_ENCODED: usize = 6;
 
@@ -16,6 +19,8 @@ const SHORTEST_ENCODED: usize = 6;
 pub struct Secrets {
     /// Every form of every secret, longest first.
     forms: Vec<String>,
+    /// The same in UTF-16, in both orders of bytes.
+    wide: Vec<Vec<u8>>,
 }
 
 impl fmt::Debug for Secrets {
@@ -35,12 +40,43 @@ impl Secrets {
             forms.extend(percent_encoded(secret));
             forms.push(serde_json::Value::from(secret).to_string().trim_matches('"').to_owned());
             forms.push(format!("{secret:?}").trim_matches('"').to_owned());
+            forms.push(ascii_json(secret));
+            // What a program says in UTF-16 has become text by the time that it is looked at.
+            for order in [u16::to_le_bytes, u16::to_be_bytes] {
+                let wide: Vec<u8> = secret.encode_utf16().flat_map(order).collect();
+                forms.push(String::from_utf8_lossy(&wide).into_owned());
+            }
             forms.extend(base64_forms(secret));
+            if secret.len() >= SHORTEST_HEX {
+                forms.push(secret.bytes().map(|b| format!("{b:02x}")).collect());
+                forms.push(secret.bytes().map(|b| format!("{b:02X}")).collect());
+            }
         }
         forms.retain(|f| !f.is_empty());
         forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
-        Self { forms }
+        let wide = |order: fn(u16) -> [u8; 2]| {
+            forms.iter().map(move |form| form.encode_utf16().flat_map(order).collect::<Vec<u8>>())
+        };
+        let wide = wide(u16::to_le_bytes).chain(wide(u16::to_be_bytes)).collect();
+        Self { forms, wide }
+    }
+
+    /// Whether any of them stands in some bytes.
+    #[must_use]
+    pub fn stand_in(&self, bytes: &[u8]) -> bool {
+        let mut forms = self.forms.iter().map(String::as_bytes).chain(self.wide.iter().map(Vec::as_slice));
+        forms.any(|form| split(bytes, form).len() > 1)
+    }
+
+    /// Bytes without them, also where they stand in UTF-16.
+    #[must_use]
+    pub fn hide_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut parts = vec![bytes.to_vec()];
+        for form in self.forms.iter().map(String::as_bytes).chain(self.wide.iter().map(Vec::as_slice)) {
+            parts = parts.iter().flat_map(|part| split(part, form)).collect();
+        }
+        parts.join(HIDDEN.as_bytes())
     }
 
     /// `text` without them.
@@ -54,6 +90,37 @@ impl Secrets {
         }
         parts.join(HIDDEN)
     }
+}
+
+/// What stands around each occurrence of `form`.
+fn split(part: &[u8], form: &[u8]) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    while at + form.len() <= part.len() {
+        if part[at..].starts_with(form) {
+            out.push(part[start..at].to_vec());
+            at += form.len();
+            start = at;
+        } else {
+            at += 1;
+        }
+    }
+    out.push(part[start..].to_vec());
+    out
+}
+
+/// As JSON that keeps to ASCII, which is what Python and others write.
+fn ascii_json(secret: &str) -> String {
+    let quoted = serde_json::Value::from(secret).to_string();
+    let inner = &quoted[1..quoted.len() - 1];
+    let mut out = String::new();
+    for c in inner.chars() {
+        match c {
+            _ if c.is_ascii() => out.push(c),
+            _ => out.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+        }
+    }
+    out
 }
 
 fn percent_encoded(secret: &str) -> [String; 3] {
@@ -106,11 +173,20 @@ mod tests {
             serde_json::json!(SECRET).to_string(),
             format!("{SECRET:?}"),
             STANDARD.encode(SECRET),
+            "p@ss/w\\\"\\u00f6rd 1".to_owned(),
+            SECRET.bytes().map(|b| format!("{b:02x}")).collect(),
+            SECRET.bytes().map(|b| format!("{b:02X}")).collect(),
         ] {
             let hidden = secrets.hide(&format!("a {text} b"));
             assert!(hidden.contains(HIDDEN) && hidden.starts_with("a ") && hidden.ends_with(" b"), "{hidden}");
             assert!(!hidden.contains("w\"") && !hidden.contains("%2"), "{hidden}");
         }
+        for order in [u16::to_le_bytes, u16::to_be_bytes] {
+            let wide = |text: &str| text.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+            let hidden = secrets.hide_bytes(&[wide("a "), wide(SECRET), wide(" b")].concat());
+            assert_eq!(hidden, [wide("a "), HIDDEN.into(), wide(" b")].concat());
+        }
+        assert_eq!(secrets.hide_bytes(format!("{SECRET}-{SECRET}").as_bytes()), b"(sensitive)-(sensitive)");
         for before in ["", "u", "us", "use", "user:"] {
             let text = STANDARD.encode(format!("{before}{SECRET}:after"));
             assert!(secrets.hide(&text).contains(HIDDEN), "{before}");

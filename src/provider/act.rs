@@ -168,7 +168,9 @@ pub enum Found {
     NotDone,
     /// It failed, and the target knows how.
     Failed(Problem),
-    /// The target cannot tell. The sentence says exactly what a person should look at.
+    /// It cannot be told now: the target does not answer, or is still at it. The run is left open, and the next command asks again.
+    NotNow(String),
+    /// The target cannot tell, now or later. The sentence says exactly what a person should look at.
     CannotTell(String),
     /// It cannot tell, but doing it again is declared harmless (`on_unknown = "rerun"`).
     Repeat(String),

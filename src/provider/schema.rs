@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::value::{Attribute, Seal, Type, Value, encode, encode_typed};
+use crate::value::{Attribute, Keep, Kind, Type, Value, encode_kept, encode_typed_kept};
 
 /// Who sets an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,16 +263,55 @@ impl ResourceSchema {
         object_type(&self.attributes, &self.blocks)
     }
 
+    /// An object as a target answered it, with the marks that the schema asks for.
+    #[must_use]
+    pub fn marked(&self, object: &Value) -> Value {
+        marked(object, &self.attributes, &self.blocks)
+    }
+
     /// An object of this type as it is recorded: attributes of any type with the type that they have.
     #[must_use]
-    pub fn encode(&self, object: &Value, seal: Seal<'_>) -> Json {
-        let Some(all) = object.as_map().filter(|_| !object.marks.is_sensitive()) else { return encode(object, seal) };
+    pub fn encode(&self, object: &Value, keep: Keep<'_>) -> Json {
+        let Some(all) = object.as_map().filter(|_| !object.marks.is_sensitive()) else {
+            return encode_kept(object, keep);
+        };
         let one = |(name, value): (&Arc<str>, &Value)| {
             let any = self.attributes.get(&**name).is_some_and(|a| a.ty == Type::Any);
-            ((**name).to_owned(), if any { encode_typed(value, seal) } else { encode(value, seal) })
+            ((**name).to_owned(), if any { encode_typed_kept(value, keep) } else { encode_kept(value, keep) })
         };
         Json::Object(all.iter().map(one).collect())
     }
+}
+
+fn marked(
+    value: &Value,
+    attributes: &BTreeMap<&'static str, AttributeSchema>,
+    blocks: &BTreeMap<&'static str, BlockSchema>,
+) -> Value {
+    let each = |items: &[Value]| items.iter().map(|item| marked(item, attributes, blocks)).collect::<Arc<[Value]>>();
+    let kind = match &value.kind {
+        Kind::Object(m) => {
+            let one = |(name, part): (&Arc<str>, &Value)| {
+                let secret = attributes.get(&**name).is_some_and(|a| a.sensitive) && !part.is_null();
+                let part = match blocks.get(&**name) {
+                    Some(block) => marked(part, &block.attributes, &block.blocks),
+                    None => part.clone(),
+                };
+                (name.clone(), if secret { part.sensitive() } else { part })
+            };
+            Kind::Object(Arc::new(m.iter().map(one).collect()))
+        }
+        Kind::Map(ty, m) => {
+            let all = m.iter().map(|(name, part)| (name.clone(), marked(part, attributes, blocks)));
+            Kind::Map(ty.clone(), Arc::new(all.collect()))
+        }
+        Kind::List(ty, items) => Kind::List(ty.clone(), each(items)),
+        Kind::Tuple(items) => Kind::Tuple(each(items)),
+        // Which member of a set is which hangs on its parts, so the marks of members are the set's.
+        Kind::Set(ty, items) => return Value::set(ty.clone(), each(items).iter().cloned()).mark(value.marks),
+        other => other.clone(),
+    };
+    Value { kind, marks: value.marks }
 }
 
 /// The type of an object of attributes and blocks; everything may be null.

@@ -1,7 +1,8 @@
 //! Values as JSON for records, plan files and digests: exact, and with secrets as keyed digests.
 //!
-//! A number is `{"$number": "1.5"}`, a sensitive part `{"$hmac": "…"}`, a part known after apply `{"$unknown": "TERM"}`;
-//! names that start with `$` get another one, so that no user's map can be taken for one of these. Types are not in it:
+//! A number is `{"$number": "1.5"}`, a sensitive part `{"$hmac": "…"}`, or `{"$hmac": "…", "$age": "…"}` where it is sealed so
+//! that it can come back, a part known after apply `{"$unknown": "TERM"}`; names that start with `$` get another one, so that no
+//! user's map can be taken for one of these. Types are not in it:
 //! whoever decodes knows them from a schema or a variable's declaration; where nobody does, [`encode_typed`] adds them as
 //! `{"$typed": {"type": …, "value": …}}`.
 
@@ -9,33 +10,99 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{Attribute, Kind, Map, Number, Type, Unknown, Value};
+use super::{Attribute, Kind, Map, Marks, Number, Sealed, Type, Unknown, Value};
 
 /// The name under which a keyed digest stands for a sensitive part.
 pub const HMAC: &str = "$hmac";
 /// The name under which the canonical term of a part stands that is known after apply.
 pub const UNKNOWN: &str = "$unknown";
+/// The name under which, beside its digest, a sensitive part stands that is sealed for those who may open it.
+pub const AGE: &str = "$age";
 const NUMBER: &str = "$number";
 const TYPED: &str = "$typed";
 
 /// Digests what is sensitive under a ledger's key.
 pub type Seal<'a> = &'a dyn Fn(&[u8]) -> String;
 
+/// Seals what is sensitive for whoever may open it again.
+pub trait Sealer: Send + Sync {
+    /// The sealed form of a text; `digest` is its keyed digest, by which the same text is known again.
+    fn seal(&self, digest: &str, text: &[u8]) -> Arc<str>;
+}
+
+/// Opens what a [`Sealer`] sealed.
+pub trait Opener: Send + Sync {
+    /// The text that was sealed; `None` where nobody here may open it.
+    fn open(&self, sealed: &str) -> Option<Vec<u8>>;
+}
+
+/// How what is sensitive is kept: by its digest alone, or sealed beside it.
+#[derive(Clone, Copy)]
+pub struct Keep<'a> {
+    digest: Seal<'a>,
+    sealer: Option<&'a dyn Sealer>,
+    /// Whether what somebody else sealed, and nobody opened here, stays beside its digest.
+    carries: bool,
+}
+
+impl<'a> Keep<'a> {
+    /// Digests, and sealed forms where there is somebody to seal.
+    #[must_use]
+    pub fn new(digest: Seal<'a>, sealer: Option<&'a dyn Sealer>) -> Self {
+        Self { digest, sealer, carries: true }
+    }
+
+    /// Digests only: for comparing, and for what nobody gets back.
+    #[must_use]
+    pub fn digests(digest: Seal<'a>) -> Self {
+        Self { digest, sealer: None, carries: false }
+    }
+
+    /// Sealed is only what is at hand now, so that a seal tells that it was.
+    #[must_use]
+    pub fn at_hand(self) -> Self {
+        Self { carries: false, ..self }
+    }
+
+    /// Whether anything is sealed.
+    #[must_use]
+    pub fn seals(&self) -> bool {
+        self.sealer.is_some()
+    }
+
+    /// How a text that is a secret as it stands is kept.
+    #[must_use]
+    pub fn bytes(&self, text: &[u8]) -> Sealed {
+        let digest = (self.digest)(text);
+        Sealed { text: self.sealer.map(|s| s.seal(&digest, text)), digest: digest.into() }
+    }
+}
+
 /// A value as JSON. Sensitive parts become keyed digests of their own encoding, ephemeral ones null.
 #[must_use]
 pub fn encode(value: &Value, seal: Seal<'_>) -> Json {
-    if value.marks.has(super::Marks::EPHEMERAL) {
+    encode_kept(value, Keep::digests(seal))
+}
+
+/// [`encode`] for what is written down: sensitive parts are sealed beside their digests, where there is somebody to seal.
+#[must_use]
+pub fn encode_kept(value: &Value, keep: Keep<'_>) -> Json {
+    if value.marks.has(Marks::EPHEMERAL) {
         return Json::Null;
     }
-    if let Some(digest) = value.sealed_digest() {
-        return json!({ HMAC: &**digest });
+    if let Some(Sealed { digest, text }) = value.sealed_form() {
+        return secret(digest, text.as_deref().filter(|_| keep.carries && keep.seals()));
     }
     if value.marks.is_sensitive() && !value.is_null() {
         if !value.is_wholly_known() {
             return json!({ UNKNOWN: "(sensitive)" });
         }
-        let (plain, _) = value.unmark_deep();
-        return json!({ HMAC: seal(encode(&plain, seal).to_string().as_bytes()) });
+        let (plain, marks) = value.unmark_deep();
+        let digest = (keep.digest)(encode(&plain, keep.digest).to_string().as_bytes());
+        // What is ephemeral must not come back, whatever it stands in.
+        let sealer = keep.sealer.filter(|_| !marks.has(Marks::EPHEMERAL));
+        let sealed = sealer.map(|s| s.seal(&digest, encode_typed(&plain, keep.digest).to_string().as_bytes()));
+        return secret(&digest, sealed.as_deref());
     }
     match &value.kind {
         Kind::Null(_) => Json::Null,
@@ -43,15 +110,58 @@ pub fn encode(value: &Value, seal: Seal<'_>) -> Json {
         Kind::Number(n) => json!({ NUMBER: n.to_string() }),
         Kind::String(s) => Json::String((**s).to_owned()),
         Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => {
-            items.iter().map(|v| encode(v, seal)).collect()
+            items.iter().map(|v| encode_kept(v, keep)).collect()
         }
         Kind::Map(_, m) | Kind::Object(m) => {
-            Json::Object(m.iter().map(|(k, v)| (escape(k), encode(v, seal))).collect())
+            Json::Object(m.iter().map(|(k, v)| (escape(k), encode_kept(v, keep))).collect())
         }
         Kind::Unknown(Unknown { residual, .. }) => {
             json!({ UNKNOWN: residual.as_ref().map_or_else(String::new, super::Residual::text) })
         }
     }
+}
+
+fn secret(digest: &str, sealed: Option<&str>) -> Json {
+    match sealed {
+        Some(sealed) => json!({ HMAC: digest, AGE: sealed }),
+        None => json!({ HMAC: digest }),
+    }
+}
+
+/// Recorded JSON with the digests alone of what is sealed: two sealings of one secret differ, their digests do not.
+#[must_use]
+pub fn without_seals(json: &Json) -> Json {
+    match json {
+        Json::Object(o) if o.contains_key(HMAC) && o.contains_key(AGE) => json!({ HMAC: o[HMAC] }),
+        Json::Object(o) => Json::Object(o.iter().map(|(k, v)| (k.clone(), without_seals(v))).collect()),
+        Json::Array(items) => items.iter().map(without_seals).collect(),
+        other => other.clone(),
+    }
+}
+
+/// The value with everything open in it that is sealed and can be opened. What opens to another text than its digest says stays
+/// as it was: somebody put it there.
+#[must_use]
+pub fn open_sealed(value: &Value, seal: Seal<'_>, opener: &dyn Opener) -> Value {
+    if !value.has_sealed() {
+        return value.clone();
+    }
+    value.map_parts(&mut |part| {
+        let Kind::Unknown(unknown) = &part.kind else { return part };
+        match part.sealed_form().and_then(|sealed| open_one(sealed, &unknown.ty, seal, opener)) {
+            Some(open) => open.mark(part.marks),
+            None => part,
+        }
+    })
+}
+
+fn open_one(sealed: &Sealed, ty: &Type, seal: Seal<'_>, opener: &dyn Opener) -> Option<Value> {
+    let text = opener.open(sealed.text.as_deref()?)?;
+    let value = decode(&serde_json::from_slice(&text).ok()?, ty).ok()?;
+    let same = |v: &Value| seal(encode(v, seal).to_string().as_bytes()) == *sealed.digest;
+    // The type that it is wanted as may have been widened since; the digest is that of the value as it was.
+    let was = decode(&serde_json::from_slice(&text).ok()?, &Type::Any).ok()?;
+    (same(&value) || same(&was)).then_some(value)
 }
 
 /// A value as plain JSON with the marks dropped and unknown parts as null: the shape in which targets and people's tools
@@ -76,7 +186,13 @@ pub fn encode_shape(value: &Value) -> Json {
 /// tells the type of, as outputs and attributes of any type. Of what is sensitive as a whole nothing but the digest is told.
 #[must_use]
 pub fn encode_typed(value: &Value, seal: Seal<'_>) -> Json {
-    let plain = encode(value, seal);
+    encode_typed_kept(value, Keep::digests(seal))
+}
+
+/// [`encode_typed`] for what is written down, as [`encode_kept`].
+#[must_use]
+pub fn encode_typed_kept(value: &Value, keep: Keep<'_>) -> Json {
+    let plain = encode_kept(value, keep);
     if value.marks.is_sensitive() || value.is_unknown() {
         return plain;
     }
@@ -107,17 +223,19 @@ fn escape(name: &str) -> String {
 #[error("a recorded value does not fit: {0}")]
 pub struct DecodeError(String);
 
-/// A value back from its JSON. What was sealed comes back sensitive and not known.
+/// A value back from its JSON. What was kept by its digest or sealed comes back sensitive and not known; [`open_sealed`] opens it.
 ///
 /// # Errors
 /// When the JSON is not one that [`encode`] gives for a value of this type.
 pub fn decode(json: &Json, ty: &Type) -> Result<Value, DecodeError> {
     if let Json::Object(o) = json
+        && let Some(sealed) = sealed(o)
+    {
+        return Ok(Value::unknown(ty.clone(), super::Residual::Sealed(sealed)).sensitive());
+    }
+    if let Json::Object(o) = json
         && o.len() == 1
     {
-        if let Some(Json::String(digest)) = o.get(HMAC) {
-            return Ok(Value::sealed(ty.clone(), digest.as_str()));
-        }
         if o.contains_key(UNKNOWN) {
             return Ok(Value::opaque(ty.clone()));
         }
@@ -148,6 +266,16 @@ pub fn decode(json: &Json, ty: &Type) -> Result<Value, DecodeError> {
         },
     };
     super::convert(&plain, &open(ty)).map_err(|e| DecodeError(e.to_string()))
+}
+
+/// What stands in an object for a secret, if it is one.
+fn sealed(o: &serde_json::Map<String, Json>) -> Option<Sealed> {
+    let text = |name: &str| o.get(name).and_then(Json::as_str).map(Arc::from);
+    match o.len() {
+        1 => Some(Sealed { digest: text(HMAC)?, text: None }),
+        2 => Some(Sealed { digest: text(HMAC)?, text: Some(text(AGE)?) }),
+        _ => None,
+    }
 }
 
 fn number(text: &str) -> Result<Value, DecodeError> {
@@ -267,6 +395,60 @@ mod tests {
         assert_eq!(encode_typed(&plain, &no_seal), encode(&plain, &no_seal), "nothing is added where nothing is lost");
         let secret = Value::strings(["hunter2"]).sensitive();
         assert_eq!(encode_typed(&secret, &no_seal), encode(&secret, &no_seal));
+    }
+
+    /// Seals by turning the bytes around, and opens what it sealed.
+    struct Turned;
+
+    impl Sealer for Turned {
+        fn seal(&self, _: &str, text: &[u8]) -> Arc<str> {
+            text.iter().rev().map(|b| char::from(*b)).collect::<String>().into()
+        }
+    }
+
+    impl Opener for Turned {
+        fn open(&self, sealed: &str) -> Option<Vec<u8>> {
+            Some(sealed.bytes().rev().collect())
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_comes_back_with_its_type() {
+        let set = super::super::convert(&Value::strings(["hunter2"]), &Type::set(Type::String)).unwrap();
+        let value = Value::object_of([
+            ("set", set.sensitive()),
+            ("number", Value::number("1.5".parse::<Number>().unwrap()).sensitive()),
+            ("plain", Value::string("seen")),
+        ]);
+        let json = encode_kept(&value, Keep::new(&no_seal, Some(&Turned)));
+        assert_eq!(without_seals(&json), encode(&value, &no_seal), "the digests are those that stand without seals");
+        for ty in [value.ty(), Type::Any] {
+            let closed = decode(&json, &ty).unwrap();
+            assert!(closed.has_sealed() && !closed.is_wholly_known());
+            assert_eq!(encode(&closed, &no_seal), encode(&value, &no_seal));
+            assert_eq!(
+                encode_kept(&closed, Keep::new(&no_seal, Some(&Turned))),
+                json,
+                "what nobody opened stays sealed"
+            );
+            let open = open_sealed(&closed, &no_seal, &Turned);
+            assert_eq!((open.get("set"), open.get("number")), (value.get("set"), value.get("number")), "{ty}");
+            assert!(open.get("set").unwrap().marks.is_sensitive());
+        }
+        let closed = decode(&json, &value.ty()).unwrap();
+        let other_key = |bytes: &[u8]| format!("other digest of {} bytes", bytes.len());
+        assert!(
+            open_sealed(&closed, &other_key, &Turned).has_sealed(),
+            "what is sealed under this digest is another text"
+        );
+    }
+
+    #[test]
+    fn what_is_ephemeral_is_not_sealed() {
+        let inner = Value::string("once").mark(Marks::EPHEMERAL);
+        let value = Value::object_of([("a", inner)]).sensitive();
+        let json = encode_kept(&value, Keep::new(&no_seal, Some(&Turned)));
+        assert!(json.get(AGE).is_none(), "{json}");
     }
 
     #[test]

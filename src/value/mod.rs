@@ -15,6 +15,7 @@ mod order;
 mod path;
 mod refinement;
 mod residual;
+mod reveal;
 mod show;
 mod text;
 mod types;
@@ -24,14 +25,16 @@ mod value;
 
 pub use convert::{ConvertError, convert, unify_values};
 pub use encode::{
-    DecodeError, HMAC, Seal, UNKNOWN, decode, encode, encode_shape, encode_type, encode_typed, parse_type,
+    AGE, DecodeError, HMAC, Keep, Opener, Seal, Sealer, UNKNOWN, decode, encode, encode_kept, encode_shape, encode_type,
+    encode_typed, encode_typed_kept, open_sealed, parse_type, without_seals,
 };
 pub use escape::escape;
 pub use marks::Marks;
 pub use number::{ArithmeticError, NotANumber, Number};
 pub use path::{Path, PathStep};
 pub use refinement::Refinement;
-pub use residual::{Deferred, Residual, Results, Unfinished};
+pub use residual::{Deferred, Residual, Results, Sealed, Unfinished};
+pub use reveal::reveal;
 pub use show::show;
 pub use text::normal;
 pub use types::{Attribute, Type};

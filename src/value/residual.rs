@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Type, Value};
+use serde_json::{Value as Json, json};
+
+use super::{Opener, Seal, Type, Value};
 use crate::addr::Address;
 
 /// The results that finished steps have answered, by node.
@@ -37,8 +39,44 @@ pub trait Deferred: fmt::Debug + Send + Sync {
     /// Adds the nodes whose results it needs.
     fn needs(&self, nodes: &mut BTreeSet<Address>);
 
+    /// Adds the secrets that it needs and that are not at hand.
+    fn sealed(&self, _found: &mut Vec<Sealed>) {}
+
     /// A canonical text: equal for equal terms, different for different ones.
     fn text(&self) -> String;
+}
+
+/// What is kept of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The keyed digest of its encoding.
+    pub digest: Arc<str>,
+    /// It itself, sealed for those who may open it; `None` where only the digest was kept.
+    pub text: Option<Arc<str>>,
+}
+
+impl Sealed {
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        match &self.text {
+            Some(text) => json!({ "sealed": *self.digest, "age": **text }),
+            None => json!({ "sealed": *self.digest }),
+        }
+    }
+
+    /// Back from [`Sealed::to_json`].
+    #[must_use]
+    pub fn from_json(json: &Json) -> Option<Self> {
+        let text = |name: &str| json.get(name).and_then(Json::as_str).map(Arc::from);
+        Some(Self { digest: text("sealed")?, text: text("age") })
+    }
+
+    /// The text itself, if somebody can open it, and it is the one of the digest.
+    #[must_use]
+    pub fn open(&self, seal: Seal<'_>, opener: &dyn Opener) -> Option<Vec<u8>> {
+        opener.open(self.text.as_deref()?).filter(|text| seal(text) == *self.digest)
+    }
 }
 
 /// The closed term of an unknown value.
@@ -46,8 +84,8 @@ pub trait Deferred: fmt::Debug + Send + Sync {
 pub enum Residual {
     /// The whole object that a node's step answers.
     Result(Address),
-    /// A secret of which only its keyed digest is recorded; its source has to supply it again.
-    Sealed(Arc<str>),
+    /// A secret that is not at hand: somebody has to open it, or its source to supply it again.
+    Sealed(Sealed),
     /// An operation over such.
     Deferred(Arc<dyn Deferred>),
     /// A value that is to be converted once it is known.
@@ -68,9 +106,12 @@ impl Residual {
                 summary: "Value not available".into(),
                 detail: format!("The result of {node} is needed here, but that step has not finished."),
             }),
-            Self::Sealed(_) => Err(Unfinished {
+            Self::Sealed(sealed) => Err(Unfinished {
                 summary: "Value not available".into(),
-                detail: "This secret is recorded as a digest only; its source has to supply it again.".into(),
+                detail: match sealed.text {
+                    Some(_) => "This secret is sealed, and no identity that is at hand opens it.".into(),
+                    None => "This secret is recorded as a digest only; its source has to supply it again.".into(),
+                },
             }),
             Self::Deferred(deferred) => deferred.finish(results),
             Self::Converted(conversion) => {
@@ -99,12 +140,22 @@ impl Residual {
         }
     }
 
+    /// Adds the secrets that it needs and that are not at hand.
+    pub fn sealed(&self, found: &mut Vec<Sealed>) {
+        match self {
+            Self::Result(_) => {}
+            Self::Sealed(sealed) => found.push(sealed.clone()),
+            Self::Deferred(deferred) | Self::Element(deferred, _) => deferred.sealed(found),
+            Self::Converted(conversion) => conversion.0.sealed_parts(found),
+        }
+    }
+
     /// A canonical text.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
             Self::Result(node) => node.to_string(),
-            Self::Sealed(digest) => format!("sealed({digest})"),
+            Self::Sealed(sealed) => format!("sealed({})", sealed.digest),
             Self::Deferred(deferred) => deferred.text(),
             Self::Converted(conversion) => {
                 let (value, ty) = &**conversion;

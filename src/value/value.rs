@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Attribute, Deferred, Marks, Number, Refinement, Residual, Results, Type, Unfinished};
+use super::{Attribute, Deferred, Marks, Number, Refinement, Residual, Results, Sealed, Type, Unfinished};
 use crate::addr::Address;
 
 /// The elements of a map or the attributes of an object, in the order of their names.
@@ -154,16 +154,28 @@ impl Value {
     /// A secret of which only the keyed digest is at hand.
     #[must_use]
     pub fn sealed(ty: Type, digest: impl Into<Arc<str>>) -> Self {
-        Self::unknown(ty, Residual::Sealed(digest.into())).sensitive()
+        Self::unknown(ty, Residual::Sealed(Sealed { digest: digest.into(), text: None })).sensitive()
     }
 
-    /// The keyed digest, if only that of it is at hand.
+    /// The keyed digest, if the secret itself is not at hand.
     #[must_use]
     pub fn sealed_digest(&self) -> Option<&Arc<str>> {
+        self.sealed_form().map(|sealed| &sealed.digest)
+    }
+
+    /// What is kept of a secret that is not at hand.
+    #[must_use]
+    pub fn sealed_form(&self) -> Option<&Sealed> {
         match &self.kind {
-            Kind::Unknown(Unknown { residual: Some(Residual::Sealed(digest)), .. }) => Some(digest),
+            Kind::Unknown(Unknown { residual: Some(Residual::Sealed(sealed)), .. }) => Some(sealed),
             _ => None,
         }
+    }
+
+    /// Whether a part of it is a secret that is not at hand.
+    #[must_use]
+    pub fn has_sealed(&self) -> bool {
+        self.sealed_form().is_some() || self.children().any(Self::has_sealed)
     }
 
     /// With these marks as well.
@@ -320,6 +332,16 @@ impl Value {
         }
         for child in self.children() {
             child.needs(nodes);
+        }
+    }
+
+    /// Adds the secrets that it, or the computing of what is unknown in it, needs and that are not at hand.
+    pub fn sealed_parts(&self, found: &mut Vec<Sealed>) {
+        if let Kind::Unknown(Unknown { residual: Some(residual), .. }) = &self.kind {
+            residual.sealed(found);
+        }
+        for child in self.children() {
+            child.sealed_parts(found);
         }
     }
 

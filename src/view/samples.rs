@@ -97,6 +97,7 @@ pub(super) fn plan(changes: Vec<Change>) -> Plan {
         schemas: BTreeMap::new(),
         conditions: Default::default(),
         unreadable: Vec::new(),
+        unopened: Vec::new(),
     }
 }
 

@@ -100,8 +100,8 @@ impl<'a> Case<'a> {
                 Act::Gantry(words) => {
                     let ran = sandbox.run_all(&split(words));
                     let code = ran.code().map_or("signal".to_owned(), |c| c.to_string());
-                    let said = sandbox.normalise(&ran.stderr);
-                    return format!("{code}\n{}\n", databases.iter().fold(said, |said, d| d.normalise(&said)));
+                    let said = databases.iter().fold(ran.stderr, |said, d| d.normalise(&said));
+                    return format!("{code}\n{}\n", sandbox.normalise(&said));
                 }
             }
         }

@@ -5,8 +5,10 @@ mod support;
 
 mod bad_days;
 mod blocks;
+mod canary;
 mod console;
 mod diagnostics;
+mod disk;
 mod docs;
 mod errors;
 mod fmt;
@@ -33,6 +35,7 @@ mod properties;
 mod s3_state;
 mod sample;
 mod scenarios;
+mod secrets;
 mod shop;
 mod state_commands;
 mod state_gc;

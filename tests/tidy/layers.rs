@@ -38,7 +38,8 @@ const CONCRETE: [(&str, &[&str], &[&str]); 3] = [
 ];
 
 /// Crates that only some modules may know.
-const CRATES: [(&str, &[&str]); 19] = [
+const CRATES: [(&str, &[&str]); 20] = [
+    ("age", &["ledger"]),
     ("aws_config", &["ledger"]),
     ("aws_credential_types", &["ledger"]),
     ("aws_sigv4", &["ledger"]),

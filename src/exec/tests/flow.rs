@@ -270,16 +270,31 @@ async fn outputs_are_computed_from_results_and_secrets_sealed() {
     assert!(!all.contains("s3cret") && case.state().outputs["secret"].get("$hmac").is_some());
 }
 
+/// Runs a plan and asks it to stop as soon as its first step has started: once, or again as soon as that was heard.
+async fn interrupted(case: &Case, plan: &Plan, times: u8) -> Finished {
+    struct Stop(tokio::sync::watch::Sender<u8>, u8);
+    impl Watcher for Stop {
+        fn event(&self, event: RunEvent) {
+            match event {
+                RunEvent::StepStarted { .. } => self.0.send_modify(|n| *n = (*n).max(1)),
+                RunEvent::Interrupted { again: false } if self.1 > 1 => {
+                    self.0.send_replace(2);
+                }
+                _ => {}
+            }
+        }
+    }
+    let watcher = Arc::new(Stop(case.interrupt.clone(), times));
+    let runner = Runner { watcher, ..case.runner("run-1") };
+    runner.run(plan, State::default(), Begin::New(Box::new(started(plan)))).await
+}
+
 #[tokio::test]
 async fn the_first_interrupt_lets_what_runs_finish_and_holds() {
     let mut case = Case::new();
     case.fake.takes = Duration::from_millis(20);
     let plan = chain(&State::default(), THING, 3);
-    let sender = case.interrupt.clone();
-    let (finished, ()) = tokio::join!(case.run(&plan), async {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        sender.send_replace(1);
-    });
+    let finished = interrupted(&case, &plan, 1).await;
     assert_eq!(outcome(&finished), RunOutcome::Held);
     assert!(finished.interrupted && finished.sentence.contains("interrupted"));
     assert_eq!(case.fake.objects(), ["n0=1"]);
@@ -291,13 +306,7 @@ async fn the_second_interrupt_leaves_at_once_and_the_next_command_goes_on() {
     let mut case = Case::new();
     case.fake.takes = Duration::from_millis(40);
     let plan = chain(&State::default(), THING, 2);
-    let sender = case.interrupt.clone();
-    let (finished, ()) = tokio::join!(case.run(&plan), async {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        sender.send_replace(1);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        sender.send_replace(2);
-    });
+    let finished = interrupted(&case, &plan, 2).await;
     assert_eq!(finished.ending, Ending::Left);
     let open = case.state().open.expect("the run is open");
     assert!(matches!(open.steps["fake_thing.n0 create"], StepStatus::Intended(_)));

@@ -201,6 +201,9 @@ impl Case {
             providers: BTreeMap::from([("fake".to_owned(), fake)]),
             clock: Arc::new(SystemClock),
             seal: Arc::new(|bytes| sha256(&[b"key", bytes].concat())),
+            sealer: None,
+            opener: Arc::new(crate::ledger::encryption::Opener::default()),
+            scrub: Arc::default(),
             lineage: "lineage".into(),
             environment_dir: self.directory.clone(),
             blobs: "blobs".into(),
@@ -209,6 +212,7 @@ impl Case {
             parallelism: self.parallelism,
             way_back: self.base.clone(),
             images: Arc::new(NoImages),
+            outside: Arc::new(Real),
             patience: Patience {
                 first: Duration::from_millis(1),
                 longest: Duration::from_millis(2),
@@ -404,6 +408,7 @@ impl Build {
             schemas,
             conditions: Default::default(),
             unreadable: Vec::new(),
+            unopened: Vec::new(),
         };
         Self { state: state.clone(), plan }
     }

@@ -6,10 +6,10 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use crate::ledger::backend::{Head, Snapshot};
-use crate::ledger::checkpoint::{POINTER, Pointer};
+use crate::ledger::checkpoint::Pointer;
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::format::line::Chain;
-use crate::ledger::format::{Digest, FORMAT, Lineage, RawEntry, from_canonical};
+use crate::ledger::format::{Digest, FORMAT, FormatError, Lineage, RawEntry, from_canonical};
 use crate::ledger::seal::Key;
 
 use super::link::{Arg, Link, int};
@@ -94,7 +94,7 @@ pub(super) async fn header(link: &Link) -> Result<Option<Header>> {
     if head.seq == 0 || head.epoch == 0 || epoch < head.epoch {
         return Err(bad(link, "its epoch is older than that of its newest entry"));
     }
-    let lineage = lineage.parse().map_err(|e: crate::ledger::format::FormatError| bad(link, &e.to_string()))?;
+    let lineage = lineage.parse().map_err(|e: FormatError| bad(link, &e.to_string()))?;
     Ok(Some(Header { begun: Some((lineage, head)), epoch, key: key(link, row)? }))
 }
 
@@ -107,41 +107,44 @@ fn bad(link: &Link, reason: &str) -> LedgerError {
     link.corrupt("the ledger's row", reason)
 }
 
-/// Where the newest checkpoint stands.
+/// The note on the newest checkpoint.
 pub(super) async fn pointer(link: &Link) -> Result<Option<Pointer>> {
     if !link.has_tables().await? {
         return Ok(None);
     }
     let sql = format!("SELECT checkpoint FROM {} WHERE name = $1", link.tables.ledger);
     let rows = link.rows(&sql, &[Arg::Text(&link.ledger)]).await.map_err(link.unreadable())?;
-    let text: Option<String> = rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
-    text.map(|text| from_canonical(text.as_bytes()).map_err(|e| link.corrupt(POINTER, &e.to_string()))).transpose()
+    let text: Option<String> = rows.first().and_then(|row| row.try_get(0).ok()).flatten();
+    let bad = |e: FormatError| link.corrupt("the note on the newest checkpoint", e.to_string());
+    text.map(|text| from_canonical(text.as_bytes()).map_err(bad)).transpose()
 }
 
 /// Reads and verifies the ledger, from a checkpoint's entry on if one is given. `None` if there is none yet.
 pub(super) async fn read(link: &Link, from: Option<&Pointer>) -> Result<Option<Reading>> {
     let Some(Header { begun: Some((lineage, head)), epoch, .. }) = header(link).await? else { return Ok(None) };
-    let mut chain = Verified { link, from, chain: from.is_none().then(|| Chain::new(&lineage)) };
-    let (mut entries, mut end) = (Vec::new(), None);
+    let mut part = Part { link, from, chain: from.is_none().then(|| Chain::new(&lineage)), entries: Vec::new() };
+    let mut end = None;
     let sql = format!(
-        "SELECT seq, last, epoch, lines FROM {} WHERE lineage = $1 AND seq >= $2 AND seq <= $3 ORDER BY seq LIMIT {PAGE}",
+        "SELECT seq, last, epoch, lines FROM {} WHERE name = $1 AND lineage = $2 AND seq >= $3 AND seq <= $4 ORDER BY seq \
+         LIMIT {PAGE}",
         link.tables.batch
     );
     loop {
         let next = end.map_or(from.map_or(1, |pointer| pointer.batch), |head: Head| head.seq + 1);
-        let args = [Arg::Text(lineage.as_str()), int(next), int(head.seq)];
+        let args = [Arg::Text(&link.ledger), Arg::Text(lineage.as_str()), int(next), int(head.seq)];
         let rows = link.rows(&sql, &args).await.map_err(link.unreadable())?;
         for row in &rows {
-            end = Some(batch(link, row, &mut chain, &mut entries)?);
+            end = Some(part.batch(row)?);
         }
         if rows.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
             break;
         }
     }
+    let entries = part.entries;
+    if let (None, Some(pointer)) = (end, from) {
+        return Err(pointer.misleads(link.place.clone()));
+    }
     match end {
-        None if from.is_some() => {
-            Err(from.map_or_else(|| bad(link, "it is empty"), |p| p.misleads(link.place.clone())))
-        }
         Some(end) if end == head => Ok(Some(Reading { lineage, head, epoch, entries })),
         None => {
             let what = format!("its row says that there are {} entries, and there is none", head.seq);
@@ -155,55 +158,47 @@ pub(super) async fn read(link: &Link, from: Option<&Pointer>) -> Result<Option<R
     }
 }
 
-/// The chain as far as it was read.
-struct Verified<'a> {
+/// The part of a ledger that is read.
+struct Part<'a> {
     link: &'a Link,
-    /// The checkpoint at which it is begun.
     from: Option<&'a Pointer>,
-    /// `None` before that checkpoint's entry.
+    /// The chain so far; none before the entry that a checkpoint's note leads to.
     chain: Option<Chain>,
+    entries: Vec<RawEntry>,
 }
 
-impl Verified<'_> {
-    /// Takes in the next entry. The error says whether it is the note of the checkpoint that is wrong.
-    fn admit(&mut self, entry: &RawEntry, digest: Digest) -> std::result::Result<(), (String, bool)> {
-        match (&mut self.chain, self.from) {
-            (Some(chain), _) => chain.admit(entry, digest).map_err(|why| (why, false)),
-            (None, Some(pointer)) if !pointer.leads_to(Some(entry)) => Err((String::new(), true)),
-            (None, _) => {
-                let chain = self.chain.insert(Chain::before(entry));
-                chain.admit(entry, digest).map_err(|why| (why, false))
+impl Part<'_> {
+    /// Takes in a batch and gives its last entry.
+    fn batch(&mut self, row: &PgRow) -> Result<Head> {
+        let number = |at: usize| row.try_get::<i64, _>(at).ok().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let (seq, last, epoch) = (number(0), number(1), number(2));
+        let place = &self.link.place;
+        let corrupt = |line: Option<usize>, entry: u64, reason: String| LedgerError::Corrupt {
+            place: place.clone(),
+            file: format!("batch {seq} of table batch"),
+            line,
+            seq: Some(entry),
+            reason,
+        };
+        let lines: Vec<u8> = row.try_get(3).map_err(|e| corrupt(None, seq, e.to_string()))?;
+        let mut head = None;
+        for (at, line) in lines.split_inclusive(|&byte| byte == b'\n').enumerate() {
+            let wrong = |reason: String| corrupt(Some(at + 1), seq + at as u64, reason);
+            let (entry, digest) = RawEntry::unseal(line).map_err(|e| wrong(e.to_string()))?;
+            if entry.batch != seq || entry.epoch != epoch {
+                return Err(wrong("it belongs to another batch".to_owned()));
             }
+            match (&mut self.chain, self.from) {
+                (Some(chain), _) => chain.admit(&entry, digest).map_err(wrong)?,
+                (None, Some(pointer)) if !pointer.leads_to(Some(&entry)) => {
+                    return Err(pointer.misleads(place.clone()));
+                }
+                (none, _) => *none = Some(Chain::after(entry.seq, digest, entry.epoch)),
+            }
+            head = Some(Head { seq: entry.seq, digest, epoch });
+            self.entries.push(entry);
         }
+        head.filter(|head| head.seq == last)
+            .ok_or_else(|| corrupt(None, seq, format!("it does not end with entry {last}, as its row says")))
     }
-}
-
-/// Takes in a batch and gives its last entry.
-fn batch(link: &Link, row: &PgRow, chain: &mut Verified<'_>, entries: &mut Vec<RawEntry>) -> Result<Head> {
-    let number = |at: usize| row.try_get::<i64, _>(at).ok().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
-    let (seq, last, epoch) = (number(0), number(1), number(2));
-    let corrupt = |line: Option<usize>, entry: u64, reason: String| LedgerError::Corrupt {
-        place: link.place.clone(),
-        file: format!("batch {seq} of table batch"),
-        line,
-        seq: Some(entry),
-        reason,
-    };
-    let lines: Vec<u8> = row.try_get(3).map_err(|e| corrupt(None, seq, e.to_string()))?;
-    let mut head = None;
-    for (at, line) in lines.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let wrong = |reason: String| corrupt(Some(at + 1), seq + at as u64, reason);
-        let (entry, digest) = RawEntry::unseal(line).map_err(|e| wrong(e.to_string()))?;
-        if entry.batch != seq || entry.epoch != epoch {
-            return Err(wrong("it belongs to another batch".to_owned()));
-        }
-        chain.admit(&entry, digest).map_err(|(why, misled)| match chain.from {
-            Some(pointer) if misled => pointer.misleads(chain.link.place.clone()),
-            _ => wrong(why),
-        })?;
-        head = Some(Head { seq: entry.seq, digest, epoch });
-        entries.push(entry);
-    }
-    head.filter(|head| head.seq == last)
-        .ok_or_else(|| corrupt(None, seq, format!("it does not end with entry {last}, as its row says")))
 }

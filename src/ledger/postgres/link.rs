@@ -44,13 +44,16 @@ pub(super) enum Arg<'a> {
     Int(i64),
     Bytes(&'a [u8]),
     Ints(&'a [i64]),
-    Rows(&'a [Vec<u8>]),
+    Pieces(&'a [Vec<u8>]),
 }
 
 /// A position or number as the database has it.
 pub(super) fn int(number: u64) -> Arg<'static> {
     Arg::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
+
+/// What the driver says of a call, if anything in time.
+type Answered<T> = Result<sqlx::Result<T>, tokio::time::error::Elapsed>;
 
 /// Why a call came to nothing.
 #[derive(Debug, Clone)]
@@ -112,19 +115,30 @@ impl Link {
     /// The rows of a statement that is sent once.
     pub(super) async fn once(&self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<PgRow>, Fault> {
         let mut connection = self.connection().await?;
+        let answered = self.ask(&mut connection, sql, args).await;
+        self.judge(connection, answered)
+    }
+
+    async fn ask(&self, connection: &mut PgConnection, sql: &str, args: &[Arg<'_>]) -> Answered<Vec<PgRow>> {
         let mut query = sqlx::query(AssertSqlSafe(sql.to_owned()));
         for arg in args {
             query = match *arg {
                 Arg::Text(text) => query.bind(text),
                 Arg::Int(number) => query.bind(number),
                 Arg::Bytes(bytes) => query.bind(bytes),
-                Arg::Ints(numbers) => query.bind(numbers),
-                Arg::Rows(rows) => query.bind(rows),
+                Arg::Ints(all) => query.bind(all),
+                Arg::Pieces(all) => query.bind(all),
             };
         }
         tracing::trace!(place = self.place, sql, "sent");
-        let answered = tokio::time::timeout(CALL_TIMEOUT, query.fetch_all(&mut connection)).await;
-        self.judge(connection, answered)
+        tokio::time::timeout(CALL_TIMEOUT, query.fetch_all(connection)).await
+    }
+
+    /// Begins a transaction of several statements, for what one cannot do. Given up, it is as if it had never been.
+    pub(super) async fn begin(&self) -> Result<Transaction<'_>, Fault> {
+        let mut transaction = Transaction { link: self, connection: self.connection().await? };
+        transaction.rows("BEGIN", &[]).await?;
+        Ok(transaction)
     }
 
     /// Several statements without values, in one transaction of their own.
@@ -137,20 +151,20 @@ impl Link {
     }
 
     /// Keeps a connection that is whole, and says what a call came to.
-    fn judge<T>(
-        &self,
-        connection: PgConnection,
-        answered: Result<sqlx::Result<T>, tokio::time::error::Elapsed>,
-    ) -> Result<T, Fault> {
+    fn judge<T>(&self, connection: PgConnection, answered: Answered<T>) -> Result<T, Fault> {
+        // One whose call failed goes with whatever state it is in.
+        let done = self.told(answered)?;
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX {
+            idle.push(connection);
+        }
+        Ok(done)
+    }
+
+    /// What a call came to.
+    fn told<T>(&self, answered: Answered<T>) -> Result<T, Fault> {
         match answered {
-            Ok(Ok(done)) => {
-                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                if idle.len() < IDLE_MAX {
-                    idle.push(connection);
-                }
-                Ok(done)
-            }
-            // The connection goes with whatever state it is in.
+            Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => Err(self.fault(&error, true)),
             Err(_) => Err(Fault {
                 reason: format!("the server did not answer within {} seconds", CALL_TIMEOUT.as_secs()),
@@ -269,6 +283,25 @@ impl Link {
             }
             _ => "look at the server's log".to_owned(),
         }
+    }
+}
+
+/// Several statements that take effect together or not at all.
+pub(super) struct Transaction<'a> {
+    link: &'a Link,
+    connection: PgConnection,
+}
+
+impl Transaction<'_> {
+    /// The rows that a statement gives.
+    pub(super) async fn rows(&mut self, sql: &str, args: &[Arg<'_>]) -> Result<Vec<PgRow>, Fault> {
+        let answered = self.link.ask(&mut self.connection, sql, args).await;
+        self.link.told(answered)
+    }
+
+    /// Has all of it take effect.
+    pub(super) async fn commit(mut self) -> Result<(), Fault> {
+        self.rows("COMMIT", &[]).await.map(drop)
     }
 }
 

@@ -62,12 +62,10 @@ impl Tables {
              SELECT pg_advisory_xact_lock(hashtext({lock})); \
              DO $gantry$ BEGIN IF to_regnamespace({name}) IS NULL THEN CREATE SCHEMA {quoted}; END IF; END $gantry$; \
              CREATE TABLE {about} (layout bigint NOT NULL PRIMARY KEY, needs text NOT NULL); \
-             CREATE TABLE {ledger} (name text PRIMARY KEY, lineage text UNIQUE, format bigint, needs text, \
+             CREATE TABLE {ledger} (name text PRIMARY KEY, lineage text, format bigint, needs text, \
                epoch bigint NOT NULL DEFAULT 0, head_seq bigint, head_digest bytea, head_epoch bigint, key bytea, checkpoint text); \
-             CREATE TABLE {batch} (lineage text, seq bigint, last bigint NOT NULL, epoch bigint NOT NULL, \
-               name text NOT NULL, written timestamptz NOT NULL DEFAULT now(), lines bytea NOT NULL, \
-               PRIMARY KEY (lineage, seq)); \
-             CREATE INDEX batch_of ON {batch} (name); \
+             CREATE TABLE {batch} (name text, lineage text, seq bigint, last bigint NOT NULL, epoch bigint NOT NULL, \
+               written timestamptz NOT NULL DEFAULT now(), lines bytea NOT NULL, PRIMARY KEY (name, lineage, seq)); \
              CREATE TABLE {blob} (name text, digest bytea, size bigint NOT NULL, parts bigint NOT NULL, \
                PRIMARY KEY (name, digest)); \
              CREATE TABLE {blob_part} (name text, digest bytea, part bigint, bytes bytea NOT NULL, \
@@ -94,16 +92,20 @@ impl Link {
         if missing.len() == NAMES.len() {
             return Ok(false);
         }
-        if !missing.is_empty() && !missing.contains(&"about") {
-            let what = format!("of its tables these are missing: {}", missing.join(", "));
-            return Err(LedgerError::Lost { place: self.place.clone(), lineage: None, what });
+        if missing.contains(&"about") && missing.len() > 1 {
+            let has: Vec<&str> = NAMES.into_iter().filter(|name| !missing.contains(name)).collect();
+            return Err(LedgerError::Unavailable {
+                place: self.place.clone(),
+                writing: false,
+                reason: format!(
+                    "the schema has tables of somebody else under the names that Gantry uses: {}",
+                    has.join(", ")
+                ),
+                hint: "name a schema of its own in the `state` block: schema = \"…\"".to_owned(),
+            });
         }
         if !missing.is_empty() {
-            let what = format!(
-                "the schema {} has some tables of the names that Gantry uses ({}), but not all",
-                self.tables.schema,
-                NAMES.into_iter().filter(|name| !missing.contains(name)).collect::<Vec<_>>().join(", ")
-            );
+            let what = format!("of its tables these are missing: {}", missing.join(", "));
             return Err(LedgerError::Lost { place: self.place.clone(), lineage: None, what });
         }
         let sql = format!("SELECT layout, needs FROM {} ORDER BY layout DESC LIMIT 1", self.tables.about);

@@ -9,6 +9,8 @@ use crate::ledger::Writer;
 use crate::ledger::conformance::{self, draft, numbers};
 
 mod damage;
+#[cfg(feature = "crash-points")]
+mod kill;
 mod line;
 #[path = "../../../tests/it/support/postgres.rs"]
 mod server;

@@ -89,25 +89,27 @@ impl Pen {
         appended
     }
 
-    /// Notes that the newest entry, alone in its batch, is a checkpoint.
+    /// Notes that the newest entry is a checkpoint, if it is this writer's own and alone in its batch.
     pub(super) async fn note_checkpoint(&self, link: &Link, head: Head) -> Result<()> {
-        let Head { seq, digest, epoch } = head;
-        let Some(taken) = self.taken.as_ref().filter(|taken| taken.begun && taken.epoch == epoch) else {
-            return Ok(());
-        };
-        let text = to_canonical(&Pointer { seq, digest, epoch, batch: seq, offset: 0 });
+        let Some(Taken { lineage, epoch, begun: true }) = &self.taken else { return Ok(()) };
+        let Head { seq, digest, .. } = head;
+        let pointer = Pointer { seq, digest, epoch: *epoch, batch: seq, offset: 0 };
+        let text = to_canonical(&pointer);
         let text = text.map_err(|source| LedgerError::NoForm { what: "the checkpoint's note".to_owned(), source })?;
+        let text = String::from_utf8_lossy(&text);
         let sql = format!(
-            "UPDATE {} SET checkpoint = convert_from($5, 'UTF8') WHERE name = $1 AND lineage = $2 AND head_seq = $3 \
-             AND head_digest = $4",
-            link.tables.ledger
+            "UPDATE {} AS l SET checkpoint = $1 WHERE name = $2 AND lineage = $3 AND epoch = $4 AND head_epoch = $4 \
+             AND head_seq = $5 AND head_digest = $6 AND EXISTS (SELECT 1 FROM {} AS b WHERE b.name = l.name \
+             AND b.lineage = l.lineage AND b.seq = l.head_seq)",
+            link.tables.ledger, link.tables.batch
         );
         let args = [
+            Arg::Text(&text),
             Arg::Text(&link.ledger),
-            Arg::Text(taken.lineage.as_str()),
+            Arg::Text(lineage.as_str()),
+            int(*epoch),
             int(seq),
             Arg::Bytes(&digest.0),
-            Arg::Bytes(&text),
         ];
         crash::point("postgres.checkpoint.before");
         link.rows(&sql, &args).await.map_err(link.not_written())?;
@@ -233,7 +235,7 @@ async fn send(link: &Link, taken: &Taken, batch: &Batch) -> std::result::Result<
 /// What stands at a batch's position.
 async fn look(link: &Link, taken: &Taken, batch: &Batch) -> std::result::Result<Sent, Fault> {
     let sql = format!(
-        "SELECT l.lineage, l.epoch, b.lines FROM {} AS l LEFT JOIN {} AS b ON b.lineage = l.lineage AND b.seq = $2 \
+        "SELECT l.lineage, l.epoch, b.lines FROM {} AS l LEFT JOIN {} AS b ON b.name = l.name AND b.lineage = l.lineage AND b.seq = $2 \
          WHERE l.name = $1 AND l.lineage IS NOT NULL",
         link.tables.ledger, link.tables.batch
     );

@@ -91,6 +91,8 @@ impl Account {
                 Ok(credentials)
             }
             Ok(Err(e @ CredentialsError::CredentialsNotLoaded(_))) => Err(Failed::new(Why::NoCredentials, &chain(&e))),
+            // The machine's own service is the last that is asked, after everything else had none.
+            Ok(Err(e)) if chain(&e).contains("IMDS") => Err(Failed::new(Why::NoCredentials, &chain(&e))),
             Ok(Err(e)) => Err(Failed::new(Why::Credentials, &chain(&e))),
             Err(_) => Err(Failed::new(Why::Credentials, "looking for them took too long")),
         }

@@ -4,6 +4,7 @@
 //! conditional write ([`Client::put_if`]) is made once: what a failed one came to is `settle.rs`' business.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -31,7 +32,7 @@ pub(super) struct Patience {
     pub(super) connect: Duration,
     /// For the answer to one request; large bodies get more.
     pub(super) attempt: Duration,
-    /// For a call with all its attempts.
+    /// After so long no further attempt is made.
     pub(super) total: Duration,
     /// How many attempts a call has.
     pub(super) tries: u32,
@@ -45,14 +46,28 @@ impl Default for Patience {
             connect: Duration::from_secs(5),
             attempt: Duration::from_secs(20),
             total: Duration::from_secs(60),
-            tries: 7,
+            tries: 8,
             pause: Duration::from_millis(200),
         }
     }
 }
 
+impl Patience {
+    /// When it ends, on the clock that [`is_over`] reads.
+    pub(super) fn end(&self) -> Duration {
+        SystemClock.elapsed() + self.total
+    }
+}
+
+/// Whether a patience has ended.
+pub(super) fn is_over(end: Duration) -> bool {
+    SystemClock.elapsed() >= end
+}
+
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// How often a store is tried that has never answered.
+const FIRST_TRIES: u32 = 4;
 /// The slowest line that a large body is meant to get through, in bytes a second.
 const SLOWEST: u64 = 100_000;
 /// The largest error body that is read.
@@ -114,6 +129,8 @@ struct Reached {
     http: reqwest::Client,
     account: Account,
     place: Place,
+    /// Whether anybody has ever answered there.
+    answered: AtomicBool,
 }
 
 impl Client {
@@ -154,7 +171,7 @@ impl Client {
             let place = Place::new(&self.settings, account.endpoint.as_deref(), &account.region);
             let place = place.map_err(|bad| Failed::new(Why::BadEndpoint, &bad.0))?;
             tracing::debug!(origin = place.origin(), region = account.region, "s3: the bucket's place");
-            Ok(Reached { http, account, place })
+            Ok(Reached { http, account, place, answered: AtomicBool::new(false) })
         };
         self.reached.get_or_try_init(reach).await
     }
@@ -168,7 +185,7 @@ impl Client {
         let done = self.send(ask).await.map_err(named);
         match &done {
             Ok(answer) => {
-                tracing::debug!(action = ask.action, name = ask.name, status = answer.status().as_u16(), "s3")
+                tracing::debug!(action = ask.action, name = ask.name, status = answer.status().as_u16(), "s3");
             }
             Err(failed) => tracing::debug!(action = ask.action, name = ask.name, failed = failed.text, "s3"),
         }
@@ -192,6 +209,7 @@ impl Client {
             Ok(Err(e)) => return Err(Failed::new(Why::Broken, &shown(e))),
             Err(_) => return Err(Failed::new(Why::Broken, &self.too_long())),
         };
+        reached.answered.store(true, Ordering::Relaxed);
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -227,16 +245,24 @@ impl Client {
         }
     }
 
-    /// The whole body of an answer, if it is not longer than `limit`.
+    /// The whole body of an answer, if it is not longer than `limit`, and comes as fast as a bad line brings it.
     pub(super) async fn body(&self, mut answer: Response, limit: u64) -> Result<Vec<u8>, Failed> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.piece(&mut answer).await? {
-            bytes.extend_from_slice(&piece);
-            if bytes.len() as u64 > limit {
-                return Err(Failed::new(Why::Other, &format!("more than {limit} bytes")));
+        let time =
+            self.patience.attempt + Duration::from_secs(answer.content_length().unwrap_or(0).min(limit) / SLOWEST);
+        let whole = async {
+            let mut bytes = Vec::new();
+            while let Some(piece) = self.piece(&mut answer).await? {
+                bytes.extend_from_slice(&piece);
+                if bytes.len() as u64 > limit {
+                    return Err(Failed::new(Why::Other, &format!("more than {limit} bytes")));
+                }
             }
+            Ok(bytes)
+        };
+        match tokio::time::timeout(time, whole).await {
+            Ok(done) => done,
+            Err(_) => Err(Failed::new(Why::Broken, &format!("not the whole answer within {time:?}"))),
         }
-        Ok(bytes)
     }
 
     /// Waits before another attempt, the longer the more there were, and never exactly as long as anybody else.
@@ -246,31 +272,33 @@ impl Client {
         tokio::time::sleep(longest.mul_f64(part)).await;
     }
 
-    /// Does something that may be done again until it works, fails for good, or took too long.
+    /// Does something that may be done again until it works, fails for good, or has been tried for long enough.
     pub(super) async fn again<T, F: Future<Output = Result<T, Failed>>>(
         &self,
         act: impl Fn() -> F,
     ) -> Result<T, Failed> {
-        let mut last = None;
-        let tries = async {
-            for attempt in 0..self.patience.tries {
-                if attempt > 0 {
-                    self.pause(attempt - 1).await;
-                }
-                match act().await {
-                    Err(failed) if failed.is_passing() => last = Some(failed),
-                    // Credentials that ran out while the command was at work: the next attempt fetches new ones.
-                    Err(failed) if failed.why == Why::Expired && attempt == 0 => last = Some(failed),
-                    done => return Some(done),
-                }
+        let end = self.patience.end();
+        let mut attempt = 0;
+        loop {
+            let failed = match act().await {
+                Err(failed) if failed.is_passing() => failed,
+                // Credentials that ran out while the command was at work: the next attempt fetches new ones.
+                Err(failed) if failed.why == Why::Expired && attempt == 0 => failed,
+                done => return done,
+            };
+            attempt += 1;
+            let tries = if self.is_wrong_number(&failed) { FIRST_TRIES } else { self.patience.tries };
+            if attempt >= tries || is_over(end) {
+                return Err(failed);
             }
-            None
-        };
-        let done = tokio::time::timeout(self.patience.total, tries).await;
-        match done {
-            Ok(Some(done)) => done,
-            _ => Err(last.unwrap_or_else(|| Failed::new(Why::Broken, &self.too_long()))),
+            self.pause(attempt - 1).await;
         }
+    }
+
+    /// Whether nobody is there who has ever been: an address that is wrong is likelier then than a store that is away.
+    fn is_wrong_number(&self, failed: &Failed) -> bool {
+        let answered = self.reached.get().is_some_and(|reached| reached.answered.load(Ordering::Relaxed));
+        failed.why == Why::Unreachable && !answered
     }
 
     /// An object of at most `limit` bytes. `None` if there is none of that name.
@@ -335,7 +363,12 @@ impl Client {
 
     async fn page(&self, query: &[(&str, &str)]) -> Result<xml::Page, Failed> {
         let ask = Ask { name: None, query: query.to_vec(), ..Ask::new("s3:ListBucket", Method::GET, "") };
-        let body = self.body(self.once(&ask).await?, 64 * 1024 * 1024).await?;
+        let answer = self.once(&ask).await.map_err(|failed| match failed.why {
+            // What is missing is the bucket: a listing of nothing is an empty one.
+            Why::Missing => Failed { why: Why::NoBucket, ..failed },
+            _ => failed,
+        })?;
+        let body = self.body(answer, 64 * 1024 * 1024).await?;
         xml::page(&body).map_err(|e| Failed::new(Why::Broken, &format!("the listing cannot be read: {e}")))
     }
 

@@ -5,11 +5,9 @@
 //! another has fenced it. So before anything is sent again the object is read back and compared, byte by byte. All
 //! that is written here is different for each writer, so that equal bytes are one's own.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use bytes::Bytes;
 
-use super::client::{Client, Condition, Found};
+use super::client::{Client, Condition, Found, is_over};
 use super::failed::{Failed, Why};
 use super::object::MAX_OBJECT;
 use crate::ports::crash;
@@ -55,44 +53,21 @@ pub(super) async fn put(
     points: Points,
 ) -> Result<Settled, Failed> {
     let bytes = bytes.into();
-    let doubt = AtomicBool::new(false);
-    let tries = attempts(client, name, &bytes, condition, points, &doubt);
-    match tokio::time::timeout(client.patience.total, tries).await {
-        Ok(done) => done,
-        Err(_) => {
-            let text = format!("it took longer than {:?}", client.patience.total);
-            if doubt.load(Ordering::SeqCst) { Ok(Settled::Unknown(text)) } else { Err(Failed::new(Why::Broken, &text)) }
-        }
-    }
-}
-
-async fn attempts(
-    client: &Client,
-    name: &str,
-    bytes: &Bytes,
-    condition: &Condition,
-    points: Points,
-    doubt: &AtomicBool,
-) -> Result<Settled, Failed> {
-    let mut last = None;
-    for attempt in 0..client.patience.tries {
-        if attempt > 0 {
-            client.pause(attempt - 1).await;
-        }
-        let doubtful_before = doubt.swap(true, Ordering::SeqCst);
+    let end = client.patience.end();
+    let (mut attempt, mut doubtful) = (0, false);
+    loop {
         crash::point(points.before);
-        let put = client.put_if(name, bytes, condition).await;
+        let put = client.put_if(name, &bytes, condition).await;
         crash::point(points.after);
         let failed = match put {
             Ok(tag) => return Ok(Settled::Mine(tag)),
             Err(failed) => failed,
         };
-        let doubtful = doubtful_before || failed.is_doubtful();
-        doubt.store(doubtful, Ordering::SeqCst);
+        doubtful |= failed.is_doubtful();
         // Without a doubt, only an answer about what stands there makes it worth looking.
         let about_the_object = matches!(failed.why, Why::Refused | Why::Busy | Why::Missing);
         if doubtful || about_the_object {
-            match look(client, name, bytes, condition).await {
+            match look(client, name, &bytes, condition).await {
                 Ok(Some(settled)) => return Ok(settled),
                 Ok(None) => {}
                 Err(e) if doubtful && e.reason() == failed.reason() => return Ok(Settled::Unknown(e.reason())),
@@ -105,13 +80,12 @@ async fn attempts(
         // An answer that will be the same next time. The condition seems to hold and yet was refused: once more, in
         // case somebody removed what had stood there.
         let again = failed.is_passing() || (failed.why == Why::Expired && attempt == 0) || failed.why == Why::Refused;
-        if !again {
+        attempt += 1;
+        if !again || attempt >= client.patience.tries || is_over(end) {
             return if doubtful { Ok(Settled::Unknown(failed.reason())) } else { Err(failed) };
         }
-        last = Some(failed);
+        client.pause(attempt - 1).await;
     }
-    let failed = last.unwrap_or_else(|| Failed::new(Why::Broken, "it was never tried"));
-    if doubt.load(Ordering::SeqCst) { Ok(Settled::Unknown(failed.reason())) } else { Err(failed) }
 }
 
 /// What stands there now: ours, another's, or (`None`) still what the condition asks for, so that the write can be

@@ -43,11 +43,9 @@ impl Place {
     /// The address of an object, or of the bucket (`None`), with a query.
     pub(super) fn url(&self, key: Option<&str>, query: &[(&str, &str)]) -> String {
         let mut url = self.base.clone();
-        for part in [self.bucket.as_deref(), key] {
-            if let Some(part) = part {
-                url.push('/');
-                url.push_str(&encode(part, true));
-            }
+        for part in [self.bucket.as_deref(), key].into_iter().flatten() {
+            url.push('/');
+            url.push_str(&encode(part, true));
         }
         if key.is_none() && self.bucket.is_none() {
             url.push('/');

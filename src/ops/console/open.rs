@@ -12,6 +12,7 @@ use crate::ledger::{Key, State};
 use crate::ops::error::{Failure, Result};
 use crate::ops::planning::{self, Draft, Planning, ROUNDS_MAX};
 use crate::ops::records::Records;
+use crate::ops::secrets::Secrets;
 use crate::ops::targets::Targets;
 use crate::ops::workspace::Workspace;
 use crate::plan::{Facts, Looked, Options, Sight, look};
@@ -43,13 +44,16 @@ pub async fn with<T>(
     let Some(workspace) = Workspace::locate_if_any(directory, named)? else {
         let workspace = Workspace::nowhere(directory);
         let draft = nothing();
-        return walk(&workspace, draft, &State::default(), &Key::random(), "", asked, Diagnostics::default(), work)
-            .await;
+        let secrets = Secrets::digests(Arc::new(Key::random()));
+        return walk(&workspace, draft, &State::default(), &secrets, "", asked, Diagnostics::default(), work).await;
     };
     let (draft, warnings) = planning::open_to_look(&workspace, &asked.variables)?;
     let records = Records::read(&workspace, &asked.variables).await?;
     let lineage = records.lineage.as_deref().unwrap_or("");
-    walk(&workspace, draft, &records.state, &records.key, lineage, asked, warnings, work).await
+    let secrets = Secrets::of_machine(Arc::clone(&records.key))?;
+    // A block that is wrong is told by the session, and opens nothing until then.
+    let secrets = secrets.configured(&draft, &workspace).unwrap_or(secrets);
+    walk(&workspace, draft, &records.state, &secrets, lineage, asked, warnings, work).await
 }
 
 /// A configuration in which nothing is declared.
@@ -71,7 +75,7 @@ async fn walk<T>(
     workspace: &Workspace,
     mut draft: Draft,
     recorded: &State,
-    key: &Key,
+    secrets: &Secrets,
     lineage: &str,
     asked: &Asked,
     warnings: Diagnostics,
@@ -79,7 +83,15 @@ async fn walk<T>(
 ) -> Result<T> {
     let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, lineage, None)?;
-    let planning = Planning { workspace, catalog: &catalog, targets: Some(&targets), key, earlier: None };
+    let planning = Planning {
+        workspace,
+        catalog: &catalog,
+        targets: Some(&targets),
+        secrets,
+        earlier: None,
+        closed: false,
+        again: None,
+    };
     let sight = if asked.plan { Sight::Planned } else { Sight::Recorded };
     let draw = draw(targets.now());
     let mut work = Some(work);

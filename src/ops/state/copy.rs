@@ -71,13 +71,13 @@ pub async fn push(
     directory: &Path,
     how: &mut Carefully<'_>,
 ) -> Result<Copied> {
-    let store = Store::open(workspace, variables).await?;
+    let mut store = Store::open(workspace, variables).await?;
     let lease = how.lease(&store.backend).await?;
     let from: Arc<dyn Backend> = Arc::new(LocalBackend::new(directory));
     let copied = copy(&from, &store.backend).await;
     drop(lease.release().await);
-    let (copied, whole) = copied?;
-    store.remember(&whole.lineage)?;
+    let (copied, whole, head) = copied?;
+    store.remember(&whole.lineage, head)?;
     Ok(copied)
 }
 
@@ -92,7 +92,7 @@ pub async fn migrate(
     from: Option<&Path>,
     how: &mut Carefully<'_>,
 ) -> Result<Copied> {
-    let target = Store::wanted(workspace, variables)?;
+    let mut target = Store::wanted(workspace, variables)?;
     let source = match from {
         Some(path) => Store::former(workspace, path, variables)?,
         None => target.before(workspace)?,
@@ -103,14 +103,14 @@ pub async fn migrate(
             .hint("Write the new place into the state block of the environment first."));
     }
     let held = (how.lease(&source.backend).await?, how.lease(&target.backend).await?);
-    let moved = move_over(&source, &target).await;
+    let moved = move_over(&source, &mut target).await;
     drop(held.0.release().await);
     drop(held.1.release().await);
     moved
 }
 
-async fn move_over(source: &Store, target: &Store) -> Result<Copied> {
-    let (copied, whole) = copy(&source.backend, &target.backend).await?;
+async fn move_over(source: &Store, target: &mut Store) -> Result<Copied> {
+    let (copied, whole, head) = copy(&source.backend, &target.backend).await?;
     // From here on the old place is history. Whoever still has it configured is told where to go.
     let (mut writer, reading) = Writer::open_reading_fenced(Arc::clone(&source.backend)).await?;
     let last = whole.entries.last().map(|entry| entry.seq);
@@ -122,12 +122,12 @@ async fn move_over(source: &Store, target: &Store) -> Result<Copied> {
     let event = Event::MovedAway { place: target.place().to_owned() };
     let event = serde_json::to_value(&event).expect("invariant: an event is plain data with text keys");
     writer.append(vec![Draft { time: SystemClock.now(), run: None, actor: env::user(), event }]).await?;
-    target.remember(&whole.lineage)?;
+    target.remember(&whole.lineage, head)?;
     Ok(copied)
 }
 
-/// Copies a ledger, and gives what was copied.
-async fn copy(from: &Arc<dyn Backend>, to: &Arc<dyn Backend>) -> Result<(Copied, Whole)> {
+/// Copies a ledger, and gives what was copied, with its newest entry.
+async fn copy(from: &Arc<dyn Backend>, to: &Arc<dyn Backend>) -> Result<(Copied, Whole, Head)> {
     let Some(snapshot) = from.read(1).await? else {
         return Err(Failure::error("No ledger", format!("There is no ledger in {}.", from.place())));
     };
@@ -156,7 +156,7 @@ async fn copy(from: &Arc<dyn Backend>, to: &Arc<dyn Backend>) -> Result<(Copied,
     }
     let copied =
         Copied { from: from.place(), to: to.place(), entries: whole.entries.len() as u64, blobs: blobs.len(), already };
-    Ok((copied, whole))
+    Ok((copied, whole, snapshot.head))
 }
 
 /// Whether just this ledger is there already: a copy that was interrupted before its end was told.

@@ -124,7 +124,7 @@ pub async fn gc(
 }
 
 async fn garbage(opened: &Opened, keep: u64) -> Result<Garbage> {
-    let (backend, state) = (opened.backend(), &opened.state);
+    let (backend, state) = (opened.shared_backend(), &opened.state);
     let Some(snapshot) = backend.read(1).await? else { return Ok(Garbage::default()) };
     if snapshot.head.seq != state.seq {
         return Err(LedgerError::Moved { place: backend.place() }.into());

@@ -90,6 +90,9 @@ impl Launch {
         if self.only {
             command.env_clear();
         }
+        for ours in crate::ports::env::OURS {
+            command.env_remove(ours);
+        }
         command.envs(self.environment.iter().map(|(k, v)| (k, v))).current_dir(&self.directory).stdin(Stdio::null());
         Ok(command)
     }
@@ -202,7 +205,11 @@ impl Detached {
 /// When the log cannot be opened or the program not started.
 pub fn start_detached(program: &Path, arguments: &[String], log: &Path) -> io::Result<Detached> {
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    for ours in crate::ports::env::OURS {
+        command.env_remove(ours);
+    }
+    let child = command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

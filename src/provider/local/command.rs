@@ -348,7 +348,7 @@ pub(super) async fn find(context: &Context, act: &Act) -> Found {
             Err(problem) => Found::Failed(problem),
         },
         Standing::Never => Found::NotDone,
-        Standing::Running => Found::CannotTell(format!(
+        Standing::Running => Found::NotNow(format!(
             "The \"{}\" command of {} still runs. Wait until it has ended, then run this again.",
             act.action.word(),
             act.address
@@ -368,7 +368,7 @@ pub(super) async fn find(context: &Context, act: &Act) -> Found {
                 ))
             }
         }
-        Standing::Unreadable(why) => Found::CannotTell(why),
+        Standing::Unreadable(why) => Found::NotNow(why),
     }
 }
 

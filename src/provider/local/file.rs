@@ -369,11 +369,11 @@ pub(super) fn find(context: &Context, act: &Act) -> Found {
     let Some(name) = name else { return Found::NotDone };
     let path = files.path(name);
     if let Err(e) = fs::remove_file(&temporary(&act.op, &path)) {
-        return Found::CannotTell(problem(&e).sentence);
+        return Found::NotNow(problem(&e).sentence);
     }
     let now = match standing(&path) {
         Ok(now) => now,
-        Err(e) if e.class == ProblemClass::Denied => return Found::CannotTell(e.sentence),
+        Err(e) if e.class == ProblemClass::Denied => return Found::NotNow(e.sentence),
         // A directory, or far too large: not what this act would have left.
         Err(_) => return Found::NotDone,
     };

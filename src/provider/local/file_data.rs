@@ -1,4 +1,4 @@
-//! `data "local_file"`: the content of a file of this machine, with its digests, as in the provider `hashicorp/local`.
+//! `data "local_file"` and `data "local_sensitive_file"`: the content of a file of this machine, with its digests, as in the provider `hashicorp/local`.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,6 +10,9 @@ use super::file;
 use super::words::{hex, with};
 use crate::provider::{Context, Problem, ProblemClass, ReadRequest};
 use crate::value::Value;
+
+/// The type whose content is never shown.
+pub(super) const SENSITIVE: &str = "local_sensitive_file";
 
 /// Reads the file.
 ///

@@ -95,7 +95,7 @@ impl Provider for Local {
     }
 
     async fn read(&self, request: &ReadRequest) -> Result<Value, Problem> {
-        if request.ty == file::TYPE {
+        if request.ty == file::TYPE || request.ty == file_data::SENSITIVE {
             return file_data::read(&self.context, request);
         }
         let sentence = format!("The local target has no data source \"{}\".", request.ty);

@@ -3,14 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{command, data, file, service, version};
+use super::{command, data, file, file_data, service, version};
 use crate::provider::{AttributeSchema as A, BlockSchema, Compute, Lowering, Nesting, ResourceSchema, Role, Undo};
 use crate::value::{Type, Value};
 
 /// The types of the local target.
 #[must_use]
 pub fn schemas() -> Vec<ResourceSchema> {
-    vec![terraform_data(), local_file(), local_command(), local_service(), local_file_data()]
+    vec![
+        terraform_data(),
+        local_file(),
+        local_command(),
+        local_service(),
+        local_file_data(),
+        local_sensitive_file_data(),
+    ]
 }
 
 fn managed<const N: usize>(
@@ -85,6 +92,15 @@ fn local_file() -> ResourceSchema {
     }
     schema.validate = Some(file::validate);
     schema
+}
+
+/// The same for a file that holds a secret. Its digests are secrets as well: they have no key, so guesses can be tested on them.
+fn local_sensitive_file_data() -> ResourceSchema {
+    let mut schema = local_file_data();
+    for attribute in schema.attributes.values_mut().filter(|a| !a.settable()) {
+        attribute.sensitive = true;
+    }
+    ResourceSchema { ty: file_data::SENSITIVE, doc: "The content of a file on this machine, never shown.", ..schema }
 }
 
 fn local_file_data() -> ResourceSchema {

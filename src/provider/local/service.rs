@@ -364,7 +364,7 @@ fn readiness(status: &Status, active: &str) -> Readiness {
 pub(super) async fn find(context: &Context, act: &Act) -> Found {
     match look(context, act).await {
         Ok(found) => found,
-        Err(problem) => Found::CannotTell(problem.sentence),
+        Err(problem) => Found::NotNow(problem.sentence),
     }
 }
 
@@ -387,7 +387,7 @@ async fn look(context: &Context, act: &Act) -> Result<Found, Problem> {
             let state = directory.state().map_err(|e| invalid(e.to_string()))?;
             state.answer(&op).cloned().unwrap_or(Answer::NoSuchOperation)
         }
-        Err(e) => return Ok(Found::CannotTell(format!("With {}, {e}. Run this again.", act.address))),
+        Err(e) => return Ok(Found::NotNow(format!("With {}, {e}. Run this again.", act.address))),
     };
     Ok(match answer {
         Answer::Failed(Failure { class, sentence, evidence }) => {

@@ -220,6 +220,7 @@ fn plan(changes: Vec<Change>, steps: Vec<Step>) -> Plan {
         schemas,
         conditions: Default::default(),
         unreadable: Vec::new(),
+        unopened: Vec::new(),
     }
 }
 

@@ -152,6 +152,7 @@ impl World {
                 options,
                 catalog: &catalog,
                 seal: &seal,
+                opener: &crate::ledger::encryption::Opener::default(),
                 migrations: parse,
                 blobs: BLOBS,
                 seed: 1,

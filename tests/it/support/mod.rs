@@ -3,10 +3,12 @@
 //! * [`Sandbox`]: a project in a temporary directory and a `gantry` that sees nothing of the machine but its PATH. What it
 //!   started is ended when it is dropped, whatever became of the test.
 //! * [`scenario`]: a golden transcript of `tests/scenarios/`, run in a sandbox.
+//! * [`canary`]: a random secret, and the search for it in everything.
 //! * [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
 //!   stop asking. [`s3`]: a strict store inside this process; [`moto`]: one that others wrote.
 
 mod background;
+pub(crate) mod canary;
 mod failover;
 pub(crate) mod http;
 mod load;

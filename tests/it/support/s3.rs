@@ -77,11 +77,14 @@ pub(crate) struct Object {
     meta: Vec<(String, String)>,
 }
 
+/// A blob that comes in parts: its key, its metadata, and what has come.
+type Upload = (String, Vec<(String, String)>, BTreeMap<u32, Object>);
+
 /// What it holds and how it behaves.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) objects: BTreeMap<String, Object>,
-    uploads: BTreeMap<String, (String, Vec<(String, String)>, BTreeMap<u32, Object>)>,
+    uploads: BTreeMap<String, Upload>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) seen: Vec<Seen>,
     late: Vec<(usize, Ask)>,

@@ -29,21 +29,8 @@ async fn child() {
                 }
             }
         }
-        // A command's whole use of a ledger; prints what was acknowledged.
         #[cfg(feature = "crash-points")]
-        "work" => {
-            let lease = take(Arc::clone(&backend) as Arc<dyn Backend>, Duration::ZERO).await.unwrap();
-            let (mut writer, before) = Writer::open(Arc::clone(&backend) as Arc<dyn Backend>).await.unwrap();
-            let from = numbers(&before).into_iter().max().unwrap_or(0) + 1;
-            let blob = backend.put_blob(from.to_le_bytes().to_vec()).await.unwrap();
-            println!("acknowledged blob {blob}");
-            for n in [from, from + 2] {
-                writer.append(vec![draft(n), draft(n + 1)]).await.unwrap();
-                println!("acknowledged {n}\nacknowledged {}", n + 1);
-            }
-            lease.release().await.unwrap();
-            println!("done");
-        }
+        "work" => conformance::use_as_a_command_does(backend).await,
         "read" => {
             let snapshot = backend.read(1).await.unwrap().unwrap();
             println!("read {:?}", numbers(&snapshot.entries));
@@ -190,29 +177,12 @@ async fn what_may_not_be_written_can_be_read() {
 #[cfg(feature = "crash-points")]
 #[tokio::test]
 async fn killed_at_any_point_twice_nothing_acknowledged_is_lost() {
-    use std::os::unix::process::ExitStatusExt as _;
+    use crate::ledger::conformance::{has_all, run_child};
     let run = |place: &Place, crash_at: usize, acknowledged: &mut Vec<String>| {
-        let mut command = child_command(place, "work", "");
-        let output = command.env("GANTRY_CRASH_AT", crash_at.to_string()).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        acknowledged.extend(text.lines().filter_map(|l| Some(l.rsplit_once("acknowledged ")?.1.to_owned())));
-        let killed = output.status.signal() == Some(9);
-        assert!(killed || text.contains("done"), "{text} {}", String::from_utf8_lossy(&output.stderr));
-        killed
+        run_child(child_command(place, "work", ""), crash_at, acknowledged)
     };
     let check = async |place: &Place, acknowledged: &[String], what: &str| {
-        let all = place.read().await.unwrap_or_else(|e| panic!("{what}: {e}")).unwrap_or_default();
-        assert_eq!(all, (1..=all.len() as u64).collect::<Vec<_>>(), "{what}");
-        for one in acknowledged {
-            match one.strip_prefix("blob ") {
-                Some(blob) => drop(place.open().get_blob(blob.parse().unwrap()).await.unwrap()),
-                None => assert!(all.contains(&one.parse().unwrap()), "{what}: {one} of {all:?}"),
-            }
-        }
-        if let Some(verified) = place.open().verify(&BTreeSet::new()).await.unwrap() {
-            let marker = |f: &Finding| matches!(f, Finding::Defect { file, .. } if file == "marker.json");
-            assert!(verified.findings.iter().all(|f| !f.is_defect() || marker(f)), "{what}: {:?}", verified.findings);
-        }
+        has_all(place.open(), acknowledged, what).await;
     };
     let mut first = 1;
     loop {

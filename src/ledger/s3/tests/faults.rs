@@ -229,8 +229,12 @@ async fn compete(writer: u64, machines: Vec<Arc<dyn Backend>>) -> Vec<u64> {
             let n = writer * 1_000_000 + round as u64 * 1000 + k + 10;
             match pen.append(vec![draft(n)]).await {
                 Ok(_) => acknowledged.push(n),
-                Err(LedgerError::Fenced { .. } | LedgerError::Moved { .. }) => break,
-                Err(LedgerError::Unknown { .. } | LedgerError::Unavailable { .. }) => break,
+                Err(
+                    LedgerError::Fenced { .. }
+                    | LedgerError::Moved { .. }
+                    | LedgerError::Unknown { .. }
+                    | LedgerError::Unavailable { .. },
+                ) => break,
                 Err(e) => panic!("{e}"),
             }
         }

@@ -118,7 +118,6 @@ async fn it_conforms_on_moto() {
     conformance::all(places(&moto.endpoint, super::blobs::PART)).await;
 }
 
-
 #[tokio::test]
 async fn a_ledger_is_these_objects_and_a_fence_gives_way_to_its_writer() {
     let server = Server::start().await;

@@ -1,0 +1,369 @@
+//! The campaigns: every story with one fault anywhere, small ones with two and three, and random schedules.
+//!
+//! `make crash SCHEDULES=… SEED=…` runs a long one and prints its figures; the test suite runs a bounded one. A schedule that
+//! comes to another end than it must prints the command that reproduces it.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::explore::{Coverage, Explorer, Failure, Schedule, Tried};
+use super::points::{Killer, POINTS};
+use super::story::{Mode, Prepared, STORIES, Story};
+use super::world::{Fault, Hit, Site, What};
+
+/// How many failures are shown.
+const SHOWN: usize = 10;
+
+fn story(name: &str) -> Option<&'static Story> {
+    STORIES.iter().find(|s| s.name == name)
+}
+
+#[expect(clippy::disallowed_methods, reason = "that is how whoever runs the campaign says so")]
+fn asked(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}
+
+/// What a campaign came to.
+#[derive(Default)]
+struct Report {
+    schedules: u64,
+    same: u64,
+    processes: u64,
+    coverage: Coverage,
+    failures: Vec<Failure>,
+}
+
+impl Report {
+    fn take(&mut self, explorer: Explorer<'_>) {
+        self.schedules += explorer.schedules;
+        self.same += explorer.same;
+        self.processes += explorer.processes;
+        self.coverage.merge(explorer.coverage);
+        self.failures.extend(explorer.failures);
+    }
+}
+
+/// Some work of a campaign.
+#[derive(Clone, Copy)]
+enum Job {
+    /// All schedules of a story that begin with this, and have so many faults.
+    All { story: usize, mode: Mode, first: Option<Hit>, depth: usize },
+    /// Random ones, from this seed on.
+    Random { seed: u64, count: u64 },
+}
+
+/// How many random schedules are one job.
+const RANDOM_JOB: u64 = 50;
+
+/// Every schedule of a story with at most `depth` faults, as jobs.
+fn every(prepared: &[Prepared], names: &[&str], mode: Mode, depth: usize) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    let tried = Tried::default();
+    for (story, one) in prepared.iter().enumerate().filter(|(_, p)| names.contains(&p.story.name)) {
+        let mut explorer = Explorer::new(one, mode, 1, &tried);
+        jobs.push(Job::All { story, mode, first: None, depth: 0 });
+        for (n, site) in explorer.places().iter().enumerate() {
+            for fault in site.faults() {
+                let first = Some(Hit { at: n + 1, what: What::Fault(*fault) });
+                jobs.push(Job::All { story, mode, first, depth: depth - 1 });
+            }
+        }
+    }
+    jobs
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % limit
+    }
+
+    fn index(&mut self, limit: usize) -> usize {
+        usize::try_from(self.below(limit as u64)).unwrap()
+    }
+}
+
+/// A schedule of a seed: up to five processes with up to two faults each, anywhere, and pauses between them.
+fn random_schedule(random: &mut Random, places: usize) -> Schedule {
+    let mut schedule = Schedule::default();
+    for _ in 0..=random.below(5) {
+        let mut hits: Vec<Hit> = (0..=random.below(2))
+            .map(|_| Hit { at: 1 + random.index(places + 8), what: What::Any(random.index(1000)) })
+            .collect();
+        hits.sort_unstable();
+        schedule.processes.push(hits);
+        schedule.pauses.push(random.below(12));
+    }
+    schedule
+}
+
+fn work<'p>(prepared: &'p [Prepared], places: &[usize], tried: &'p [[Tried; 2]], job: Job) -> Vec<Explorer<'p>> {
+    static NONE: Tried = Tried::new(std::collections::BTreeMap::new());
+    let none: &'static Tried = &NONE;
+    match job {
+        Job::All { story, mode, first, depth } => {
+            let mut explorer = Explorer::new(&prepared[story], mode, 1, &tried[story][usize::from(mode == Mode::Full)]);
+            explorer.from(&first.into_iter().collect::<Vec<_>>(), depth);
+            vec![explorer]
+        }
+        Job::Random { seed, count } => {
+            let one = |seed: u64| {
+                let mut random = Random(seed);
+                let story = random.index(prepared.len());
+                let mode = if random.below(32) == 0 { Mode::Full } else { Mode::Fast };
+                let mut explorer = Explorer::new(&prepared[story], mode, seed, none);
+                explorer.follow(&random_schedule(&mut random, places[story]));
+                explorer
+            };
+            (seed..seed + count).map(one).collect()
+        }
+    }
+}
+
+/// Does jobs on all cores until enough schedules were tried.
+fn carry_out(prepared: &[Prepared], jobs: &[Job], enough: u64) -> Report {
+    let places: Vec<usize> = {
+        let tried = Tried::default();
+        prepared.iter().map(|p| Explorer::new(p, Mode::Fast, 1, &tried).places().len()).collect()
+    };
+    let tried: Vec<[Tried; 2]> = prepared.iter().map(|_| Default::default()).collect();
+    let (next, count, report) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::new(Report::default()));
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while count.load(Ordering::Relaxed) < enough
+                    && let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    for explorer in work(prepared, &places, &tried, *job) {
+                        count.fetch_add(explorer.schedules, Ordering::Relaxed);
+                        report.lock().unwrap().take(explorer);
+                    }
+                }
+            });
+        }
+    });
+    report.into_inner().unwrap()
+}
+
+fn prepare() -> Vec<Prepared> {
+    STORIES.iter().map(|story| Prepared::new(story, 1)).collect()
+}
+
+const SMALL: [&str; 4] = ["tiny", "moved", "small", "small-unwind"];
+
+/// A campaign of so many schedules: first every one with one fault, by both modes; then random ones; then those with two, and with
+/// three of the small stories until there are enough.
+fn campaign(schedules: u64, seed: u64, large: bool) -> Report {
+    let started = Instant::now();
+    let prepared = prepare();
+    let names: Vec<&str> = STORIES.iter().map(|s| s.name).collect();
+    let mut report = Report::default();
+    let phase = |report: &mut Report, what: &str, jobs: &[Job], enough: u64| {
+        let began = Instant::now();
+        let done = carry_out(&prepared, jobs, enough);
+        #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+        let rate = done.schedules as f64 / began.elapsed().as_secs_f64();
+        eprintln!(
+            "{what:<44} {:>9} schedules, {:>9} of them to a world that another had led to, {:>9} processes, {rate:>7.0} \
+             schedules/s, {} failures",
+            done.schedules,
+            done.same,
+            done.processes,
+            done.failures.len()
+        );
+        report.schedules += done.schedules;
+        report.same += done.same;
+        report.processes += done.processes;
+        report.coverage.merge(done.coverage);
+        report.failures.extend(done.failures);
+    };
+    phase(&mut report, "every story, one fault", &every(&prepared, &names, Mode::Fast, 1), u64::MAX);
+    let full: &[&str] = if large { &names } else { &["create", "unwind-first", "moved", "small", "small-unwind"] };
+    phase(&mut report, "as the command plans it, one fault", &every(&prepared, full, Mode::Full, 1), u64::MAX);
+    let count = if large { schedules / 20 } else { 500 } / RANDOM_JOB + 1;
+    let random: Vec<Job> = (0..count).map(|n| Job::Random { seed: seed + n * RANDOM_JOB, count: RANDOM_JOB }).collect();
+    phase(&mut report, &format!("random, from seed {seed}"), &random, u64::MAX);
+    let twice: &[&str] = if large { &names } else { &SMALL };
+    phase(&mut report, "two faults", &every(&prepared, twice, Mode::Fast, 2), schedules / 4);
+    // In turns, so that a campaign that is over before all were tried has tried some of each.
+    let (mut thrice, mut some) = (Vec::new(), Random(seed));
+    for mut jobs in SMALL.map(|name| every(&prepared, &[name], Mode::Fast, 3)) {
+        thrice.append(&mut jobs);
+    }
+    for n in (1..thrice.len()).rev() {
+        thrice.swap(n, some.index(n + 1));
+    }
+    let missing = schedules.saturating_sub(report.schedules);
+    phase(&mut report, "three faults", &thrice, missing);
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    let rate = report.schedules as f64 / started.elapsed().as_secs_f64();
+    eprintln!(
+        "{} schedules ({} to a world that another had led to), {} processes, {rate:.0} schedules/s, {:.1} s; {} came to \
+         another end",
+        report.schedules,
+        report.same,
+        report.processes,
+        started.elapsed().as_secs_f64(),
+        report.failures.len()
+    );
+    report
+}
+
+/// Requires that nothing came to another end, and that everything was really tried.
+fn judge(report: &Report) {
+    let shown: Vec<String> =
+        report.failures.iter().take(SHOWN).map(|f| format!("{}\n  reproduce: {}", f.why, f.command)).collect();
+    let count = report.failures.len();
+    assert!(report.failures.is_empty(), "{count} schedules came to another end:\n{}", shown.join("\n"));
+    let listed: BTreeSet<String> =
+        POINTS.iter().filter(|(_, killer)| *killer == Killer::World).map(|(name, _)| (*name).to_owned()).collect();
+    let died = report.coverage.points();
+    let never: Vec<&String> = listed.difference(&died).collect();
+    assert!(never.is_empty(), "no process died at these listed points: {never:?}");
+    let unlisted: Vec<&String> = died.difference(&listed).collect();
+    assert!(unlisted.is_empty(), "processes died at points that no list has: {unlisted:?}");
+    proven(&report.coverage);
+}
+
+/// What has to have followed, and what must never, where a fault was the one that was meant.
+fn proof(site: Site, fault: Fault) -> (&'static str, &'static str) {
+    match (site, fault) {
+        (Site::Act(_), Fault::Die) => ("died, never sent, not done", "went on"),
+        (Site::Act(_), Fault::DieAfter) => ("died, sent once, done", "not done"),
+        (Site::Act(_), Fault::DieLate) => ("died, sent once, to come", "not done"),
+        (Site::Act(_), Fault::Lost | Fault::Late | Fault::Hang) => ("went on, sent once, done", "died"),
+        (Site::Act(_), _) => ("went on, sent twice, done", "died"),
+        (Site::Append(_), Fault::Die) => ("died, nothing is there", "is there: all"),
+        (Site::Append(_), Fault::DieAfter) => ("died, all is there", "nothing"),
+        (Site::Append(_), Fault::Torn) => ("died, half is there", "all"),
+        (Site::Append(_), Fault::Lost) => ("stopped, all is there", "went on"),
+        (Site::Append(_), Fault::FailTorn) => ("stopped, half is there", "went on"),
+        (Site::Append(_), _) => ("stopped, nothing is there", "went on"),
+        (Site::Read, Fault::Fail) => ("refused", "went on"),
+        (Site::TakeOver, Fault::Fail) => ("stopped", "went on"),
+        (Site::Blob, Fault::Fail) => ("stopped", "went on"),
+        (_, Fault::Die | Fault::DieAfter) => ("died", "went on"),
+        _ => ("went on", "died"),
+    }
+}
+
+/// Every fault happened at every kind of place, and was the one that was meant.
+fn proven(coverage: &Coverage) {
+    use crate::provider::Action::{Create, Delete, Retire, Stage, Switch, Update};
+    let actions = [Create, Update, Delete, Stage, Switch, Retire];
+    let mut sites: Vec<Site> = actions.into_iter().flat_map(|a| [Site::Act(a), Site::Find(a)]).collect();
+    sites.extend([
+        Site::Append(1),
+        Site::Append(2),
+        Site::TakeOver,
+        Site::Read,
+        Site::Blob,
+        Site::Data,
+        Site::Evidence,
+    ]);
+    sites.extend([Site::Probe, Site::Migrate, Site::Revert, Site::FindMigration, Site::Observe, Site::Journal]);
+    for site in sites {
+        for fault in site.faults() {
+            let (must, never) = proof(site, *fault);
+            let followed = coverage.0.get(&(site.name(), *fault)).cloned().unwrap_or_default();
+            let seen = followed.keys().any(|f| f == must);
+            assert!(seen, "{fault:?} at {}: \"{must}\" never followed: {followed:?}", site.name());
+            let wrong = followed.keys().find(|f| f.contains(never));
+            assert_eq!(wrong, None, "{fault:?} at {}: {followed:?}", site.name());
+        }
+    }
+}
+
+#[test]
+fn a_bounded_campaign() {
+    let report = campaign(100_000, 1, false);
+    judge(&report);
+    assert!(report.schedules >= 100_000, "only {} schedules", report.schedules);
+}
+
+/// `make crash`
+#[test]
+#[ignore = "a long campaign: make crash"]
+fn a_long_campaign() {
+    let number = |name: &str, otherwise: u64| asked(name).map_or(otherwise, |v| v.parse().expect("a number"));
+    let report = campaign(number("SCHEDULES", 10_000_000), number("SEED", 1), true);
+    eprintln!("{}", report.coverage.table());
+    judge(&report);
+}
+
+/// One schedule as a campaign printed it, place by place.
+#[test]
+fn one_schedule() {
+    let Some(text) = asked("GANTRY_WORLD") else { return };
+    let mut words = text.splitn(4, ' ');
+    let mut word = || words.next().expect("STORY MODE SEED SCHEDULE");
+    let (name, mode, seed) = (word(), word(), word());
+    let schedule = Schedule::parse(words.next().unwrap_or_default()).expect("a schedule");
+    let prepared = Prepared::new(story(name).expect("a story"), 1);
+    let mode = if mode == "Full" { Mode::Full } else { Mode::Fast };
+    let tried = Tried::default();
+    let mut explorer = Explorer::new(&prepared, mode, seed.parse().expect("a seed"), &tried);
+    explorer.aloud = true;
+    explorer.follow(&schedule);
+    let all: Vec<&str> = explorer.failures.iter().map(|f| f.why.as_str()).collect();
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn a_schedule_is_the_same_every_time() {
+    let prepared = Prepared::new(story("small").unwrap(), 1);
+    let tried = Tried::default();
+    let mut places = Explorer::new(&prepared, Mode::Fast, 1, &tried);
+    let count = places.places().len();
+    for seed in 0..20 {
+        let ends: Vec<_> = (0..2)
+            .map(|_| {
+                let mut explorer = Explorer::new(&prepared, Mode::Fast, seed, &tried);
+                explorer.follow(&random_schedule(&mut Random(seed), count));
+                (explorer.processes, explorer.coverage.table(), explorer.last)
+            })
+            .collect();
+        assert_eq!(ends[0], ends[1], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_schedule_reads_back_from_its_text() {
+    let text = "3:DieLate,9:Torn/7s+/4:any17";
+    assert_eq!(Schedule::parse(text).unwrap().to_string(), text);
+}
+
+#[test]
+fn the_list_of_crash_points_is_that_of_the_source() {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    let direct = regex::Regex::new(r#"crash::point\(\s*"([^"]+)""#).unwrap();
+    let named = regex::Regex::new(r#"\.end\(done, "([^"]+)", "([^"]+)"\)"#).unwrap();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("sim/campaign.rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                found.extend(direct.captures_iter(&text).map(|c| c[1].to_owned()));
+                found.extend(named.captures_iter(&text).flat_map(|c| [c[1].to_owned(), c[2].to_owned()]));
+            }
+        }
+    }
+    let listed: BTreeSet<String> = POINTS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(listed.len(), POINTS.len(), "a point is listed twice");
+    let missing: Vec<_> = found.difference(&listed).collect();
+    assert!(missing.is_empty(), "src/sim/points.rs does not list {missing:?}: say who lets a process die there");
+    let gone: Vec<_> = listed.difference(&found).collect();
+    assert!(gone.is_empty(), "src/sim/points.rs lists what the source does not have: {gone:?}");
+}
