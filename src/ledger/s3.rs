@@ -16,7 +16,7 @@
 //!
 //! A ledger comes into being in this order, so that a crash leaves either none or a whole one: `key`, the first batch,
 //! `marker.json`, more batches. Nothing but a fence, the lease, a damaged blob and `checkpoint.json` (which
-//! says where the newest checkpoint stands) is ever written over, and nothing is ever removed.
+//! says where the newest checkpoint stands) is ever written over, and nothing but blobs is ever removed, by `state gc`.
 
 mod account;
 mod blobs;
@@ -33,7 +33,7 @@ mod verify;
 mod write;
 mod xml;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -279,6 +279,15 @@ impl Backend for S3Backend {
 
     async fn blob_file(&self, digest: Digest) -> Result<PathBuf> {
         self.shared.get_path(digest).await
+    }
+
+    async fn blobs(&self) -> Result<BTreeMap<Digest, u64>> {
+        self.shared.blob_sizes().await
+    }
+
+    async fn remove_blobs(&self, blobs: &BTreeSet<Digest>) -> Result<()> {
+        self.pen.lock().await.remove_blobs(&self.shared, blobs).await?;
+        self.shared.cache.discard(blobs).await
     }
 
     async fn lease_load(&self) -> Result<Option<LeaseRecord>> {

@@ -86,9 +86,10 @@ async fn reseal_opened(opened: &mut Opened, variables: &[VarArg]) -> Result<Repo
         .state
         .generations
         .iter()
-        .filter(|g| g.outcome == Some(RunOutcome::Verified))
+        .filter(|g| g.outcome == Some(RunOutcome::Verified) && g.collected.is_none())
         .map(|g| (g.number, g.inputs.clone()))
         .collect();
+    opened.fence().await?;
     let mut done: BTreeMap<String, String> = BTreeMap::new();
     for (number, blob) in reachable {
         let anew = match done.get(&blob) {

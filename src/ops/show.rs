@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::apply::{Made, replan};
+use super::rollback::collected_by;
 use super::error::{Failure, Result};
 use super::records::Records;
 use super::restore::Fresh;
 use super::secrets::Secrets;
+use super::verify_ledger::referenced;
 use super::workspace::Workspace;
 use crate::config::VarArg;
 use crate::diag::Diagnostics;
-use crate::ledger::{Key, State};
+use crate::ledger::{Key, LedgerError, State};
 use crate::plan::PlanFile;
 use crate::value::Value;
 
@@ -75,7 +77,8 @@ pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
     let of_checks = state.generations.iter().flat_map(|g| &g.checks).chain(state.checks.values().map(|(c, _)| c));
     let mut found: Vec<&str> = of_checks.flat_map(|c| &c.evidence).map(|e| e.blob.as_str()).collect();
     let mut failed: Vec<String> = Vec::new();
-    for entry in &records.entries().await? {
+    let entries = records.entries().await?;
+    for entry in &entries {
         if let crate::ledger::event::Event::StepFailed(step) = super::records::event(entry)? {
             failed.extend(step.evidence.into_iter().map(|e| e.blob));
         }
@@ -88,7 +91,17 @@ pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
         [only] => {
             let digest =
                 only.parse().map_err(|_| Failure::error("Unreadable ledger", format!("{only:?} is no digest.")))?;
-            Ok(records.backend.get_blob(digest).await?)
+            match records.backend.get_blob(digest).await {
+                Err(LedgerError::BlobMissing { place, digest }) => {
+                    let collected = referenced(&records.backend, &entries).await?.collected;
+                    let Some(collected) = collected.get(&digest) else {
+                        return Err(LedgerError::BlobMissing { place, digest }.into());
+                    };
+                    let detail = format!("The evidence {only} is gone: {}.", collected_by(collected));
+                    Err(Failure::refused("Evidence was collected", detail))
+                }
+                found => Ok(found?),
+            }
         }
         [] => {
             Err(Failure::error("Unknown evidence", format!("No evidence has a digest that begins with \"{digits}\".")))

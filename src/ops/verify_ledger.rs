@@ -1,6 +1,6 @@
 //! `state verify`: every entry from the first, every blob by its content.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use super::error::{Failure, Result};
 use super::records::{self, Records};
 use super::workspace::Workspace;
 use crate::ledger::event::{Event, EvidenceRef};
+use crate::ledger::record::Collection;
 use crate::ledger::{Backend, Digest, Finding, Lineage, RawEntry, State, checkpoint};
 
 /// What verification found.
@@ -64,17 +65,30 @@ pub async fn verify(workspace: &Workspace) -> Result<Report> {
 
 /// What the entries of a ledger need beside them.
 pub(super) struct Referenced {
-    /// The blobs that they name, and those of the newest checkpoint.
+    /// The blobs that they name and that were not collected since, and those of the newest checkpoint.
     pub(super) blobs: BTreeSet<Digest>,
+    /// The blobs that were collected and that no entry names since.
+    pub(super) collected: BTreeMap<Digest, Collection>,
     /// What they come to.
     pub(super) state: State,
 }
 
 /// What a whole ledger refers to.
 pub(super) async fn referenced(backend: &Arc<dyn Backend>, entries: &[RawEntry]) -> Result<Referenced> {
-    let mut found: BTreeSet<Digest> = BTreeSet::new();
+    let (mut found, mut collected) = (BTreeSet::new(), BTreeMap::new());
     for entry in entries {
-        found.extend(blobs(&records::event(entry)?).iter().filter_map(|b| b.parse::<Digest>().ok()));
+        let event = records::event(entry)?;
+        if let Event::Collected(given_up) = &event {
+            let when = Collection { time: entry.time.clone(), actor: entry.actor.clone() };
+            for blob in &given_up.blobs {
+                found.remove(blob);
+                collected.insert(*blob, when.clone());
+            }
+        }
+        for blob in blobs(&event).iter().filter_map(|b| b.parse::<Digest>().ok()) {
+            collected.remove(&blob);
+            found.insert(blob);
+        }
     }
     let state = records::replay(State::default(), entries)?;
     if let Some(manifest) = state.checkpoint {
@@ -82,7 +96,7 @@ pub(super) async fn referenced(backend: &Arc<dyn Backend>, entries: &[RawEntry])
         found.insert(manifest);
         found.extend(checkpoint::blobs(backend.as_ref(), manifest).await.unwrap_or_default());
     }
-    Ok(Referenced { blobs: found, state })
+    Ok(Referenced { blobs: found, collected, state })
 }
 
 /// Whether the newest checkpoint is what the entries before it come to.

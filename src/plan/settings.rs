@@ -22,7 +22,7 @@ pub struct Settings {
     pub protected: bool,
     /// For whom secrets are sealed, and who opens them; `None` where only their digests are kept.
     pub encryption: Option<super::encryption::Encryption>,
-    /// How many verified generations keep their blobs.
+    /// How many verified generations keep their blobs when `gantry state gc` collects.
     pub history_keep: Option<u64>,
 }
 
@@ -110,14 +110,27 @@ impl Settings {
                 "encryption" => settings.encryption = Some(super::encryption::read(nested, &evaluator)?),
                 "promotion" | "approval" => return Err(not_yet(&nested.ty, nested.span)),
                 "history" => {
-                    let keep = nested.body.attributes.get("keep").map(|a| evaluator.evaluate(&a.term).map_err(|e| *e));
-                    settings.history_keep = keep.transpose()?.and_then(|v| v.as_number()?.to_u64());
+                    let keep = nested.body.attributes.get("keep");
+                    settings.history_keep = keep.map(|a| keep_of(&evaluator, &a.term)).transpose()?.flatten();
                 }
                 _ => {}
             }
         }
         Ok(settings)
     }
+}
+
+/// How many generations are kept; `None` where it is not said, or not known yet.
+fn keep_of(evaluator: &Evaluator<'_>, term: &Arc<crate::eval::Term>) -> Result<Option<u64>, Diagnostic> {
+    let value = evaluator.evaluate(term).map_err(|e| *e)?;
+    if value.is_null() || !value.is_wholly_known() {
+        return Ok(None);
+    }
+    let number = convert(&value, &crate::value::Type::Number).ok().and_then(|v| v.as_number()?.to_u64());
+    number.filter(|n| *n > 0).map(Some).ok_or_else(|| {
+        let detail = "\"keep\" says how many verified generations one can go back to: a whole number, at least 1.";
+        Diagnostic::error("Invalid argument value", detail).at(term.span)
+    })
 }
 
 /// A block that means something, but not to this version. Going on without it would promise what nobody keeps.

@@ -4,6 +4,7 @@
 //! the cache on this machine keeps, so that a file which changes meanwhile does no harm, and comes down in pieces, each
 //! request going on where the one before broke off. What comes down is verified before anybody sees it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -204,6 +205,13 @@ impl Shared {
         }
         incoming.add(gathered).await?;
         incoming.finish(wanted, self.place()).await
+    }
+
+    /// The sizes of all blobs.
+    pub(super) async fn blob_sizes(&self) -> Result<BTreeMap<Digest, u64>> {
+        let all = self.client.list(object::BLOBS, None).await.map_err(self.unreadable())?;
+        // What is no blob among them is a finding of `state verify`.
+        Ok(all.iter().filter_map(|listed| Some((object::blob_of(&listed.key)?, listed.size))).collect())
     }
 
     /// The bytes of a blob, verified.

@@ -1,0 +1,143 @@
+//! `gantry state gc`.
+
+use clap::Args;
+
+use super::edit::{Waiting, question};
+use crate::cli::changing::Variables;
+use crate::cli::exit_code;
+use crate::cli::root::Context;
+use crate::ops::state::Garbage;
+use crate::ops::{self, Failure, Result};
+
+#[derive(Debug, Args)]
+pub(super) struct Gc {
+    /// The environment: a name under environments/, or a path
+    environment: Option<String>,
+    /// How many verified generations can be gone back to after it; by default what history { keep } of the environment says,
+    /// else 20
+    #[arg(long, value_name = "N")]
+    keep: Option<u64>,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    auto_approve: bool,
+    #[command(flatten)]
+    variables: Variables,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+pub(super) async fn gc(context: &Context, arguments: &Gc) -> Result<u8> {
+    if arguments.keep == Some(0) {
+        let detail = "--keep is at least 1: where the environment is now is always kept.";
+        return Err(Failure::error("Invalid --keep", detail));
+    }
+    let (variables, how) = (arguments.variables.given()?, arguments.waiting.how(context)?);
+    let environment = arguments.environment.as_deref();
+    let mut opened = arguments.waiting.open_for(context, environment, &variables, &how).await?;
+    let name = opened.workspace.name.clone();
+    let mut confirm = |garbage: &Garbage| {
+        let text = format!(
+            "Gantry will remove from the ledger of \"{name}\" what no kept generation refers to:\n{}\nRemove it?",
+            list(garbage)
+        );
+        question(context, arguments.auto_approve, &text)
+    };
+    let collected = async {
+        let keep = match arguments.keep {
+            Some(keep) => keep,
+            None => ops::state::keep(&opened, &variables)?,
+        };
+        ops::state::gc(&mut opened, keep, arguments.dry_run, &how, &mut confirm).await
+    }
+    .await;
+    opened.close().await;
+    let Some(garbage) = collected? else {
+        context.shell.err("Nothing was changed.\n");
+        return Ok(exit_code::REFUSED);
+    };
+    told(context, &name, arguments.dry_run, &garbage);
+    Ok(exit_code::SUCCESS)
+}
+
+fn told(context: &Context, name: &str, dry: bool, garbage: &Garbage) {
+    if context.shell.json {
+        context.shell.out_json(&serde_json::json!({
+            "generations": garbage.generations,
+            "kept": garbage.kept,
+            "blobs": garbage.blobs.keys().collect::<Vec<_>>(),
+            "bytes": garbage.bytes(),
+            "left_over": garbage.left_over,
+            "dry_run": dry,
+        }));
+        return;
+    }
+    if garbage.blobs.is_empty() {
+        context.shell.out(&format!("Everything in the ledger of \"{name}\" is referred to: nothing to remove.\n"));
+        return;
+    }
+    let would = if dry { "Would remove" } else { "Removed" };
+    context.shell.out(&format!("{would} from the ledger of \"{name}\":\n{}", list(garbage)));
+}
+
+/// What goes, and what stays.
+fn list(garbage: &Garbage) -> String {
+    let mut text = String::new();
+    if !garbage.generations.is_empty() {
+        text.push_str(&format!("  the way back to {}\n", generations(&garbage.generations)));
+    }
+    let (blobs, bytes) = (garbage.blobs.len(), size(garbage.bytes()));
+    let left_over = match garbage.left_over {
+        0 => String::new(),
+        n => format!(", {n} of them left over from a removal that was cut off"),
+    };
+    text.push_str(&format!("  {blobs} {}, {bytes}{left_over}\n", if blobs == 1 { "blob" } else { "blobs" }));
+    let kept = if garbage.kept.is_empty() { "no generation".to_owned() } else { generations(&garbage.kept) };
+    text + &format!("Kept: {kept}, and every entry.\n")
+}
+
+/// Numbers in ascending order, runs of them as from and to.
+fn generations(numbers: &[u64]) -> String {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for &number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    let run = |(from, to): &(u64, u64)| match to - from {
+        0 => from.to_string(),
+        1 => format!("{from}, {to}"),
+        _ => format!("{from} to {to}"),
+    };
+    let word = if numbers.len() == 1 { "generation" } else { "generations" };
+    format!("{word} {}", runs.iter().map(run).collect::<Vec<_>>().join(", "))
+}
+
+/// A size for people.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let exponent = (bytes.ilog2() / 10).min(4);
+    let tenths = (u128::from(bytes) * 10) >> (10 * exponent);
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[exponent as usize - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_sizes_read_well() {
+        assert_eq!(generations(&[4]), "generation 4");
+        assert_eq!(generations(&[1, 2, 4, 6, 7, 8]), "generations 1, 2, 4, 6 to 8");
+        let sizes = [0, 1023, 1024, 1536, 1 << 20, (1 << 30) - 1, 5 << 40, u64::MAX];
+        let said =
+            ["0 bytes", "1023 bytes", "1.0 KiB", "1.5 KiB", "1.0 MiB", "1023.9 MiB", "5.0 TiB", "16777215.9 TiB"];
+        assert_eq!(sizes.map(size), said);
+    }
+}
