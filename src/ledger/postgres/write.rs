@@ -133,7 +133,7 @@ impl Pen {
         let all: Vec<Vec<u8>> = blobs.iter().map(|digest| digest.0.to_vec()).collect();
         for some in all.chunks(REMOVED_AT_ONCE) {
             crash::point("postgres.blob.remove.before");
-            let args = [Arg::Text(&link.ledger), Arg::Text(taken.lineage.as_str()), int(taken.epoch), Arg::Rows(some)];
+            let args = [Arg::Text(&link.ledger), Arg::Text(taken.lineage.as_str()), int(taken.epoch), Arg::Pieces(some)];
             // Sent twice because an answer was lost, it removes what is gone.
             let rows = link.rows(&sql, &args).await.map_err(link.not_written())?;
             crash::point("postgres.blob.remove.after");
