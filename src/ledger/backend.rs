@@ -323,9 +323,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// When they cannot be listed.
-    async fn blobs(&self) -> Result<BTreeMap<Digest, u64>> {
-        Ok(BTreeMap::new())
-    }
+    async fn blobs(&self) -> Result<BTreeMap<Digest, u64>>;
 
     /// Removes blobs, as the writer that this value became by [`Self::take_over`], and only as long as nobody has taken over
     /// since: a writer puts its blobs after its takeover, and none that it put, or found there, is removed by an earlier one.
@@ -333,10 +331,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// `Fenced` when another has taken over, or this value never did; when they cannot be removed. Some may be gone then.
-    async fn remove_blobs(&self, blobs: &BTreeSet<Digest>) -> Result<()> {
-        let _ = blobs;
-        Ok(())
-    }
+    async fn remove_blobs(&self, blobs: &BTreeSet<Digest>) -> Result<()>;
 
     /// The lease as it stands.
     ///

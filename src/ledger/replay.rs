@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::event::{
-    AppliedMigration, CheckJudged, Collected, Event, Resealed, RunOutcome, RunStarted, StepFailed, StepIntended, StepResult,
-    StepSucceeded,
+    AppliedMigration, CheckJudged, Collected, Event, Resealed, RunOutcome, RunStarted, StepFailed, StepIntended,
+    StepResult, StepSucceeded,
 };
 use super::format::Digest;
 use super::record::{Collection, Generation, Pin, Record};

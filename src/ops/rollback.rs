@@ -139,7 +139,8 @@ fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::reco
         Some(g) if verified(&g) && !kept(&g) => {
             let by = g.collected.as_ref().map(collected_by).unwrap_or_default();
             let detail = format!("What generation {} was made from is gone: {by}. {}", g.number, listed());
-            Err(Failure::refused("Generation was collected", detail))
+            let hint = "Go back to one that is kept, or check its configuration out of version control and apply that. How many are kept: history { keep = N } in the environment block.";
+            Err(Failure::refused("Generation was collected", detail).hint(hint))
         }
         Some(g) if verified(&g) => Ok(g.clone()),
         Some(g) => Err(Failure::error(

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::apply::{Made, replan};
-use super::rollback::collected_by;
 use super::error::{Failure, Result};
 use super::records::Records;
 use super::restore::Fresh;
+use super::rollback::collected_by;
 use super::secrets::Secrets;
 use super::verify_ledger::referenced;
 use super::workspace::Workspace;
@@ -77,8 +77,7 @@ pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
     let of_checks = state.generations.iter().flat_map(|g| &g.checks).chain(state.checks.values().map(|(c, _)| c));
     let mut found: Vec<&str> = of_checks.flat_map(|c| &c.evidence).map(|e| e.blob.as_str()).collect();
     let mut failed: Vec<String> = Vec::new();
-    let entries = records.entries().await?;
-    for entry in &entries {
+    for entry in &records.entries().await? {
         if let crate::ledger::event::Event::StepFailed(step) = super::records::event(entry)? {
             failed.extend(step.evidence.into_iter().map(|e| e.blob));
         }
@@ -93,7 +92,8 @@ pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
                 only.parse().map_err(|_| Failure::error("Unreadable ledger", format!("{only:?} is no digest.")))?;
             match records.backend.get_blob(digest).await {
                 Err(LedgerError::BlobMissing { place, digest }) => {
-                    let collected = referenced(&records.backend, &entries).await?.collected;
+                    // Read anew: it may have gone since.
+                    let collected = referenced(&records.backend, &records.entries().await?).await?.collected;
                     let Some(collected) = collected.get(&digest) else {
                         return Err(LedgerError::BlobMissing { place, digest }.into());
                     };

@@ -9,7 +9,10 @@ use super::records::{self, Records};
 use super::workspace::Workspace;
 use crate::ledger::event::{Event, EvidenceRef};
 use crate::ledger::record::Collection;
-use crate::ledger::{Backend, Digest, Finding, Lineage, RawEntry, State, checkpoint};
+use crate::ledger::{Backend, Digest, Finding, Lineage, RawEntry, State, Verification, checkpoint};
+
+/// How often it is looked again where something was missing. Each time means that entries were written in between.
+const TRIES: usize = 5;
 
 /// What verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,18 +28,21 @@ pub struct Report {
 /// # Errors
 /// When it cannot be read or does not verify.
 pub async fn verify(workspace: &Workspace) -> Result<Report> {
-    let records = Records::read(workspace, &[]).await?;
-    let entries = records.entries().await?;
-    let lineage = records.lineage.as_deref().map(str::parse).transpose();
-    let lineage = lineage.map_err(|e| Failure::error("Unreadable ledger", format!("{e}.")))?;
-    let (referenced, agrees) = match &lineage {
-        Some(lineage) => {
-            let agrees = newest_checkpoint(lineage, &entries)?;
-            (referenced(&records.backend, &entries).await?.blobs, agrees)
+    let mut records = Records::read(workspace, &[]).await?;
+    let (mut found, mut agrees, mut read) = looked(&records).await?;
+    for _ in 1..TRIES {
+        let missing = |finding: &Finding| matches!(finding, Finding::BlobMissing { .. });
+        if !found.as_ref().is_some_and(|found| found.findings.iter().any(missing)) {
+            break;
         }
-        None => (BTreeSet::new(), true),
-    };
-    let Some(found) = records.backend.verify(&referenced).await? else {
+        // What was collected between the look at the entries and that at the blobs is not missing.
+        records = Records::read(workspace, &[]).await?;
+        if records.state.seq == read {
+            break;
+        }
+        (found, agrees, read) = looked(&records).await?;
+    }
+    let Some(found) = found else {
         let text = format!("The environment \"{}\" has no ledger yet: nothing was ever applied.\n", workspace.name);
         return Ok(Report { text, sound: true });
     };
@@ -61,6 +67,22 @@ pub async fn verify(workspace: &Workspace) -> Result<Report> {
         "The ledger is damaged.\n"
     });
     Ok(Report { text, sound })
+}
+
+/// What a backend finds, whether the newest checkpoint says what the entries come to, and up to which entry it was looked.
+async fn looked(records: &Records) -> Result<(Option<Verification>, bool, u64)> {
+    let entries = records.entries().await?;
+    let lineage = records.lineage.as_deref().map(str::parse).transpose();
+    let lineage = lineage.map_err(|e| Failure::error("Unreadable ledger", format!("{e}.")))?;
+    let (referenced, agrees) = match &lineage {
+        Some(lineage) => {
+            let agrees = newest_checkpoint(lineage, &entries)?;
+            (referenced(&records.backend, &entries).await?.blobs, agrees)
+        }
+        None => (BTreeSet::new(), true),
+    };
+    let found = records.backend.verify(&referenced).await?;
+    Ok((found, agrees, entries.last().map_or(0, |entry| entry.seq)))
 }
 
 /// What the entries of a ledger need beside them.

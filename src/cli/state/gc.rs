@@ -6,15 +6,15 @@ use super::edit::{Waiting, question};
 use crate::cli::changing::Variables;
 use crate::cli::exit_code;
 use crate::cli::root::Context;
-use crate::ops::state::Garbage;
-use crate::ops::{self, Failure, Result};
+use crate::ops::state::{Collecting, Garbage};
+use crate::ops::{self, Failure, Result, VarArg};
 
 #[derive(Debug, Args)]
 pub(super) struct Gc {
     /// The environment: a name under environments/, or a path
     environment: Option<String>,
-    /// How many verified generations can be gone back to after it; by default what history { keep } of the environment says,
-    /// else 20
+    /// How many verified generations are kept, that one can go back to; by default what history { keep } of the environment
+    /// says, else 20
     #[arg(long, value_name = "N")]
     keep: Option<u64>,
     /// Show what would be removed, and remove nothing
@@ -34,59 +34,78 @@ pub(super) async fn gc(context: &Context, arguments: &Gc) -> Result<u8> {
         let detail = "--keep is at least 1: where the environment is now is always kept.";
         return Err(Failure::error("Invalid --keep", detail));
     }
-    let (variables, how) = (arguments.variables.given()?, arguments.waiting.how(context)?);
-    let environment = arguments.environment.as_deref();
-    let mut opened = arguments.waiting.open_for(context, environment, &variables, &how).await?;
-    let name = opened.workspace.name.clone();
-    let mut confirm = |garbage: &Garbage| {
-        let text = format!(
-            "Gantry will remove from the ledger of \"{name}\" what no kept generation refers to:\n{}\nRemove it?",
-            list(garbage)
-        );
-        question(context, arguments.auto_approve, &text)
+    let variables = arguments.variables.given()?;
+    let workspace = context.workspace(arguments.environment.as_deref())?;
+    let name = workspace.name.clone();
+    let collecting = if arguments.dry_run {
+        ops::state::look(&workspace, &variables, arguments.keep).await?
+    } else {
+        collect(context, arguments, &name, &variables).await?
     };
-    let collected = async {
-        let keep = match arguments.keep {
-            Some(keep) => keep,
-            None => ops::state::keep(&opened, &variables)?,
-        };
-        ops::state::gc(&mut opened, keep, arguments.dry_run, &how, &mut confirm).await
+    match collecting {
+        Collecting::NoLedger if context.shell.json => told_json(context, arguments.dry_run, &Garbage::default()),
+        Collecting::NoLedger => {
+            context.shell.out(&format!("The environment \"{name}\" has no ledger yet: nothing was ever applied.\n"));
+        }
+        Collecting::Declined => {
+            context.shell.err("Nothing was changed.\n");
+            return Ok(exit_code::REFUSED);
+        }
+        Collecting::Done(garbage) if context.shell.json => told_json(context, arguments.dry_run, &garbage),
+        Collecting::Done(garbage) => told(context, &name, arguments.dry_run, &garbage),
     }
-    .await;
-    opened.close().await;
-    let Some(garbage) = collected? else {
-        context.shell.err("Nothing was changed.\n");
-        return Ok(exit_code::REFUSED);
-    };
-    told(context, &name, arguments.dry_run, &garbage);
     Ok(exit_code::SUCCESS)
 }
 
+async fn collect(context: &Context, arguments: &Gc, name: &str, variables: &[VarArg]) -> Result<Collecting> {
+    // Opening one for writing would begin a ledger where there is none.
+    if !ops::state::is_begun(&context.workspace(arguments.environment.as_deref())?, variables).await? {
+        return Ok(Collecting::NoLedger);
+    }
+    let how = arguments.waiting.how(context)?;
+    let mut opened = arguments.waiting.open_for(context, arguments.environment.as_deref(), variables, &how).await?;
+    let mut confirm = |garbage: &Garbage| {
+        let text = format!("Gantry will remove from the ledger of \"{name}\":\n{}\nRemove it?", list(garbage));
+        question(context, arguments.auto_approve, &text)
+    };
+    let collected = ops::state::gc(&mut opened, variables, arguments.keep, &how, &mut confirm).await;
+    opened.close().await;
+    collected
+}
+
+fn told_json(context: &Context, dry: bool, garbage: &Garbage) {
+    context.shell.out_json(&serde_json::json!({
+        "generations": garbage.generations,
+        "kept": garbage.kept,
+        "blobs": garbage.blobs.keys().collect::<Vec<_>>(),
+        "bytes": garbage.bytes(),
+        "left_over": garbage.left_over,
+        "open": garbage.open,
+        "dry_run": dry,
+    }));
+}
+
 fn told(context: &Context, name: &str, dry: bool, garbage: &Garbage) {
-    if context.shell.json {
-        context.shell.out_json(&serde_json::json!({
-            "generations": garbage.generations,
-            "kept": garbage.kept,
-            "blobs": garbage.blobs.keys().collect::<Vec<_>>(),
-            "bytes": garbage.bytes(),
-            "left_over": garbage.left_over,
-            "dry_run": dry,
-        }));
-        return;
-    }
     if garbage.blobs.is_empty() {
-        context.shell.out(&format!("Everything in the ledger of \"{name}\" is referred to: nothing to remove.\n"));
-        return;
+        context.shell.out(&format!("Nothing to remove: all that the ledger of \"{name}\" keeps is referred to.\n"));
+    } else {
+        let would = if dry { "Would remove" } else { "Removed" };
+        context.shell.out(&format!("{would} from the ledger of \"{name}\":\n{}", list(garbage)));
     }
-    let would = if dry { "Would remove" } else { "Removed" };
-    context.shell.out(&format!("{would} from the ledger of \"{name}\":\n{}", list(garbage)));
+    if let Some(run) = &garbage.open {
+        context.shell.out(&format!("{run} has not ended; nothing is removed before it has.\n"));
+    }
 }
 
 /// What goes, and what stays.
 fn list(garbage: &Garbage) -> String {
     let mut text = String::new();
     if !garbage.generations.is_empty() {
-        text.push_str(&format!("  the way back to {}\n", generations(&garbage.generations)));
+        text.push_str(&format!(
+            "  what {} {} made from\n",
+            generations(&garbage.generations),
+            were(&garbage.generations)
+        ));
     }
     let (blobs, bytes) = (garbage.blobs.len(), size(garbage.bytes()));
     let left_over = match garbage.left_over {
@@ -96,6 +115,10 @@ fn list(garbage: &Garbage) -> String {
     text.push_str(&format!("  {blobs} {}, {bytes}{left_over}\n", if blobs == 1 { "blob" } else { "blobs" }));
     let kept = if garbage.kept.is_empty() { "no generation".to_owned() } else { generations(&garbage.kept) };
     text + &format!("Kept: {kept}, and every entry.\n")
+}
+
+fn were(numbers: &[u64]) -> &'static str {
+    if numbers.len() == 1 { "was" } else { "were" }
 }
 
 /// Numbers in ascending order, runs of them as from and to.

@@ -146,7 +146,7 @@ pub(super) fn remove(layout: &Layout, epoch: u64, blobs: &BTreeSet<Digest>) -> R
     let Some(_lock) = fs::FileLock::try_take(&layout.blobs_lock()).map_err(layout.not_written())? else {
         return Ok(None);
     };
-    if fs::kind_nofollow(&layout.segment(epoch + 1)).map_err(layout.unreadable())?.is_some() {
+    if super::write::has_successor(layout, epoch)? {
         return Err(LedgerError::Fenced { place: layout.place() });
     }
     discard(layout, blobs)?;

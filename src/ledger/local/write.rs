@@ -292,7 +292,7 @@ fn exists(layout: &Layout, epoch: u64) -> fs::Result<bool> {
     Ok(fs::kind_nofollow(&layout.segment(epoch))?.is_some())
 }
 
-fn has_successor(layout: &Layout, epoch: u64) -> Result<bool> {
+pub(super) fn has_successor(layout: &Layout, epoch: u64) -> Result<bool> {
     exists(layout, epoch + 1).map_err(layout.unreadable())
 }
 

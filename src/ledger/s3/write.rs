@@ -8,12 +8,11 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::try_join_all;
-
 use super::Shared;
-use super::chain::{Fence, SIDE_BY_SIDE};
+use super::chain::Fence;
 use super::client::Condition;
 use super::object::{self, KEY, MARKER, MAX_OBJECT, Object};
+use super::removal::Turn;
 use super::settle::{self, Settled, points};
 use crate::ledger::backend::{Appended, Batch, Head};
 use crate::ledger::checkpoint::{POINTER, Pointer};
@@ -21,7 +20,6 @@ use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::format::{Digest, Lineage, from_canonical, to_canonical};
 use crate::ledger::marker::Marker;
 use crate::ledger::seal::Key;
-use crate::ports::crash;
 
 /// How often a fence is put over another's. Each failure means that another writer put one.
 const FENCE_TRIES: usize = 1000;
@@ -67,6 +65,7 @@ impl Pen {
             },
         };
         let Fence { epoch, tag } = fence_off(shared, lineage, head, fence).await?;
+        shared.took_over(epoch);
         ensure_marker(shared, lineage).await?;
         self.open = Some(Open::Ledger { lineage: lineage.clone(), epoch, head, next: Condition::Tag(tag) });
         Ok(epoch)
@@ -101,32 +100,14 @@ impl Pen {
         appended
     }
 
-    /// Removes blobs, a few at a time, each time after a look whether the next position is still this writer's.
-    ///
-    /// A store has no condition for removing what has not changed, so the look and the removal are two acts. Whoever takes over
-    /// between them and puts one of these blobs again within that moment loses it, which `state verify` names.
+    /// Removes blobs as long as nobody has taken over from this writer.
     pub(super) async fn remove_blobs(&self, shared: &Shared, blobs: &BTreeSet<Digest>) -> Result<()> {
         self.refuse_after_failure(shared)?;
-        let fenced = || LedgerError::Fenced { place: shared.place() };
-        let Some(Open::Ledger { head, next, .. }) = &self.open else { return Err(fenced()) };
-        let position = object::position(head.seq + 1);
-        let all: Vec<&Digest> = blobs.iter().collect();
-        for some in all.chunks(SIDE_BY_SIDE) {
-            let there = shared.client.get(&position, MAX_OBJECT).await.map_err(shared.unreadable())?;
-            let mine = match (next, &there) {
-                (Condition::Absent, None) => true,
-                (Condition::Tag(mine), Some(there)) => *mine == there.tag,
-                _ => false,
-            };
-            if !mine {
-                return Err(fenced());
-            }
-            crash::point("ledger.s3.remove.before");
-            let removals = some.iter().map(|digest| async { shared.client.delete(&object::blob(digest)).await });
-            try_join_all(removals).await.map_err(shared.not_written())?;
-            crash::point("ledger.s3.remove.after");
-        }
-        Ok(())
+        let Some(Open::Ledger { lineage, epoch, head, next }) = &self.open else {
+            return Err(LedgerError::Fenced { place: shared.place() });
+        };
+        let turn = Turn { lineage, epoch: *epoch, position: object::position(head.seq + 1), next };
+        shared.remove(blobs, &turn).await
     }
 
     /// Where the note of a checkpoint leads if it is about `head`. `None` unless this value has just appended it.

@@ -4,9 +4,9 @@
 //!
 //! * What is kept is found by looking for digests in all that is kept, in whatever field they stand (also as the path of a blob's
 //!   file in a command), so an attribute that nobody thought of keeps its blob.
-//! * The ledger is taken over before anything goes, at the very entry that was read. A command that read before that is fenced, so what it has put
-//!   will never be named; a command that reads after it takes over before it puts its first blob, and a backend removes
-//!   for nobody who was taken over from. No age of a blob has to be judged for that, and no clock.
+//! * The ledger is taken over before anything goes, at the very entry that was read. A command that read before that is fenced, so
+//!   what it has put will never be named; a command that reads after it takes over before it puts its first blob, and a backend
+//!   removes for nobody who was taken over from. No age of a blob has to be judged for that, and no clock.
 //! * The entry that says what goes is durable before the first blob does. What a crash leaves is removed by the next `gc`, and
 //!   missing to nobody: `state verify` takes for gone what was collected and is named by no entry since.
 
@@ -20,17 +20,23 @@ use crate::config::VarArg;
 use crate::ledger::event::{Collected, Event, RunOutcome};
 use crate::ledger::record::Generation;
 use crate::ledger::{Backend, Digest, LedgerError, RawEntry, State, checkpoint};
-use crate::ops::error::{Failure, Result};
+use crate::ops::Options;
+use crate::ops::error::{Failure, FailureKind, Result};
+use crate::ops::planning::{self, Draft};
+use crate::ops::records::{self, Records};
 use crate::ops::run::{Changing, Opened};
 use crate::ops::verify_ledger::{self, Referenced};
-use crate::ops::{Options, planning, records};
-use crate::plan::Settings;
+use crate::ops::workspace::Workspace;
+use crate::plan::{Keep, history_keep};
 
 /// How many verified generations are kept where nothing is said.
 pub const KEEP: u64 = 20;
 
 /// So many digests are in one entry: an entry may have 16 MiB, and one of this size is read in no time.
 const AN_ENTRY: usize = 10_000;
+
+/// So many such entries are one batch, which may have 16 MiB as well.
+const ENTRIES_AT_ONCE: usize = 10;
 
 /// So many blobs are removed before it is looked whether somebody wants to stop.
 const AT_ONCE: usize = 500;
@@ -48,6 +54,19 @@ pub struct Garbage {
     named: Vec<Digest>,
     /// How many among them were given up by an earlier collection that did not come to its end.
     pub left_over: u64,
+    /// The run that is open, which has to end before anything is removed.
+    pub open: Option<String>,
+}
+
+/// What became of a collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Collecting {
+    /// There is no ledger yet.
+    NoLedger,
+    /// It was not wanted.
+    Declined,
+    /// Removed, or with a dry run only looked at; it may be nothing.
+    Done(Garbage),
 }
 
 impl Garbage {
@@ -77,54 +96,96 @@ fn of_blobs(blobs: &[Digest]) -> Collected {
     Collected { blobs: blobs.to_vec(), ..Collected::default() }
 }
 
-/// How many generations the configuration says are kept.
+/// How many generations the configuration says are kept. No other variable needs a value than one that it depends on.
 ///
 /// # Errors
-/// When the configuration cannot be read.
-pub fn keep(opened: &Opened, variables: &[VarArg]) -> Result<u64> {
-    let (draft, _) = planning::open(&opened.workspace, variables, Options::default())?;
-    let settings = opened.planning().with_inputs(&draft, &opened.state, |inputs| Settings::read(&inputs));
-    let settings = settings.map_err(|e| Failure::from_diagnostics(e.into(), Arc::clone(&draft.desired.sources)))?;
-    Ok(settings.history_keep.unwrap_or(KEEP))
+/// When the configuration cannot be read, or does not tell.
+fn keep(workspace: &Workspace, variables: &[VarArg]) -> Result<u64> {
+    let said = |draft: &Draft| {
+        let Some(block) = &draft.desired.environment else { return Ok(Keep::Unsaid) };
+        let directory = workspace.environment.to_string_lossy();
+        history_keep(block, &draft.variables, &draft.bundle.project, &directory)
+            .map_err(|wrong| Failure::from_diagnostics(wrong.into(), Arc::clone(&draft.desired.sources)))
+    };
+    let (look, _) = planning::open_to_look(workspace, variables)?;
+    match said(&look)? {
+        Keep::Unsaid => Ok(KEEP),
+        Keep::Said(keep) => Ok(keep),
+        // Who needs the variables says which of them has no value.
+        Keep::Unknown => match said(&planning::open(workspace, variables, Options::default())?.0)? {
+            Keep::Said(keep) => Ok(keep),
+            Keep::Unsaid => Ok(KEEP),
+            Keep::Unknown => {
+                let detail = "What \"keep\" of the block \"history\" is cannot be known without planning.";
+                Err(Failure::error("Unknown number of generations", detail).hint("Say it: gantry state gc --keep N"))
+            }
+        },
+    }
 }
 
-/// Removes what no kept generation, and nothing that stands now, refers to, and gives what that is; nothing is removed with `dry`, or where
-/// `confirm` says no, which gives `None`.
+/// Whether there is a ledger.
 ///
 /// # Errors
-/// When a run is open, the ledger does not verify, or it cannot be written.
+/// When that cannot be found out.
+pub async fn is_begun(workspace: &Workspace, variables: &[VarArg]) -> Result<bool> {
+    Ok(Records::read(workspace, variables).await?.lineage.is_some())
+}
+
+/// What [`gc`] would remove. Nothing is written, and no lease is taken.
+///
+/// # Errors
+/// When the ledger cannot be read or does not verify.
+pub async fn look(workspace: &Workspace, variables: &[VarArg], keep: Option<u64>) -> Result<Collecting> {
+    let records = Records::read(workspace, variables).await?;
+    if records.lineage.is_none() {
+        return Ok(Collecting::NoLedger);
+    }
+    let keep = wanted(workspace, variables, keep)?;
+    Ok(Collecting::Done(garbage(&records.backend, &records.state, keep).await?))
+}
+
+/// Removes what no kept generation, and nothing that stands now, refers to, if `confirm` says yes to it.
+///
+/// # Errors
+/// When a run is open, the ledger does not verify, or it cannot be written. Once something was recorded or removed, the failure
+/// is an unfinished one, and the next collection goes on.
 pub async fn gc(
     opened: &mut Opened,
-    keep: u64,
-    dry: bool,
+    variables: &[VarArg],
+    keep: Option<u64>,
     how: &Changing,
     confirm: &mut (dyn FnMut(&Garbage) -> Result<bool> + Send),
-) -> Result<Option<Garbage>> {
+) -> Result<Collecting> {
     no_open_run(&opened.state)?;
-    let garbage = garbage(opened, keep).await?;
-    if dry || garbage.blobs.is_empty() {
-        return Ok(Some(garbage));
+    let keep = wanted(&opened.workspace, variables, keep)?;
+    let garbage = garbage(opened.shared_backend(), &opened.state, keep).await?;
+    if garbage.blobs.is_empty() {
+        return Ok(Collecting::Done(garbage));
     }
     if !confirm(&garbage)? {
-        return Ok(None);
+        return Ok(Collecting::Declined);
     }
-    let events = garbage.events();
-    if !events.is_empty() {
-        opened.note_all(events).await?;
+    for some in garbage.events().chunks(ENTRIES_AT_ONCE) {
+        opened.note_all(some.to_vec()).await?;
     }
+    let again = format!("What is left goes with the next one: gantry state gc {}", opened.workspace.name);
     let all: Vec<Digest> = garbage.blobs.keys().copied().collect();
     for some in all.chunks(AT_ONCE) {
         if *how.interrupts.borrow() > 0 {
-            let detail = "The removal was interrupted; the ledger is whole, and takes up more space than it has to.";
-            return Err(Failure::error("Interrupted", detail).hint("The next gantry state gc removes the rest."));
+            let detail = "The removal was interrupted. The ledger is whole, and takes up more room than it has to.";
+            return Err(Failure { kind: FailureKind::Unfinished, ..Failure::error("Interrupted", detail).hint(again) });
         }
-        opened.remove_blobs(&some.iter().copied().collect()).await?;
+        let removed = opened.remove_blobs(&some.iter().copied().collect()).await;
+        removed.map_err(|failed| Failure { kind: FailureKind::Unfinished, ..failed.hint(&again) })?;
     }
-    Ok(Some(garbage))
+    Ok(Collecting::Done(garbage))
 }
 
-async fn garbage(opened: &Opened, keep: u64) -> Result<Garbage> {
-    let (backend, state) = (opened.shared_backend(), &opened.state);
+fn wanted(workspace: &Workspace, variables: &[VarArg], given: Option<u64>) -> Result<u64> {
+    given.map_or_else(|| keep(workspace, variables), Ok)
+}
+
+async fn garbage(backend: &Arc<dyn Backend>, state: &State, keep: u64) -> Result<Garbage> {
     let Some(snapshot) = backend.read(1).await? else { return Ok(Garbage::default()) };
     if snapshot.head.seq != state.seq {
         return Err(LedgerError::Moved { place: backend.place() }.into());
@@ -141,26 +202,27 @@ async fn garbage(opened: &Opened, keep: u64) -> Result<Garbage> {
         named: blobs.keys().filter(|blob| named.contains(blob)).copied().collect(),
         left_over: blobs.keys().filter(|blob| collected.contains_key(blob)).count() as u64,
         kept: generations.into_iter().collect(),
+        open: state.open.as_ref().map(|open| open.run.clone()),
         blobs,
     })
 }
 
 /// The newest verified generations that one can go back to, so many; all that came after the oldest of them, however they ended;
-/// and what each of these started from.
+/// and what the one that stands now, the newest, and an open run started from.
 fn kept_generations(state: &State, keep: u64) -> BTreeSet<u64> {
     let back = |g: &&Generation| g.outcome == Some(RunOutcome::Verified) && !g.partial && g.collected.is_none();
     let nth = usize::try_from(keep.max(1) - 1).unwrap_or(usize::MAX);
     let oldest = state.generations.iter().rev().filter(back).nth(nth).map_or(0, |g| g.number);
-    let mut kept: BTreeSet<u64> = BTreeSet::new();
-    for generation in state.generations.iter().filter(|g| g.number >= oldest) {
+    let mut kept: BTreeSet<u64> = state.generations.iter().map(|g| g.number).filter(|n| *n >= oldest).collect();
+    for generation in state.current().into_iter().chain(state.generations.last()) {
         kept.extend(std::iter::once(generation.number).chain(generation.base));
     }
-    kept.extend(state.current().map(|g| g.number));
+    kept.extend(state.open.iter().flat_map(|open| open.started.base));
     kept.retain(|number| state.find_generation(*number).is_some_and(|g| g.collected.is_none()));
     kept
 }
 
-/// The digests in all that stands now, in the kept generations, and in the entries of their runs.
+/// The digests in all that stands now, in the kept generations, and in the entries of their runs and of an open one.
 fn mentioned_by_kept(state: &State, generations: &BTreeSet<u64>, entries: &[RawEntry]) -> BTreeSet<Digest> {
     let mut kept = BTreeSet::new();
     state.records.values().for_each(|record| mentioned(record, &mut kept));
@@ -171,7 +233,8 @@ fn mentioned_by_kept(state: &State, generations: &BTreeSet<u64>, entries: &[RawE
     mentioned(&state.outputs, &mut kept);
     let generations: Vec<&Generation> = state.generations.iter().filter(|g| generations.contains(&g.number)).collect();
     mentioned(&generations, &mut kept);
-    let runs: BTreeSet<&str> = generations.iter().map(|g| g.run.as_str()).collect();
+    let mut runs: BTreeSet<&str> = generations.iter().map(|g| g.run.as_str()).collect();
+    runs.extend(state.open.iter().map(|open| open.run.as_str()));
     let of_kept = |entry: &&RawEntry| entry.run.as_deref().is_some_and(|run| runs.contains(run));
     entries.iter().filter(of_kept).for_each(|entry| mentioned(&entry.event, &mut kept));
     kept

@@ -10,5 +10,5 @@ mod unlock;
 pub use adopt::{Adoption, terraform};
 pub use copy::{Carefully, Copied, migrate, pull, push};
 pub use edit::{mv, rm};
-pub use gc::{Garbage, KEEP, gc, keep};
+pub use gc::{Collecting, Garbage, KEEP, gc, is_begun, look};
 pub use unlock::{Unlocked, unlock};
