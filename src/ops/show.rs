@@ -13,6 +13,7 @@ use super::verify_ledger::referenced;
 use super::workspace::Workspace;
 use crate::config::VarArg;
 use crate::diag::Diagnostics;
+use crate::ledger::event::Event;
 use crate::ledger::{Key, LedgerError, State};
 use crate::plan::PlanFile;
 use crate::value::Value;
@@ -73,16 +74,15 @@ async fn then(records: &Records, file: &PlanFile) -> Result<State> {
 /// # Errors
 /// When there is none, or several begin with these digits.
 pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
-    let state = &records.state;
-    let of_checks = state.generations.iter().flat_map(|g| &g.checks).chain(state.checks.values().map(|(c, _)| c));
-    let mut found: Vec<&str> = of_checks.flat_map(|c| &c.evidence).map(|e| e.blob.as_str()).collect();
-    let mut failed: Vec<String> = Vec::new();
+    let mut found: Vec<String> = Vec::new();
     for entry in &records.entries().await? {
-        if let crate::ledger::event::Event::StepFailed(step) = super::records::event(entry)? {
-            failed.extend(step.evidence.into_iter().map(|e| e.blob));
-        }
+        let evidence = match super::records::event(entry)? {
+            Event::StepFailed(step) => step.evidence,
+            Event::CheckJudged(check) => check.evidence,
+            _ => continue,
+        };
+        found.extend(evidence.into_iter().map(|e| e.blob));
     }
-    found.extend(failed.iter().map(String::as_str));
     found.retain(|blob| blob.starts_with(digits));
     found.sort_unstable();
     found.dedup();
