@@ -29,19 +29,20 @@ pub struct Report {
 /// When it cannot be read or does not verify.
 pub async fn verify(workspace: &Workspace) -> Result<Report> {
     let mut records = Records::read(workspace, &[]).await?;
-    let (mut found, mut agrees, mut read) = looked(&records).await?;
+    let mut looked = look(&records).await?;
     for _ in 1..TRIES {
         let missing = |finding: &Finding| matches!(finding, Finding::BlobMissing { .. });
-        if !found.as_ref().is_some_and(|found| found.findings.iter().any(missing)) {
+        if !looked.found.as_ref().is_some_and(|found| found.findings.iter().any(missing)) {
             break;
         }
         // What was collected between the look at the entries and that at the blobs is not missing.
         records = Records::read(workspace, &[]).await?;
-        if records.state.seq == read {
+        if records.state.seq == looked.read {
             break;
         }
-        (found, agrees, read) = looked(&records).await?;
+        looked = look(&records).await?;
     }
+    let Looked { found, agrees, collected, .. } = looked;
     let Some(found) = found else {
         let text = format!("The environment \"{}\" has no ledger yet: nothing was ever applied.\n", workspace.name);
         return Ok(Report { text, sound: true });
@@ -57,6 +58,10 @@ pub async fn verify(workspace: &Workspace) -> Result<Report> {
     for finding in &found.findings {
         let _ = writeln!(text, "  {}: {}", if finding.is_defect() { "DEFECT" } else { "note" }, sentence(finding));
     }
+    if collected > 0 {
+        let blobs = if collected == 1 { "blob that entries name was" } else { "blobs that entries name were" };
+        let _ = writeln!(text, "  note: {collected} {blobs} collected with gantry state gc");
+    }
     if !agrees {
         text.push_str("  DEFECT: the newest checkpoint does not say what the entries before it come to\n");
     }
@@ -69,20 +74,32 @@ pub async fn verify(workspace: &Workspace) -> Result<Report> {
     Ok(Report { text, sound })
 }
 
-/// What a backend finds, whether the newest checkpoint says what the entries come to, and up to which entry it was looked.
-async fn looked(records: &Records) -> Result<(Option<Verification>, bool, u64)> {
+/// What one look came to.
+struct Looked {
+    /// What the backend found; `None` if there is no ledger yet.
+    found: Option<Verification>,
+    /// Whether the newest checkpoint says what the entries before it come to.
+    agrees: bool,
+    /// How many blobs that entries name were collected.
+    collected: usize,
+    /// The newest entry.
+    read: u64,
+}
+
+async fn look(records: &Records) -> Result<Looked> {
     let entries = records.entries().await?;
     let lineage = records.lineage.as_deref().map(str::parse).transpose();
     let lineage = lineage.map_err(|e| Failure::error("Unreadable ledger", format!("{e}.")))?;
-    let (referenced, agrees) = match &lineage {
+    let (blobs, collected, agrees) = match &lineage {
         Some(lineage) => {
             let agrees = newest_checkpoint(lineage, &entries)?;
-            (referenced(&records.backend, &entries).await?.blobs, agrees)
+            let Referenced { blobs, collected, .. } = referenced(&records.backend, &entries).await?;
+            (blobs, collected.len(), agrees)
         }
-        None => (BTreeSet::new(), true),
+        None => (BTreeSet::new(), 0, true),
     };
-    let found = records.backend.verify(&referenced).await?;
-    Ok((found, agrees, entries.last().map_or(0, |entry| entry.seq)))
+    let found = records.backend.verify(&blobs).await?;
+    Ok(Looked { found, agrees, collected, read: entries.last().map_or(0, |entry| entry.seq) })
 }
 
 /// What the entries of a ledger need beside them.
