@@ -234,8 +234,14 @@ fn mentioned_by_kept(state: &State, generations: &BTreeSet<u64>, entries: &[RawE
     let generations: Vec<&Generation> = state.generations.iter().filter(|g| generations.contains(&g.number)).collect();
     mentioned(&generations, &mut kept);
     let mut runs: BTreeSet<&str> = generations.iter().map(|g| g.run.as_str()).collect();
-    runs.extend(state.open.iter().map(|open| open.run.as_str()));
-    let of_kept = |entry: &&RawEntry| entry.run.as_deref().is_some_and(|run| runs.contains(run));
+    if let Some(open) = &state.open {
+        mentioned(&open.started, &mut kept);
+        runs.insert(&open.run);
+    }
+    // What a generation was made from it says itself: after `state reseal` that is something else than its run began with.
+    let of_kept = |entry: &&RawEntry| {
+        entry.run.as_deref().is_some_and(|run| runs.contains(run)) && entry.event["type"] != "run_started"
+    };
     entries.iter().filter(of_kept).for_each(|entry| mentioned(&entry.event, &mut kept));
     kept
 }
