@@ -79,7 +79,7 @@ impl Scope for Place {
 
 fn value_of(term: Term) {
     let budget = Budget::new(BUDGET);
-    let evaluator = Evaluator { scope: &Place, host: &NoHost, budget: &budget, site: "here" };
+    let evaluator = Evaluator { scope: &Place, host: &NoHost, budget: &budget, site: &"here" };
     drop(evaluator.evaluate(&Arc::new(term)));
 }
 

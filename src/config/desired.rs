@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::addr::NodeKind;
 use crate::diag::{SourceMap, Span};
 use crate::eval::{Reference, Term};
+use crate::value::Map;
 
 /// A whole environment, loaded.
 #[derive(Debug, Clone)]
@@ -113,7 +114,7 @@ pub struct Output {
 #[derive(Debug, Clone)]
 pub struct Body {
     /// Attributes by name.
-    pub attributes: BTreeMap<Arc<str>, AttributeTerm>,
+    pub attributes: Map<AttributeTerm>,
     /// Nested blocks in their order.
     pub blocks: Vec<BlockBody>,
     /// Where the block's header stands, for messages about what is missing.
@@ -241,7 +242,7 @@ pub struct ModuleCall {
     /// The module that it calls.
     pub module: Arc<Module>,
     /// The values of the module's variables.
-    pub arguments: BTreeMap<Arc<str>, AttributeTerm>,
+    pub arguments: Map<AttributeTerm>,
     /// How it is repeated.
     pub repetition: Repetition,
     /// What must be there before anything in it.

@@ -1,6 +1,6 @@
 //! Places in source files.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -47,8 +47,8 @@ pub struct SourceMap {
 struct File {
     name: Arc<str>,
     text: Arc<str>,
-    /// Where each line starts.
-    lines: Arc<[usize]>,
+    /// Where each line starts, once somebody asks for it: most files have nothing to be told about.
+    starts: OnceLock<Arc<[usize]>>,
 }
 
 /// A position as Terraform's documents have it.
@@ -131,8 +131,7 @@ impl SourceMap {
     /// Adds a file and gives its number.
     pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> FileId {
         let (name, text) = (name.into(), text.into());
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(n, _)| n + 1)).collect();
-        self.files.push(File { name, text, lines });
+        self.files.push(File { name, text, starts: OnceLock::new() });
         FileId(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
     }
 
@@ -161,7 +160,7 @@ impl SourceMap {
         let at = file.boundary(span.start as usize);
         let line = file.line(at);
         let text = file.line_text(line);
-        let line_start = file.lines[line];
+        let line_start = file.starts()[line];
         let start = (at - line_start).min(text.len());
         let mut end = (span.end as usize).saturating_sub(line_start).clamp(start, text.len());
         while !text.is_char_boundary(end) {
@@ -185,7 +184,7 @@ impl SourceMap {
             // An empty range is widened, so that there is something to point at.
             end => Position { column: end.column + 1, byte: end.byte + 1, ..end },
         };
-        let within = |byte: usize| (byte - file.lines[first]).min(code.len());
+        let within = |byte: usize| (byte - file.starts()[first]).min(code.len());
         Some(Extent {
             name: &file.name,
             start,
@@ -208,19 +207,24 @@ impl File {
         at
     }
 
+    fn starts(&self) -> &[usize] {
+        let found = || std::iter::once(0).chain(self.text.match_indices('\n').map(|(n, _)| n + 1)).collect();
+        self.starts.get_or_init(found)
+    }
+
     /// The number of the line that a byte is in, from 0.
     fn line(&self, byte: usize) -> usize {
-        self.lines.partition_point(|start| *start <= byte).saturating_sub(1)
+        self.starts().partition_point(|start| *start <= byte).saturating_sub(1)
     }
 
     fn line_text(&self, line: usize) -> &str {
-        let end = self.lines.get(line + 1).map_or(self.text.len(), |next| next - 1);
-        self.text[self.lines[line]..end].trim_end_matches('\r')
+        let end = self.starts().get(line + 1).map_or(self.text.len(), |next| next - 1);
+        self.text[self.starts()[line]..end].trim_end_matches('\r')
     }
 
     fn position(&self, byte: usize) -> Position {
         let line = self.line(byte);
-        let column = self.text[self.lines[line]..byte].graphemes(true).count() + 1;
+        let column = self.text[self.starts()[line]..byte].graphemes(true).count() + 1;
         Position { line: line + 1, column, byte }
     }
 
@@ -230,14 +234,14 @@ impl File {
     fn context(&self, byte: usize) -> Option<String> {
         for line in (0..=self.line(byte)).rev() {
             let text = self.line_text(line);
-            if text.starts_with('}') && self.lines[line] < byte {
+            if text.starts_with('}') && self.starts()[line] < byte {
                 return None;
             }
             if text.starts_with(|c: char| c.is_alphabetic() || c == '_')
                 && let Some((header, _)) = text.split_once('{')
                 && !header.contains('=')
             {
-                if text.trim_end().ends_with('}') && byte >= self.lines[line] + text.trim_end().len() {
+                if text.trim_end().ends_with('}') && byte >= self.starts()[line] + text.trim_end().len() {
                     return None;
                 }
                 let words: Vec<&str> = header.split_whitespace().collect();

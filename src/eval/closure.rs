@@ -41,7 +41,7 @@ pub(super) fn close(value: Value, term: &Arc<Term>, evaluator: &Evaluator<'_>, m
     let capture = |r: &Reference| evaluator.scope.resolve(r).map(|(value, consumed)| narrowed(r, value, consumed));
     let captured = found.into_iter().map(|r| (r.to_string(), capture(r))).collect();
     let closure =
-        Arc::new(Closure { term: term.clone(), captured, site: evaluator.site.to_owned(), facts: memory.facts() });
+        Arc::new(Closure { term: term.clone(), captured, site: evaluator.site.to_string(), facts: memory.facts() });
     attach(value, &closure, &Path::default())
 }
 
@@ -77,7 +77,7 @@ fn attach(value: Value, closure: &Arc<Closure>, path: &Path) -> Value {
         Kind::Object(m) => Kind::Object(map(&m, PathStep::Attribute)),
         Kind::Set(t, items) => {
             let set: Arc<dyn Deferred> = Arc::new(PartOf { closure: closure.clone(), path: path.clone() });
-            let elements = items.iter().enumerate().map(|(i, item)| {
+            let elements = (0..).zip(items.iter()).map(|(i, item)| {
                 item.map_parts(&mut |part| match part.kind {
                     Kind::Unknown(unknown) if unknown.residual.is_none() => {
                         let residual = Some(Residual::Element(set.clone(), i));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Binary, Part, Term, TermKind, Unary};
 use crate::diag::{Diagnostic, Span, did_you_mean};
-use crate::value::{Attribute, Map, Type, Value, convert, normal};
+use crate::value::{Attribute, Type, Value, convert, normal};
 
 /// The words of constraints, for suggestions.
 const WORDS: [&str; 9] = ["any", "bool", "number", "string", "list", "set", "map", "tuple", "object"];
@@ -155,15 +155,15 @@ pub fn constant(term: &Term) -> Outcome<Value> {
             Ok(Value::tuple(items.iter().map(|item| constant(item)).collect::<Outcome<Vec<_>>>()?))
         }
         TermKind::Object(items) => {
-            let mut map = Map::new();
+            let mut map = Vec::with_capacity(items.len());
             for item in items {
                 let key = convert(&constant(&item.key)?, &Type::String).ok().filter(|key| !key.is_null());
                 let Some(key) = key.as_ref().and_then(Value::as_str).map(Arc::from) else {
                     return refuse(&item.key, "Incorrect key type", "An object's key must be a string.");
                 };
-                map.insert(key, constant(&item.value)?);
+                map.push((key, constant(&item.value)?));
             }
-            Ok(Value::object(map))
+            Ok(Value::object(map.into_iter().collect()))
         }
         TermKind::Template(parts) => template(term, parts),
         TermKind::Unary(operator, operand) => unary(term, *operator, &constant(operand)?),

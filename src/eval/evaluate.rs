@@ -1,11 +1,12 @@
 //! The evaluator's heart: a term and its scope give a value.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{ForTerm, Host, ObjectItem, Reference, Scope, SplatKind, Term, TermKind};
 use crate::diag::{Diagnostic, Span};
-use crate::value::{Kind, Map, Marks, Refinement, Type, Unknown, Value, convert, show, unify};
+use crate::value::{Kind, Marks, Refinement, Type, Unknown, Value, convert, show, unify};
 
 /// What an evaluation gives.
 pub(super) type Evaluated = Result<Value, Box<Diagnostic>>;
@@ -128,7 +129,7 @@ pub struct Evaluator<'a> {
     /// What may be spent.
     pub budget: &'a Budget,
     /// A text that tells this evaluation from every other in the plan, for functions that are drawn at apply.
-    pub site: &'a str,
+    pub site: &'a dyn std::fmt::Display,
 }
 
 impl Evaluator<'_> {
@@ -239,7 +240,7 @@ impl Evaluator<'_> {
     }
 
     fn object(&self, items: &[ObjectItem], locals: Option<&Locals<'_>>) -> Evaluated {
-        let mut map = Map::new();
+        let mut map = Vec::with_capacity(items.len());
         let mut marks = Marks::NONE;
         let mut unknown_key = false;
         let mut values = self.eval_all(items.iter().flat_map(|item| [&item.key, &item.value]), locals)?.into_iter();
@@ -247,9 +248,7 @@ impl Evaluator<'_> {
             let (Some(key), Some(value)) = (values.next(), values.next()) else { break };
             marks = marks.union(key.marks);
             match convert(&key, &Type::String).map(|k| k.kind) {
-                Ok(Kind::String(name)) => {
-                    map.insert(name, value);
-                }
+                Ok(Kind::String(name)) => map.push((name, value)),
                 Ok(Kind::Unknown(_)) => unknown_key = true,
                 Ok(_) | Err(_) => {
                     let detail = "An object's key must be a string that is not null.";
@@ -257,7 +256,7 @@ impl Evaluator<'_> {
                 }
             }
         }
-        let value = if unknown_key { Value::opaque(Type::Any) } else { Value::object(map) };
+        let value = if unknown_key { Value::opaque(Type::Any) } else { Value::object(map.into_iter().collect()) };
         Ok(value.mark(marks))
     }
 
@@ -486,8 +485,8 @@ impl Evaluator<'_> {
 #[derive(Default)]
 struct ForResults {
     items: Vec<Value>,
-    map: Map,
-    groups: std::collections::BTreeMap<Arc<str>, Vec<Value>>,
+    map: BTreeMap<Arc<str>, Value>,
+    groups: BTreeMap<Arc<str>, Vec<Value>>,
     unknown: bool,
 }
 
@@ -502,7 +501,7 @@ impl ForResults {
         if f.group {
             return Value::object(self.groups.into_iter().map(|(k, v)| (k, Value::tuple(v))).collect());
         }
-        Value::object(self.map)
+        Value::object(self.map.into_iter().collect())
     }
 }
 

@@ -98,7 +98,13 @@ fn part_at(term: &Term, span: Span) -> Option<&Term> {
     }
     let within =
         |inner: &Term| inner.span.file == span.file && inner.span.start <= span.start && span.end <= inner.span.end;
-    term.children(false).into_iter().filter(|t| within(t)).find_map(|t| part_at(t, span))
+    let mut found = None;
+    term.children(false, &mut |inner| {
+        if found.is_none() && within(inner) {
+            found = part_at(inner, span);
+        }
+    });
+    found
 }
 
 /// What is said of a value, behind its name; `None` if that would only mislead.

@@ -194,34 +194,27 @@ impl Binary {
 }
 
 impl Term {
-    /// The terms that it is made of; those that are evaluated for each element of a collection only where `repeated` says so.
-    #[must_use]
-    pub fn children(&self, repeated: bool) -> Vec<&Self> {
+    /// Shows the terms that it is made of; those that are evaluated for each element of a collection only where `repeated` says so.
+    pub fn children<'t>(&'t self, repeated: bool, see: &mut dyn FnMut(&'t Self)) {
         match &self.kind {
-            TermKind::Literal(_) | TermKind::SplatItem | TermKind::Reference(_) => Vec::new(),
-            TermKind::Template(parts) => {
-                let mut terms = Vec::new();
-                parts_children(parts, repeated, &mut terms);
-                terms
-            }
-            TermKind::Attribute(of, _) | TermKind::Unary(_, of) => vec![of],
+            TermKind::Literal(_) | TermKind::SplatItem | TermKind::Reference(_) => {}
+            TermKind::Template(parts) => parts_children(parts, repeated, see),
+            TermKind::Attribute(of, _) | TermKind::Unary(_, of) => see(of),
             TermKind::Splat { source, each, .. } => {
-                let mut terms = vec![&**source];
-                terms.extend(repeated.then_some(&**each));
-                terms
-            }
-            TermKind::Index(a, b) | TermKind::Binary(_, a, b) => vec![a, b],
-            TermKind::Conditional(a, b, c) => vec![a, b, c],
-            TermKind::Call { arguments: terms, .. } | TermKind::Tuple(terms) => terms.iter().map(|t| &**t).collect(),
-            TermKind::Object(items) => items.iter().flat_map(|i| [&*i.key, &*i.value]).collect(),
-            TermKind::For(f) => {
-                let mut terms = vec![&*f.collection];
+                see(source);
                 if repeated {
-                    terms.extend(
-                        [f.key.as_ref(), Some(&f.value), f.condition.as_ref()].into_iter().flatten().map(|t| &**t),
-                    );
+                    see(each);
                 }
-                terms
+            }
+            TermKind::Index(a, b) | TermKind::Binary(_, a, b) => [a, b].into_iter().for_each(|t| see(t)),
+            TermKind::Conditional(a, b, c) => [a, b, c].into_iter().for_each(|t| see(t)),
+            TermKind::Call { arguments: terms, .. } | TermKind::Tuple(terms) => terms.iter().for_each(|t| see(t)),
+            TermKind::Object(items) => items.iter().flat_map(|i| [&i.key, &i.value]).for_each(|t| see(t)),
+            TermKind::For(f) => {
+                see(&f.collection);
+                if repeated {
+                    [f.key.as_ref(), Some(&f.value), f.condition.as_ref()].into_iter().flatten().for_each(|t| see(t));
+                }
             }
         }
     }
@@ -239,20 +232,20 @@ impl Term {
     }
 }
 
-fn parts_children<'t>(parts: &'t [Part], repeated: bool, terms: &mut Vec<&'t Term>) {
+fn parts_children<'t>(parts: &'t [Part], repeated: bool, see: &mut dyn FnMut(&'t Term)) {
     for part in parts {
         match part {
             Part::Literal(_) => {}
-            Part::Interpolation(term) => terms.push(term),
+            Part::Interpolation(term) => see(term),
             Part::If { condition, then, otherwise } => {
-                terms.push(condition);
-                parts_children(then, repeated, terms);
-                parts_children(otherwise, repeated, terms);
+                see(condition);
+                parts_children(then, repeated, see);
+                parts_children(otherwise, repeated, see);
             }
             Part::For { collection, body, .. } => {
-                terms.push(collection);
+                see(collection);
                 if repeated {
-                    parts_children(body, repeated, terms);
+                    parts_children(body, repeated, see);
                 }
             }
         }

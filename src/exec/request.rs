@@ -264,7 +264,7 @@ fn mark_like(answered: &Value, expected: &Value, schema: Option<&ResourceSchema>
     let Kind::Object(attributes) = &marked.kind else { return marked };
     let mut attributes: Map = (**attributes).clone();
     for (name, _) in schema.attributes.iter().filter(|(_, a)| a.sensitive) {
-        if let Some(value) = attributes.get_mut(*name).filter(|v| !v.is_null()) {
+        if let Some(value) = attributes.get_mut(name).filter(|v| !v.is_null()) {
             value.marks = value.marks.union(Marks::SENSITIVE);
         }
     }

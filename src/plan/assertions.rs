@@ -29,9 +29,9 @@ impl Planner<'_> {
                 continue;
             };
             let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
-            let site = one.address.to_string();
+            let site = &one.address;
             let span = condition.term.span;
-            let value = scope.evaluate(&condition.term, &site);
+            let value = scope.evaluate(&condition.term, site);
             let holds = convert(&value, &Type::Bool).ok().filter(|truth| !truth.is_null()).unwrap_or_else(|| {
                 let what = if value.is_null() { "null".to_owned() } else { value.ty().friendly() };
                 let detail = format!("A condition must be true or false, but this is {what}.");
@@ -39,7 +39,7 @@ impl Planner<'_> {
                 scope.report_on(diagnostic, &condition.term, Cause::default());
                 Value::opaque(Type::Bool)
             });
-            let message = scope.evaluate(&message.term, &site);
+            let message = scope.evaluate(&message.term, site);
             let told = holds.as_bool() == Some(false);
             if told && !self.world.inputs.options.validating {
                 let cause = Cause { marked: !holds.marks.is_empty(), unknown: false };

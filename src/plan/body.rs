@@ -1,6 +1,7 @@
 //! A block's body against a schema: its object.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::scope::ModuleScope;
@@ -14,22 +15,28 @@ use crate::value::{Kind, Map, Marks, Value, convert};
 #[derive(Clone, Copy)]
 pub(super) struct Shape<'s> {
     /// What attributes there may be.
-    pub(super) attributes: &'s BTreeMap<&'static str, AttributeSchema>,
+    pub(super) attributes: &'s BTreeMap<Arc<str>, AttributeSchema>,
     /// What blocks there may be.
-    pub(super) blocks: &'s BTreeMap<&'static str, BlockSchema>,
+    pub(super) blocks: &'s BTreeMap<Arc<str>, BlockSchema>,
 }
 
 /// The object that a body asks for: every attribute and block of the shape is in it, null where nothing was given. What is
 /// wrong is noted; the parts concerned are then not known.
-pub(super) fn evaluate(body: &Body, shape: Shape<'_>, scope: &ModuleScope<'_>, what: &str, site: &str) -> Value {
-    let mut out = Map::new();
+pub(super) fn evaluate(
+    body: &Body,
+    shape: Shape<'_>,
+    scope: &ModuleScope<'_>,
+    what: &dyn fmt::Display,
+    site: &dyn fmt::Display,
+) -> Value {
+    let mut out = Map::with_capacity(shape.attributes.len() + shape.blocks.len());
     for (name, attribute) in &body.attributes {
         if !shape.attributes.get(&**name).is_some_and(AttributeSchema::settable) {
             scope.report(unexpected(name, shape, what).at(attribute.name_span));
         }
     }
     for (name, schema) in shape.attributes {
-        let value = match body.attributes.get(*name) {
+        let value = match body.attributes.get(name) {
             Some(given) if schema.settable() => {
                 let value = attribute(&given.term, schema, scope, name, site);
                 if schema.mode == Mode::Required && value.is_null() {
@@ -48,18 +55,18 @@ pub(super) fn evaluate(body: &Body, shape: Shape<'_>, scope: &ModuleScope<'_>, w
             }
         };
         let value = if schema.sensitive && !value.is_null() { value.mark(Marks::SENSITIVE) } else { value };
-        out.insert(Arc::from(*name), value);
+        out.insert(name.clone(), value);
     }
     for block in &body.blocks {
         if !shape.blocks.contains_key(&*block.ty) {
-            let hint = did_you_mean(&block.ty, shape.blocks.keys().copied().chain(META));
+            let hint = did_you_mean(&block.ty, shape.blocks.keys().map(|n| &**n).chain(META));
             let detail = format!("Blocks of type \"{}\" are not expected in {what}.", block.ty);
             scope.report(Diagnostic::error("Unsupported block type", detail).at(block.span).hint_opt(hint));
         }
     }
     for (name, schema) in shape.blocks {
-        let given: Vec<&BlockBody> = body.blocks.iter().filter(|b| &*b.ty == *name).collect();
-        out.insert(Arc::from(*name), blocks(&given, schema, scope, name, body, site));
+        let given: Vec<&BlockBody> = body.blocks.iter().filter(|b| b.ty == *name).collect();
+        out.insert(name.clone(), blocks(&given, schema, scope, name, body, site));
     }
     Value::object(out)
 }
@@ -67,7 +74,7 @@ pub(super) fn evaluate(body: &Body, shape: Shape<'_>, scope: &ModuleScope<'_>, w
 /// What any block of a node may have beside its own, for suggestions.
 const META: [&str; 5] = ["count", "depends_on", "for_each", "lifecycle", "provider"];
 
-fn unexpected(name: &str, shape: Shape<'_>, what: &str) -> Diagnostic {
+fn unexpected(name: &str, shape: Shape<'_>, what: &dyn fmt::Display) -> Diagnostic {
     if shape.attributes.contains_key(name) {
         let detail = format!("\"{name}\" of {what} is what Gantry answers; the configuration cannot set it.");
         return Diagnostic::error("Value for computed attribute", detail);
@@ -76,13 +83,19 @@ fn unexpected(name: &str, shape: Shape<'_>, what: &str) -> Diagnostic {
         let detail = format!("\"{name}\" is a block in {what}: write {name} {{ … }}, without an equals sign.");
         return Diagnostic::error("Unsupported argument", detail);
     }
-    let settable = shape.attributes.iter().filter(|(_, a)| a.settable()).map(|(n, _)| *n);
-    let settable = settable.chain(shape.blocks.keys().copied()).chain(META);
+    let settable = shape.attributes.iter().filter(|(_, a)| a.settable()).map(|(n, _)| &**n);
+    let settable = settable.chain(shape.blocks.keys().map(|n| &**n)).chain(META);
     let detail = format!("An argument named \"{name}\" is not expected in {what}.");
     Diagnostic::error("Unsupported argument", detail).hint_opt(did_you_mean(name, settable))
 }
 
-fn attribute(term: &Arc<Term>, schema: &AttributeSchema, scope: &ModuleScope<'_>, name: &str, site: &str) -> Value {
+fn attribute(
+    term: &Arc<Term>,
+    schema: &AttributeSchema,
+    scope: &ModuleScope<'_>,
+    name: &str,
+    site: &dyn fmt::Display,
+) -> Value {
     let value = scope.evaluate(term, site);
     convert(&value, &schema.ty).unwrap_or_else(|e| {
         let detail = format!("Inappropriate value for argument \"{name}\": {e}.");
@@ -102,10 +115,10 @@ fn blocks(
     scope: &ModuleScope<'_>,
     name: &str,
     around: &Body,
-    site: &str,
+    site: &dyn fmt::Display,
 ) -> Value {
     let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
-    let what = format!("a \"{name}\" block");
+    let what = format_args!("a \"{name}\" block");
     let mut made: Vec<(Option<Arc<str>>, Value)> = Vec::new();
     for block in given {
         match &block.dynamic {

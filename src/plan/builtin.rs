@@ -1,12 +1,13 @@
 //! The shapes of the blocks that are Gantry's own: artifact, migration, checks, the environment's settings.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::provider::{AttributeSchema, BlockSchema, Nesting};
+use crate::provider::{AttributeSchema, BlockSchema, Nesting, named};
 use crate::value::{Type, Value};
 
-type Attributes = BTreeMap<&'static str, AttributeSchema>;
-type Blocks = BTreeMap<&'static str, BlockSchema>;
+type Attributes = BTreeMap<Arc<str>, AttributeSchema>;
+type Blocks = BTreeMap<Arc<str>, BlockSchema>;
 
 fn optional(ty: Type) -> AttributeSchema {
     AttributeSchema::optional(ty, "")
@@ -31,7 +32,7 @@ fn single(attributes: Attributes, blocks: Blocks) -> BlockSchema {
 /// `artifact`
 pub(super) fn artifact() -> (Attributes, Blocks) {
     let attributes = [("image", optional(Type::String)), ("file", optional(Type::String))];
-    (attributes.into(), Blocks::new())
+    (named(attributes), Blocks::new())
 }
 
 /// `migration`
@@ -43,7 +44,7 @@ pub(super) fn migration() -> (Attributes, Blocks) {
         ("statement_timeout", optional(Type::String).default(Value::string("10m"))),
         ("lock_timeout", optional(Type::String).default(Value::string("30s"))),
     ];
-    (attributes.into(), Blocks::new())
+    (named(attributes), Blocks::new())
 }
 
 /// `health_check` and `smoke_test`, which differ in their defaults: a health check is asked again until its timeout, a smoke
@@ -61,7 +62,7 @@ pub(super) fn check(repeats: bool) -> (Attributes, Blocks) {
         ("phases", optional(Type::list(Type::String))),
     ];
     let expect = single(
-        [
+        named([
             ("status", optional(Type::Any)),
             ("headers", optional(Type::map(Type::String))),
             ("body_equals", optional(Type::String)),
@@ -69,34 +70,31 @@ pub(super) fn check(repeats: bool) -> (Attributes, Blocks) {
             ("body_matches", optional(Type::String)),
             ("json", optional(Type::Any)),
             ("latency", optional(Type::String)),
-        ]
-        .into(),
+        ]),
         Blocks::new(),
     );
     let http = single(
-        [
+        named([
             ("method", optional(Type::String).default(Value::string("GET"))),
             ("url", required(Type::String)),
             ("headers", optional(Type::map(Type::String))),
             ("body", optional(Type::String)),
-        ]
-        .into(),
-        [("expect", expect)].into(),
+        ]),
+        named([("expect", expect)]),
     );
-    let tcp = single([("address", required(Type::String))].into(), Blocks::new());
+    let tcp = single(named([("address", required(Type::String))]), Blocks::new());
     let grpc = single(
-        [("address", required(Type::String)), ("service", optional(Type::String).default(Value::string("")))].into(),
+        named([("address", required(Type::String)), ("service", optional(Type::String).default(Value::string("")))]),
         Blocks::new(),
     );
     let command = single(
-        [
+        named([
             ("argv", required(Type::list(Type::String))),
             ("working_directory", optional(Type::String)),
             ("environment", optional(Type::map(Type::String))),
             ("timeout", optional(Type::String)),
-        ]
-        .into(),
+        ]),
         Blocks::new(),
     );
-    (attributes.into(), [("http", http), ("tcp", tcp), ("grpc", grpc), ("command", command)].into())
+    (named(attributes), named([("http", http), ("tcp", tcp), ("grpc", grpc), ("command", command)]))
 }

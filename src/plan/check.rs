@@ -1,7 +1,6 @@
 //! Deciding about checks: what they ask, when they run, and what a prove step asks instead.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::body::{self, Shape};
 use super::builtin;
@@ -26,8 +25,8 @@ impl Planner<'_> {
         let (attributes, blocks) = builtin::check(one.block.kind == NodeKind::HealthCheck);
         let shape = Shape { attributes: &attributes, blocks: &blocks };
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
-        let site = one.address.to_string();
-        let configuration = body::evaluate(&one.block.body, shape, &scope, "a check", &site);
+        let site = &one.address;
+        let configuration = body::evaluate(&one.block.body, shape, &scope, &"a check", site);
         let probes =
             ["http", "tcp", "grpc", "command"].iter().filter(|p| configuration.get(p).is_some_and(|v| !v.is_null()));
         if probes.count() != 1 {
@@ -44,7 +43,7 @@ impl Planner<'_> {
                     overlay: Some(&overlay),
                     ..ModuleScope::new(&self.world, one.instance, &one.repeated)
                 };
-                proven.push((workload, body::evaluate(&one.block.body, shape, &scope, "a check", &site)));
+                proven.push((workload, body::evaluate(&one.block.body, shape, &scope, &"a check", site)));
             }
         }
         let detail = CheckDetail { verify, prove: proven };
@@ -170,7 +169,7 @@ impl Planner<'_> {
         let staged = |object: &Value| {
             let mut out = object.as_map().cloned().unwrap_or_default();
             for (name, attribute) in schema.attributes.iter().filter(|(_, a)| a.staged) {
-                out.insert(Arc::from(*name), result::attribute(address, name, attribute.ty.clone()));
+                out.insert(name.clone(), result::attribute(address, name, attribute.ty.clone()));
             }
             Value::object(out)
         };

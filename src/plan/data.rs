@@ -1,7 +1,5 @@
 //! Deciding about data sources and artifacts.
 
-use std::collections::BTreeMap;
-
 use super::body::{self, Shape};
 use super::builtin;
 use super::change::{Change, ChangeKind, Detail, Reason};
@@ -43,7 +41,7 @@ impl Planner<'_> {
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
         let what = format!("a data source of type \"{}\"", schema.ty);
-        let arguments = body::evaluate(&one.block.body, shape, &scope, &what, &one.address.to_string());
+        let arguments = body::evaluate(&one.block.body, shape, &scope, &what, &one.address);
         self.nothing_ephemeral(one, &arguments);
         let waits = !one.block.depends_on.is_empty() && self.needs_changes(one.id);
         if arguments_known(&arguments, schema) && !waits {
@@ -80,7 +78,7 @@ impl Planner<'_> {
         let (attributes, blocks) = builtin::artifact();
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &attributes, blocks: &blocks };
-        let object = body::evaluate(&one.block.body, shape, &scope, "an artifact", &one.address.to_string());
+        let object = body::evaluate(&one.block.body, shape, &scope, &"an artifact", &one.address);
         self.nothing_ephemeral(one, &object);
         let (image, file) = (object.get("image").cloned(), object.get("file").cloned());
         let (kind, source) = match (image.filter(|v| !v.is_null()), file.filter(|v| !v.is_null())) {
@@ -225,11 +223,9 @@ fn split_image(reference: &str) -> (String, Option<String>) {
 }
 
 fn arguments_known(arguments: &Value, schema: &crate::provider::ResourceSchema) -> bool {
-    let settable: BTreeMap<_, _> = schema.attributes.iter().filter(|(_, a)| a.settable()).collect();
+    let settable = |name| schema.attributes.get(name).is_some_and(crate::provider::AttributeSchema::settable);
     arguments.as_map().is_some_and(|m| {
-        m.iter().all(|(name, v)| {
-            v.is_wholly_known() || !(settable.contains_key(&&**name) || schema.blocks.contains_key(&**name))
-        })
+        m.iter().all(|(name, v)| v.is_wholly_known() || !(settable(name) || schema.blocks.contains_key(&**name)))
     })
 }
 

@@ -84,7 +84,7 @@ impl Planner<'_> {
     fn repeated(&self, import: &Import) -> Vec<Repeated> {
         let Some(term) = &import.for_each else { return vec![Repeated::default()] };
         let here = Repeated::default();
-        let value = ModuleScope::new(&self.world, 0, &here).evaluate(term, "import");
+        let value = ModuleScope::new(&self.world, 0, &here).evaluate(term, &"import");
         let detail = match &value.kind {
             _ if value.marks.is_sensitive() => {
                 "\"for_each\" is derived from a sensitive value, and the keys of instances are shown everywhere."
@@ -132,7 +132,7 @@ impl Planner<'_> {
     }
 
     fn import_key(&self, term: &Arc<Term>, repeated: &Repeated) -> Option<Key> {
-        let value = ModuleScope::new(&self.world, 0, repeated).evaluate(term, "import");
+        let value = ModuleScope::new(&self.world, 0, repeated).evaluate(term, &"import");
         let key = match (&value.kind, value.marks.is_sensitive()) {
             (Kind::String(name), false) => Some(Key::Name(name.clone())),
             (Kind::Number(n), false) => n.to_u64().map(Key::Index),
@@ -150,7 +150,7 @@ impl Planner<'_> {
     }
 
     fn import_id(&self, import: &Import, repeated: &Repeated) -> Option<String> {
-        let value = ModuleScope::new(&self.world, 0, repeated).evaluate(&import.id, "import");
+        let value = ModuleScope::new(&self.world, 0, repeated).evaluate(&import.id, &"import");
         let detail = if value.marks_deep().is_sensitive() {
             "The import id is sensitive, but it is shown in the plan and kept in the ledger. nonsensitive() takes the mark off \
              where nothing in it is secret."

@@ -146,7 +146,7 @@ impl<'a> Look<'a> {
             scope.resolve(reference)?;
             self.attribute_exists(reference)?;
         }
-        Evaluator { scope: &scope, host, budget, site: "console" }.evaluate(term)
+        Evaluator { scope: &scope, host, budget, site: &"console" }.evaluate(term)
     }
 
     /// What a resource has is known from its type, before it is applied and whatever its value is.
@@ -161,8 +161,8 @@ impl<'a> Look<'a> {
         let ([Step::Index(_), Step::Attribute(attribute), ..] | [Step::Attribute(attribute), ..]) = behind else {
             return Ok(());
         };
-        let known = || schema.attributes.keys().chain(schema.blocks.keys()).copied();
-        if known().any(|k| k == &**attribute) {
+        let known = || schema.attributes.keys().chain(schema.blocks.keys()).map(|name| &**name);
+        if known().any(|k| *k == **attribute) {
             return Ok(());
         }
         let detail = format!("A resource of type \"{ty}\" has no attribute \"{attribute}\".");
@@ -203,10 +203,10 @@ impl<'a> Look<'a> {
 
     /// The attributes of a type of resource or data source.
     #[must_use]
-    pub fn attributes(&self, data: bool, ty: &str) -> Vec<&'static str> {
+    pub fn attributes(&self, data: bool, ty: &str) -> Vec<&str> {
         let role = if data { Role::Data } else { Role::Managed };
         let schema = self.world.inputs.catalog.get(role, ty);
-        schema.map_or_else(Vec::new, |s| s.attributes.keys().chain(s.blocks.keys()).copied().collect())
+        schema.map_or_else(Vec::new, |s| s.attributes.keys().chain(s.blocks.keys()).map(|name| &**name).collect())
     }
 }
 
@@ -299,7 +299,7 @@ impl Planner<'_> {
         let newest = i64::try_from(newest).map_or_else(|_| Value::null(Type::Number), Value::number);
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let database = one.block.body.attributes.get("database");
-        let url = database.map_or_else(|| Value::opaque(Type::String), |a| scope.evaluate(&a.term, "database"));
+        let url = database.map_or_else(|| Value::opaque(Type::String), |a| scope.evaluate(&a.term, &"database"));
         let sums: Vec<&str> = applied.iter().map(|m| &*m.checksum).collect();
         Value::object_of([
             ("url", url.sensitive()),

@@ -29,7 +29,7 @@ impl Planner<'_> {
         let (attributes, blocks) = builtin::migration();
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &attributes, blocks: &blocks };
-        let object = body::evaluate(&one.block.body, shape, &scope, "a migration", &one.address.to_string());
+        let object = body::evaluate(&one.block.body, shape, &scope, &"a migration", &one.address);
         let url = object.get("database").cloned().unwrap_or_else(|| Value::opaque(Type::String));
         let Some(files) = self.migration_files(one, &object) else { return Value::opaque(object_type()) };
         let Some(journal) = self.journal(one, &url) else { return Value::opaque(object_type()) };

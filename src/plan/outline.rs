@@ -79,11 +79,13 @@ impl Names {
         let first_block = next;
         next += module.nodes.len();
         let outputs = numbered(module.outputs.keys(), &mut next);
-        let mut blocks: BTreeMap<(NodeKind, Arc<str>), BTreeMap<Arc<str>, usize>> = BTreeMap::new();
+        let mut by_type: BTreeMap<(NodeKind, Arc<str>), Vec<(Arc<str>, usize)>> = BTreeMap::new();
         for (position, block) in module.nodes.iter().enumerate() {
-            blocks.entry((block.kind, block.ty.clone())).or_default().insert(block.name.clone(), position);
+            by_type.entry((block.kind, block.ty.clone())).or_default().push((block.name.clone(), position));
         }
-        Self { all: first..next, calls, variables, locals, first_block, outputs, blocks: blocks.into_iter().collect() }
+        // A tree of what is there already is built at once; growing it name by name compares all of them again and again.
+        let blocks = by_type.into_iter().map(|(ty, all)| (ty, all.into_iter().collect())).collect();
+        Self { all: first..next, calls, variables, locals, first_block, outputs, blocks }
     }
 
     fn blocks(&self, kind: NodeKind, ty: &str) -> Option<&BTreeMap<Arc<str>, usize>> {

@@ -126,8 +126,8 @@ impl Planner<'_> {
         self.triggers_exist(one);
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
-        let what = format!("a resource of type \"{}\"", schema.ty);
-        let desired = body::evaluate(&one.block.body, shape, &scope, &what, &one.address.to_string());
+        let what = format_args!("a resource of type \"{}\"", schema.ty);
+        let desired = body::evaluate(&one.block.body, shape, &scope, &what, &one.address);
         self.nothing_ephemeral(one, &desired);
         if let Some(validate) = schema.validate {
             for (attribute, sentence) in validate(&desired) {
@@ -236,7 +236,7 @@ impl Planner<'_> {
                 let settable = schema.attributes.iter().filter(|(_, a)| a.settable() && !a.sensitive && !a.replaces);
                 let pairs = settable.filter_map(|(n, _)| Some((n, prior.attributes.get(n)?, proposed.get(n)?)));
                 let changed = pairs.filter(|(_, before, after)| marks_differ(before, after));
-                differs.extend(changed.map(|(name, ..)| Path::attribute(*name)));
+                differs.extend(changed.map(|(name, ..)| Path::attribute(name.clone())));
             }
         }
         let mut replaces: Vec<Path> = differs.iter().filter(|p| forces_replacement(schema, p)).cloned().collect();
@@ -361,7 +361,7 @@ impl Planner<'_> {
         let mut out = proposed.as_map().cloned().unwrap_or_default();
         let before = prior.map(|p| &p.attributes);
         for (name, attribute) in &schema.attributes {
-            let given = out.get(*name).is_some_and(|v| !v.is_null());
+            let given = out.get(name).is_some_and(|v| !v.is_null());
             let open = match attribute.mode {
                 Mode::Computed => true,
                 Mode::OptionalComputed => !given,
@@ -373,7 +373,7 @@ impl Planner<'_> {
             let old = before.and_then(|b| b.get(name)).filter(|_| attribute.stable || !changed);
             let value = old.cloned().unwrap_or_else(|| result::attribute(&one.address, name, attribute.ty.clone()));
             let value = if attribute.sensitive { value.sensitive() } else { value };
-            out.insert(Arc::from(*name), value);
+            out.insert(name.clone(), value);
         }
         if let Some(compute) = schema.compute {
             let object = Value::object(out.clone());
@@ -404,7 +404,7 @@ impl Planner<'_> {
     fn ignored_exist(&self, one: &BlockInstance<'_>, schema: &ResourceSchema) {
         for path in &one.block.lifecycle.ignore_changes {
             let Some(Step::Attribute(name)) = path.path.first() else { continue };
-            let known = || schema.attributes.keys().chain(schema.blocks.keys()).copied();
+            let known = || schema.attributes.keys().chain(schema.blocks.keys()).map(|name| &**name);
             if known().all(|k| k != &**name) {
                 let detail = format!(
                     "\"ignore_changes\" names \"{name}\", but a resource of type \"{}\" has no such attribute.",
@@ -423,10 +423,9 @@ impl Planner<'_> {
         }
         let whole = result::whole(&one.address, after.ty());
         let scope = ModuleScope { own: Some(&whole), ..ModuleScope::new(&self.world, one.instance, &one.repeated) };
-        let site = one.address.to_string();
+        let site = &one.address;
         let all = one.block.lifecycle.postconditions.iter();
-        all.map(|c| (scope.evaluate(&c.condition, &site), scope.evaluate(&c.message, &site), c.condition.span))
-            .collect()
+        all.map(|c| (scope.evaluate(&c.condition, site), scope.evaluate(&c.message, site), c.condition.span)).collect()
     }
 }
 
@@ -437,7 +436,7 @@ fn computed_differences(
     after: &Value,
     seal: crate::value::Seal<'_>,
 ) -> Vec<Path> {
-    let computed = schema.attributes.iter().filter(|(_, a)| !a.settable()).map(|(name, _)| *name);
+    let computed = schema.attributes.iter().filter(|(_, a)| !a.settable()).map(|(name, _)| &**name);
     let differs = |name: &&str| {
         let pair = before.get(name).zip(after.get(name));
         pair.is_some_and(|(a, b)| !super::compare::same(a, b, seal))
@@ -463,20 +462,20 @@ fn propose(
     prior: Option<&Value>,
     lifecycle: &crate::config::desired::Lifecycle,
 ) -> Value {
+    let Some(prior) = prior.filter(|_| desired.as_map().is_some()) else { return desired.clone() };
     let mut out = desired.as_map().cloned().unwrap_or_default();
-    let Some(prior) = prior else { return Value::object(out) };
     for (name, attribute) in &schema.attributes {
-        let open = attribute.mode == Mode::OptionalComputed && out.get(*name).is_some_and(Value::is_null);
+        let open = attribute.mode == Mode::OptionalComputed && out.get(name).is_some_and(Value::is_null);
         if (open || (lifecycle.ignore_all_changes && attribute.settable()))
             && let Some(old) = prior.get(name)
         {
-            out.insert(Arc::from(*name), old.clone());
+            out.insert(name.clone(), old.clone());
         }
     }
     if lifecycle.ignore_all_changes {
         for name in schema.blocks.keys() {
             if let Some(old) = prior.get(name) {
-                out.insert(Arc::from(*name), old.clone());
+                out.insert(name.clone(), old.clone());
             }
         }
     }
@@ -533,9 +532,9 @@ fn normalised(schema: &ResourceSchema, proposed: &Value) -> Value {
     }
     let mut out = proposed.as_map().cloned().unwrap_or_default();
     for (name, attribute) in &schema.attributes {
-        if let (Some(normalise), Some(value)) = (attribute.normalise, out.get(*name)) {
+        if let (Some(normalise), Some(value)) = (attribute.normalise, out.get(name)) {
             let value = normalise(value);
-            out.insert(Arc::from(*name), value);
+            out.insert(name.clone(), value);
         }
     }
     Value::object(out)

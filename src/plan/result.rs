@@ -21,12 +21,12 @@ pub(super) fn attribute(node: &Address, name: &str, ty: Type) -> Value {
 
 /// The whole object that is known when the node's step has finished.
 pub(super) fn whole(node: &Address, ty: Type) -> Value {
-    Value::unknown(ty, Residual::Result(node.clone()))
+    Value::unknown(ty, Residual::from(node.clone()))
 }
 
 impl Deferred for ResultAttribute {
     fn finish(&self, results: &dyn Results) -> Result<Value, Unfinished> {
-        let object = Residual::Result(self.node.clone()).finish(results)?;
+        let object = Residual::from(self.node.clone()).finish(results)?;
         let marks = object.marks;
         object.get(&self.name).map(|v| v.clone().mark(marks)).ok_or_else(|| Unfinished {
             summary: "Value not available".into(),

@@ -1,6 +1,7 @@
 //! Where an expression stands, and what names mean there.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::world::{Called, Instance, Repeated, World};
@@ -46,7 +47,7 @@ impl<'a> ModuleScope<'a> {
     }
 
     /// Evaluates a term here; what is wrong is noted, and the value is then not known.
-    pub(super) fn evaluate(&self, term: &Arc<Term>, site: &str) -> Value {
+    pub(super) fn evaluate(&self, term: &Arc<Term>, site: &dyn fmt::Display) -> Value {
         self.try_evaluate(term, site).unwrap_or_else(|e| {
             self.report(*e);
             Value::opaque(Type::Any)
@@ -65,12 +66,12 @@ impl<'a> ModuleScope<'a> {
 
     /// The diagnostic with the values of a term's references.
     pub(super) fn explain(&self, diagnostic: Diagnostic, term: &Term, cause: Cause) -> Diagnostic {
-        let evaluator = Evaluator { scope: self, host: self.world, budget: &self.world.budget, site: "" };
+        let evaluator = Evaluator { scope: self, host: self.world, budget: &self.world.budget, site: &"" };
         evaluator.explain(diagnostic, term, cause)
     }
 
     /// Evaluates a term here.
-    pub(super) fn try_evaluate(&self, term: &Arc<Term>, site: &str) -> Result<Value, Box<Diagnostic>> {
+    pub(super) fn try_evaluate(&self, term: &Arc<Term>, site: &dyn fmt::Display) -> Result<Value, Box<Diagnostic>> {
         let evaluator = Evaluator { scope: self, host: self.world, budget: &self.world.budget, site };
         evaluator.evaluate(term)
     }

@@ -77,7 +77,7 @@ impl Settings {
     ) -> Result<Self, Diagnostic> {
         let scope = Alone { variables, project, directory };
         let budget = Budget::new(Budget::PLAN);
-        let evaluator = Evaluator { scope: &scope, host: &NoHost, budget: &budget, site: "environment" };
+        let evaluator = Evaluator { scope: &scope, host: &NoHost, budget: &budget, site: &"environment" };
         let get = |name: &str| -> Result<Option<Value>, Diagnostic> {
             let Some(attribute) = block.body.attributes.get(name) else { return Ok(None) };
             let value = evaluator.evaluate(&attribute.term).map_err(|e| *e)?;
@@ -85,7 +85,7 @@ impl Settings {
         };
         let mut settings = Self { description: text(get("description")?), ..Self::default() };
         if let Some(value) = get("on_failure")? {
-            let span = block.body.attributes["on_failure"].term.span;
+            let span = block.body.attributes.get("on_failure").map_or(block.span, |a| a.term.span);
             settings.on_failure = Some(match value.as_str() {
                 Some("rollback") => OnFailure::Rollback,
                 Some("hold") => OnFailure::Hold,
@@ -96,7 +96,7 @@ impl Settings {
             });
         }
         if let Some(value) = get("protected")? {
-            let span = block.body.attributes["protected"].term.span;
+            let span = block.body.attributes.get("protected").map_or(block.span, |a| a.term.span);
             let value = convert(&value, &crate::value::Type::Bool).map_err(|e| {
                 Diagnostic::error("Incorrect argument value type", format!("\"protected\": {e}.")).at(span)
             })?;

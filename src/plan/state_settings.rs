@@ -95,7 +95,7 @@ impl StateSettings {
         }
         let budget = Budget::new(Budget::PLAN);
         let scope = Alone { variables, project, directory };
-        let evaluator = Evaluator { scope: &scope, host, budget: &budget, site: "environment" };
+        let evaluator = Evaluator { scope: &scope, host, budget: &budget, site: &"environment" };
         let reader = Reader { block, evaluator };
         match block.labels.first().map(|l| &**l) {
             Some("local") => {

@@ -20,7 +20,7 @@ impl Planner<'_> {
         let key = match &trigger.key {
             None => None,
             Some(term) => {
-                let value = ModuleScope::new(&self.world, one.instance, &one.repeated).evaluate(term, "lifecycle");
+                let value = ModuleScope::new(&self.world, one.instance, &one.repeated).evaluate(term, &"lifecycle");
                 Some(match &value.kind {
                     Kind::String(name) => Key::Name(name.clone()),
                     Kind::Number(n) => Key::Index(n.to_u64()?),
@@ -68,7 +68,7 @@ impl Planner<'_> {
 }
 
 fn names(schema: &ResourceSchema) -> impl Iterator<Item = &str> {
-    schema.attributes.keys().chain(schema.blocks.keys()).copied()
+    schema.attributes.keys().chain(schema.blocks.keys()).map(|name| &**name)
 }
 
 fn step(step: &Step) -> PathStep {

@@ -66,7 +66,7 @@ impl<'a> Planner<'a> {
     /// A plan in which nothing is decided yet.
     pub(super) fn new(world: World<'a>) -> Self {
         Self {
-            changes: Vec::new(),
+            changes: Vec::with_capacity(world.outline.order.len()),
             of_block: BTreeMap::new(),
             claimed: BTreeSet::new(),
             targeted: None,
@@ -429,7 +429,7 @@ pub(super) fn broken_now(
     summary: &'static str,
     before: Before<'_>,
 ) -> Option<Diagnostic> {
-    let Ok(value) = scope.try_evaluate(&condition.condition, site) else {
+    let Ok(value) = scope.try_evaluate(&condition.condition, &site) else {
         return broken(scope, condition, site, summary);
     };
     let options = scope.world.inputs.options;
@@ -440,7 +440,7 @@ pub(super) fn broken_now(
     let open = OpenCondition {
         summary,
         condition: value,
-        message: scope.evaluate(&condition.message, summary),
+        message: scope.evaluate(&condition.message, &summary),
         place: place.map(|p| format!("{}:{}", p.name, p.line)).unwrap_or_default(),
     };
     let mut conditions = scope.world.conditions.borrow_mut();
@@ -456,7 +456,7 @@ pub(super) fn broken_now(
 /// or is not known yet.
 pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str, summary: &str) -> Option<Diagnostic> {
     let term = &condition.condition;
-    let value = scope.evaluate(term, site);
+    let value = scope.evaluate(term, &site);
     let truth = convert(&value, &Type::Bool).ok().filter(|truth| !truth.is_null());
     let Some(truth) = truth else {
         let what = if value.is_null() { "null".to_owned() } else { value.ty().friendly() };
@@ -467,7 +467,7 @@ pub(super) fn broken(scope: &ModuleScope<'_>, condition: &Condition, site: &str,
     if truth.as_bool() != Some(false) {
         return None;
     }
-    let message = scope.evaluate(&condition.message, site);
+    let message = scope.evaluate(&condition.message, &site);
     let text = match (message.as_str(), message.marks.is_empty()) {
         (Some(text), true) => text.to_owned(),
         _ => "The condition does not hold, and its message is sensitive or not known.".to_owned(),
@@ -519,7 +519,7 @@ fn keys(scope: &ModuleScope<'_>, repetition: &Repetition, span: Span) -> Option<
 
 /// The value of `count` or `for_each`, if it may be one.
 fn repeatable(scope: &ModuleScope<'_>, term: &Arc<Term>, what: &str) -> Option<Value> {
-    let value = scope.try_evaluate(term, what).map_err(|e| scope.report(*e)).ok()?;
+    let value = scope.try_evaluate(term, &what).map_err(|e| scope.report(*e)).ok()?;
     let summary = format!("Invalid {what} argument");
     let mut cause = Cause::default();
     // How many there are is seen in every plan; Terraform takes it from a sensitive value all the same, keys it does not.

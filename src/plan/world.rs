@@ -198,7 +198,8 @@ impl<'a> World<'a> {
 
     /// The object of a module instance's outputs.
     pub(super) fn outputs(&self, instance: Instance) -> Value {
-        Value::object(self.instances[instance].outputs.clone())
+        let outputs = &self.instances[instance].outputs;
+        Value::object(outputs.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
     /// What `module.NAME` gives.

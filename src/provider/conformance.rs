@@ -96,12 +96,12 @@ impl Suite<'_> {
     fn planned(&self, given: &Value, prior: Option<&Value>) -> Value {
         let mut map = given.as_map().cloned().unwrap_or_default();
         for (name, attribute) in &self.schema.attributes {
-            let absent = map.get(*name).is_none_or(Value::is_null);
+            let absent = map.get(name).is_none_or(Value::is_null);
             if let Some(default) = attribute.default.as_ref().filter(|_| absent) {
-                map.insert((*name).into(), default.clone());
+                map.insert(name.clone(), default.clone());
             }
             if let Some(normalise) = attribute.normalise
-                && let Some(value) = map.get_mut(*name)
+                && let Some(value) = map.get_mut(name)
             {
                 *value = normalise(value);
             }
@@ -353,10 +353,10 @@ impl Suite<'_> {
                     attribute.default.as_ref().is_some_and(|d| convert(d, &attribute.ty).is_err())
                 }
             };
-            self.hold("a default is for what may be left out, and of its type", !contradiction, || (*name).to_owned());
-            self.hold("every attribute is documented", attribute.doc.ends_with('.'), || (*name).to_owned());
+            self.hold("a default is for what may be left out, and of its type", !contradiction, || name.to_string());
+            self.hold("every attribute is documented", attribute.doc.ends_with('.'), || name.to_string());
         }
-        let twice: Vec<&&str> = schema.blocks.keys().filter(|name| schema.attributes.contains_key(**name)).collect();
+        let twice: Vec<_> = schema.blocks.keys().filter(|name| schema.attributes.contains_key(*name)).collect();
         self.hold("no name is both an attribute and a block", twice.is_empty(), || format!("{twice:?}"));
         let deadline = (schema.deadline)(&self.planned(&self.fixture.create, None));
         self.hold("an act may take some time", deadline > Duration::ZERO, || format!("{deadline:?}"));

@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Act, Action, AttributeSchema, Evidence, Found, ImportRequest, Lowering, Observation, ObserveRequest, Outcome,
-    Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, Readiness, ResourceSchema, Role, Undo,
+    Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, Readiness, ResourceSchema, Role, Undo, named,
 };
 use crate::value::{Map, Type, Value};
 
@@ -110,8 +110,8 @@ pub(crate) struct Fake {
     pub(crate) takes: Duration,
 }
 
-fn attributes() -> BTreeMap<&'static str, AttributeSchema> {
-    BTreeMap::from([
+fn attributes() -> BTreeMap<Arc<str>, AttributeSchema> {
+    named([
         ("name", AttributeSchema::required(Type::String, "")),
         ("value", AttributeSchema::optional(Type::String, "")),
         ("secret", AttributeSchema::optional(Type::String, "").sensitive()),

@@ -26,5 +26,5 @@ pub use act::{
 };
 pub use schema::{
     AttributeSchema, BlockSchema, Compute, Lowering, Mode, Nesting, ProposedChange, ResourceSchema, Role, Undo,
-    Validate,
+    Validate, named,
 };

@@ -140,6 +140,12 @@ pub enum Nesting {
     Map,
 }
 
+/// Attributes or blocks by their names. The names are shared with every object that has them.
+#[must_use]
+pub fn named<T, const N: usize>(all: [(&str, T); N]) -> BTreeMap<Arc<str>, T> {
+    all.into_iter().map(|(name, one)| (Arc::from(name), one)).collect()
+}
+
 /// A nested block.
 #[derive(Debug, Clone)]
 pub struct BlockSchema {
@@ -152,9 +158,9 @@ pub struct BlockSchema {
     /// Whether it is kept out of comparisons.
     pub ignored: bool,
     /// Its attributes.
-    pub attributes: BTreeMap<&'static str, AttributeSchema>,
+    pub attributes: BTreeMap<Arc<str>, AttributeSchema>,
     /// The blocks in it.
-    pub blocks: BTreeMap<&'static str, BlockSchema>,
+    pub blocks: BTreeMap<Arc<str>, BlockSchema>,
     /// One line for the reference.
     pub doc: &'static str,
 }
@@ -224,9 +230,9 @@ pub struct ResourceSchema {
     /// The version of its records; a newer one reads older ones.
     pub version: u32,
     /// Its attributes.
-    pub attributes: BTreeMap<&'static str, AttributeSchema>,
+    pub attributes: BTreeMap<Arc<str>, AttributeSchema>,
     /// Its blocks.
-    pub blocks: BTreeMap<&'static str, BlockSchema>,
+    pub blocks: BTreeMap<Arc<str>, BlockSchema>,
     /// What its changes become.
     pub lowering: Lowering,
     /// How long a "there is nothing" must not be believed after an act whose outcome is unknown.
@@ -285,8 +291,8 @@ impl ResourceSchema {
 
 fn marked(
     value: &Value,
-    attributes: &BTreeMap<&'static str, AttributeSchema>,
-    blocks: &BTreeMap<&'static str, BlockSchema>,
+    attributes: &BTreeMap<Arc<str>, AttributeSchema>,
+    blocks: &BTreeMap<Arc<str>, BlockSchema>,
 ) -> Value {
     let each = |items: &[Value]| items.iter().map(|item| marked(item, attributes, blocks)).collect::<Arc<[Value]>>();
     let kind = match &value.kind {
@@ -315,16 +321,13 @@ fn marked(
 }
 
 /// The type of an object of attributes and blocks; everything may be null.
-fn object_type(
-    attributes: &BTreeMap<&'static str, AttributeSchema>,
-    blocks: &BTreeMap<&'static str, BlockSchema>,
-) -> Type {
+fn object_type(attributes: &BTreeMap<Arc<str>, AttributeSchema>, blocks: &BTreeMap<Arc<str>, BlockSchema>) -> Type {
     let mut all = BTreeMap::new();
     for (name, attribute) in attributes {
-        all.insert(Arc::from(*name), Attribute { ty: attribute.ty.clone(), optional: true, default: None });
+        all.insert(name.clone(), Attribute { ty: attribute.ty.clone(), optional: true, default: None });
     }
     for (name, block) in blocks {
-        all.insert(Arc::from(*name), Attribute { ty: block.ty(), optional: true, default: None });
+        all.insert(name.clone(), Attribute { ty: block.ty(), optional: true, default: None });
     }
     Type::Object(Arc::new(all))
 }

@@ -22,7 +22,7 @@ use super::world::{Fault, Site, World};
 use crate::ports::clock::Clock as _;
 use crate::provider::{
     Act, Action, AttributeSchema, Evidence, Found, ImportRequest, Lowering, Observation, ObserveRequest, Outcome,
-    Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, Readiness, ResourceSchema, Role, Undo,
+    Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, Readiness, ResourceSchema, Role, Undo, named,
 };
 use crate::value::{Map, Type, Value};
 
@@ -84,7 +84,7 @@ pub(super) struct Target {
 }
 
 pub(super) fn schemas() -> Vec<ResourceSchema> {
-    let attributes = BTreeMap::from([
+    let attributes = named([
         ("name", AttributeSchema::required(Type::String, "").replaces()),
         ("shape", AttributeSchema::optional(Type::String, "").replaces()),
         ("value", AttributeSchema::optional(Type::String, "")),

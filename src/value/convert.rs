@@ -248,7 +248,7 @@ fn disagree() -> ConvertError {
 }
 
 fn object(m: &Map, attributes: &BTreeMap<Arc<str>, Attribute>) -> Result<Value, ConvertError> {
-    let mut out = Map::new();
+    let mut out = Map::with_capacity(attributes.len());
     for (name, attribute) in attributes {
         let given = m.get(name).filter(|v| !(v.is_null() && attribute.default.is_some()));
         let value = match (given, &attribute.default) {

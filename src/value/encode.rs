@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::{Attribute, Kind, Map, Marks, Number, Sealed, Type, Unknown, Value};
+use super::{Attribute, Kind, Marks, Number, Sealed, Type, Unknown, Value};
 
 /// The name under which a keyed digest stands for a sensitive part.
 pub const HMAC: &str = "$hmac";
@@ -231,7 +231,7 @@ pub fn decode(json: &Json, ty: &Type) -> Result<Value, DecodeError> {
     if let Json::Object(o) = json
         && let Some(sealed) = sealed(o)
     {
-        return Ok(Value::unknown(ty.clone(), super::Residual::Sealed(sealed)).sensitive());
+        return Ok(Value::unknown(ty.clone(), super::Residual::from(sealed)).sensitive());
     }
     if let Json::Object(o) = json
         && o.len() == 1
@@ -283,7 +283,7 @@ fn number(text: &str) -> Result<Value, DecodeError> {
 }
 
 fn decode_object(o: &serde_json::Map<String, Json>, ty: &Type) -> Result<Value, DecodeError> {
-    let mut out = Map::new();
+    let mut out = Vec::with_capacity(o.len());
     for (k, j) in o {
         let name = k.strip_prefix('$').unwrap_or(k);
         let t = match ty {
@@ -291,9 +291,9 @@ fn decode_object(o: &serde_json::Map<String, Json>, ty: &Type) -> Result<Value, 
             Type::Object(all) => all.get(name).map_or(Type::Any, |a| a.ty.clone()),
             _ => Type::Any,
         };
-        out.insert(name.into(), decode(j, &t)?);
+        out.push((name.into(), decode(j, &t)?));
     }
-    Ok(Value::object(out))
+    Ok(Value::object(out.into_iter().collect()))
 }
 
 /// The type with every attribute optional: a record of an older schema lacks newer attributes.

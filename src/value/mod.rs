@@ -9,6 +9,7 @@
 mod convert;
 mod encode;
 mod escape;
+mod map;
 mod marks;
 mod number;
 mod order;
@@ -29,6 +30,7 @@ pub use encode::{
     encode_type, encode_typed, encode_typed_kept, open_sealed, parse_type, without_seals,
 };
 pub use escape::escape;
+pub use map::Map;
 pub use marks::Marks;
 pub use number::{ArithmeticError, NotANumber, Number};
 pub use path::{Path, PathStep};
@@ -39,4 +41,4 @@ pub use show::show;
 pub use text::normal;
 pub use types::{Attribute, Type};
 pub use unify::{conversion, unify};
-pub use value::{Kind, Map, Unknown, Value};
+pub use value::{Kind, Unknown, Value};

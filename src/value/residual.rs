@@ -79,20 +79,32 @@ impl Sealed {
     }
 }
 
-/// The closed term of an unknown value.
+/// The closed term of an unknown value. It is small, for every value has room for one.
 #[derive(Clone)]
 pub enum Residual {
     /// The whole object that a node's step answers.
-    Result(Address),
+    Result(Arc<Address>),
     /// A secret that is not at hand: somebody has to open it, or its source to supply it again.
-    Sealed(Sealed),
+    Sealed(Arc<Sealed>),
     /// An operation over such.
     Deferred(Arc<dyn Deferred>),
     /// A value that is to be converted once it is known.
     Converted(Arc<(Value, Type)>),
     /// Some element of the set that an operation gives, the one that stands at a position while planning. Which and how many
     /// there are shows when the whole set is known, so a set is finished as a whole.
-    Element(Arc<dyn Deferred>, usize),
+    Element(Arc<dyn Deferred>, u32),
+}
+
+impl From<Address> for Residual {
+    fn from(node: Address) -> Self {
+        Self::Result(Arc::new(node))
+    }
+}
+
+impl From<Sealed> for Residual {
+    fn from(sealed: Sealed) -> Self {
+        Self::Sealed(Arc::new(sealed))
+    }
 }
 
 impl Residual {
@@ -132,7 +144,7 @@ impl Residual {
     pub fn needs(&self, nodes: &mut BTreeSet<Address>) {
         match self {
             Self::Result(node) => {
-                nodes.insert(node.clone());
+                nodes.insert((**node).clone());
             }
             Self::Sealed(_) => {}
             Self::Deferred(deferred) | Self::Element(deferred, _) => deferred.needs(nodes),
@@ -144,7 +156,7 @@ impl Residual {
     pub fn sealed(&self, found: &mut Vec<Sealed>) {
         match self {
             Self::Result(_) => {}
-            Self::Sealed(sealed) => found.push(sealed.clone()),
+            Self::Sealed(sealed) => found.push((**sealed).clone()),
             Self::Deferred(deferred) | Self::Element(deferred, _) => deferred.sealed(found),
             Self::Converted(conversion) => conversion.0.sealed_parts(found),
         }

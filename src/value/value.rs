@@ -1,15 +1,12 @@
 //! The value itself.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Attribute, Deferred, Marks, Number, Refinement, Residual, Results, Sealed, Type, Unfinished};
+use super::{Attribute, Deferred, Map, Marks, Number, Refinement, Residual, Results, Sealed, Type, Unfinished};
 use crate::addr::Address;
-
-/// The elements of a map or the attributes of an object, in the order of their names.
-pub type Map = BTreeMap<Arc<str>, Value>;
 
 /// A value of the language.
 #[derive(Clone)]
@@ -154,7 +151,7 @@ impl Value {
     /// A secret of which only the keyed digest is at hand.
     #[must_use]
     pub fn sealed(ty: Type, digest: impl Into<Arc<str>>) -> Self {
-        Self::unknown(ty, Residual::Sealed(Sealed { digest: digest.into(), text: None })).sensitive()
+        Self::unknown(ty, Residual::from(Sealed { digest: digest.into(), text: None })).sensitive()
     }
 
     /// The keyed digest, if the secret itself is not at hand.
@@ -222,12 +219,13 @@ impl Value {
     }
 
     /// The parts of a collection or object, in order; empty for others.
-    pub fn children(&self) -> Box<dyn Iterator<Item = &Self> + '_> {
-        match &self.kind {
-            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => Box::new(items.iter()),
-            Kind::Map(_, m) | Kind::Object(m) => Box::new(m.values()),
-            _ => Box::new(std::iter::empty()),
-        }
+    pub fn children(&self) -> impl Iterator<Item = &Self> {
+        let (items, elements): (&[Self], Option<&Map>) = match &self.kind {
+            Kind::List(_, items) | Kind::Set(_, items) | Kind::Tuple(items) => (items, None),
+            Kind::Map(_, m) | Kind::Object(m) => (&[], Some(m)),
+            _ => (&[], None),
+        };
+        items.iter().chain(elements.into_iter().flat_map(Map::values))
     }
 
     /// How many units it takes to go through it, text counting by 64 bytes and open types along; more than `most` are not

@@ -32,7 +32,7 @@ pub fn masked(plan: &Plan, address: &Address, value: &Value) -> Value {
             }
         }
         for (name, block) in blocks {
-            let deeper: Vec<&str> = way.iter().copied().chain([*name]).collect();
+            let deeper: Vec<&str> = way.iter().copied().chain([&**name]).collect();
             levels.push((deeper, &block.attributes, &block.blocks));
         }
     }

@@ -131,7 +131,7 @@ pub(super) fn service_schema() -> ResourceSchema {
         ty: "local_service",
         role: Role::Managed,
         version: 1,
-        attributes: BTreeMap::from([
+        attributes: crate::provider::named([
             ("command", AttributeSchema::required(Type::list(Type::String), "")),
             ("token", AttributeSchema::optional(Type::String, "").sensitive()),
         ]),

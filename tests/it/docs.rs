@@ -322,7 +322,7 @@ fn notes(attribute: &AttributeSchema) -> String {
     notes.join("; ")
 }
 
-fn write_attributes(page: &mut String, attributes: &std::collections::BTreeMap<&'static str, AttributeSchema>) {
+fn write_attributes(page: &mut String, attributes: &std::collections::BTreeMap<std::sync::Arc<str>, AttributeSchema>) {
     page.push_str("\n| attribute | type | | what it is |\n| --- | --- | --- | --- |\n");
     for (name, attribute) in attributes {
         let (ty, notes) = (attribute.ty.to_string(), notes(attribute));

@@ -36,7 +36,7 @@ fn evaluate(expression: &str, given: &[(&str, Value)]) -> Result<Value, Box<Diag
 #[expect(clippy::disallowed_methods, reason = "the real time that a call takes is what is tested")]
 fn evaluate_term(term: Term, given: &[(&str, Value)]) -> Result<Value, Box<Diagnostic>> {
     let (host, budget) = (Files::new(), Budget::new(2_000_000));
-    let evaluator = Evaluator { scope: &Given(given), host: &host, budget: &budget, site: "here" };
+    let evaluator = Evaluator { scope: &Given(given), host: &host, budget: &budget, site: &"here" };
     let before = Instant::now();
     let value = evaluator.evaluate(&Arc::new(term));
     let took = before.elapsed();

@@ -109,7 +109,7 @@ pub(super) fn evaluate(expression: &str) -> Result<Value, Box<Diagnostic>> {
     let term = parse_expression(expression, FileId(0)).map_err(first)?;
     let host = Files::new();
     let budget = Budget::new(1_000_000);
-    Evaluator { scope: &Unknowns, host: &host, budget: &budget, site: "here" }.evaluate(&Arc::new(term))
+    Evaluator { scope: &Unknowns, host: &host, budget: &budget, site: &"here" }.evaluate(&Arc::new(term))
 }
 
 /// A value as `terraform console` prints it, in one line with escapes.

@@ -48,7 +48,7 @@ fn evaluate(expression: &str) -> Result<Value, String> {
     };
     let host = Files::new();
     let budget = Budget::new(1_000_000);
-    let evaluator = Evaluator { scope: &Nothing, host: &host, budget: &budget, site: "here" };
+    let evaluator = Evaluator { scope: &Nothing, host: &host, budget: &budget, site: &"here" };
     evaluator.evaluate(&Arc::new(term)).map_err(|e| e.summary)
 }
 

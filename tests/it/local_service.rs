@@ -447,7 +447,7 @@ async fn an_act_goes_on_without_whoever_asked() {
     let place = Place::new();
     let port = free_port();
     let mut planned = service(&place, port, 1, "v1").as_map().unwrap().clone();
-    let script = planned["command"].as_items().unwrap()[1].as_str().unwrap().to_owned();
+    let script = planned.get("command").unwrap().as_items().unwrap()[1].as_str().unwrap().to_owned();
     planned
         .insert("command".into(), shell(&format!("while ! test -e go; do sleep 0.05; done; exec python3 {script} v1")));
     let act = place.act(Action::Create, TY, Value::object(planned), None);
@@ -472,7 +472,7 @@ async fn descendants_that_ran_away_go_with_it() {
     let place = Place::new();
     let port = free_port();
     let mut planned = service(&place, port, 1, "v1").as_map().unwrap().clone();
-    let script = planned["command"].as_items().unwrap()[1].as_str().unwrap().to_owned();
+    let script = planned.get("command").unwrap().as_items().unwrap()[1].as_str().unwrap().to_owned();
     let command = format!("trap '' TERM; setsid sleep 300 & (sleep 300 &) ; exec python3 {script} v1");
     planned.insert("command".into(), shell(&command));
     let made = place.create(TY, &Value::object(planned)).await;

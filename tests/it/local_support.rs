@@ -64,7 +64,9 @@ impl Place {
         let mut map: Map = given.into_iter().map(|(n, v)| (n.into(), v)).collect();
         for (name, attribute) in &schema.attributes {
             if let Some(default) = &attribute.default {
-                map.entry((*name).into()).or_insert_with(|| default.clone());
+                if !map.contains_key(name) {
+                    map.insert(name.clone(), default.clone());
+                }
             }
         }
         convert(&Value::object(map), &schema.object_type()).unwrap()

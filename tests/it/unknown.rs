@@ -72,7 +72,7 @@ impl Declared {
             .map_err(|all| Box::new(all.iter().next().expect("a failure says why").clone()))?;
         let host = Files::new();
         let budget = Budget::new(1_000_000);
-        Evaluator { scope: self, host: &host, budget: &budget, site: "here" }.evaluate(&Arc::new(term))
+        Evaluator { scope: self, host: &host, budget: &budget, site: &"here" }.evaluate(&Arc::new(term))
     }
 
     /// The printed result, or `error: ` with the summary.

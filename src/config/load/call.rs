@@ -10,6 +10,7 @@ use crate::config::path::join;
 use crate::config::schema::MODULE_META;
 use crate::diag::{Diagnostic, Diagnostics, Span, did_you_mean};
 use crate::eval::{Reference, TermKind};
+use crate::value::Map;
 
 /// Reads a `module` block in `directory` and loads what it calls; `None` if that cannot be loaded, after it was said why.
 pub(super) fn call(loader: &mut Loader<'_>, block: BlockBody, directory: &str) -> Option<ModuleCall> {
@@ -54,12 +55,7 @@ fn not_local(source: &str) -> Diagnostic {
     if bare { diagnostic.hint(format!("For a directory beside this one write \"./{source}\".")) } else { diagnostic }
 }
 
-fn check_arguments(
-    loader: &mut Loader<'_>,
-    arguments: &BTreeMap<Arc<str>, AttributeTerm>,
-    module: &Module,
-    span: Span,
-) {
+fn check_arguments(loader: &mut Loader<'_>, arguments: &Map<AttributeTerm>, module: &Module, span: Span) {
     let names = || module.variables.keys().map(|name| &**name);
     for (name, argument) in arguments {
         if !module.variables.contains_key(name) {

@@ -33,10 +33,11 @@ const PATHS: [&str; 4] = ["module", "root", "cwd", "project"];
 
 /// Checks every term of a module.
 pub(super) fn check(module: &Module, environment: Option<&BlockBody>, lost: &Lost, errors: &mut Diagnostics) {
-    let mut nodes: BTreeMap<(NodeKind, &str), BTreeSet<&str>> = BTreeMap::new();
+    let mut by_type: BTreeMap<(NodeKind, &str), Vec<&str>> = BTreeMap::new();
     for node in &module.nodes {
-        nodes.entry((node.kind, &*node.ty)).or_default().insert(&*node.name);
+        by_type.entry((node.kind, &*node.ty)).or_default().push(&*node.name);
     }
+    let nodes = by_type.into_iter().map(|(ty, names)| (ty, names.into_iter().collect())).collect();
     let mut names = Names { module, nodes, lost, errors };
     names.module();
     if let Some(environment) = environment {
@@ -237,9 +238,7 @@ impl<'a> Names<'a> {
             let wrong = super::provided::check(self.module, term);
             self.errors.extend(wrong.or_else(|| check_call(term).err().map(|wrong| *wrong)));
         }
-        for inner in term.children(true) {
-            self.calls(inner);
-        }
+        term.children(true, &mut |inner| self.calls(inner));
     }
 
     fn reference(&mut self, reference: &Reference, around: &Around<'_>) {

@@ -6,8 +6,9 @@ use crate::eval::{Term, TermKind, functions};
 
 /// What is wrong with the calls of providers' functions in a term of a module.
 pub fn check_calls(module: &Module, term: &Term) -> Vec<Diagnostic> {
-    let own = check(module, term);
-    own.into_iter().chain(term.children(true).into_iter().flat_map(|inner| check_calls(module, inner))).collect()
+    let mut wrong: Vec<Diagnostic> = check(module, term).into_iter().collect();
+    term.children(true, &mut |inner| wrong.extend(check_calls(module, inner)));
+    wrong
 }
 
 /// What is wrong with a term that is a call of a provider's function.

@@ -8,10 +8,13 @@ use super::parser::{Failed, NESTING_MAX, Parsed, Parser};
 use crate::config::desired::{AttributeTerm, BlockBody, Body};
 use crate::config::token::{Kind, Token};
 use crate::diag::Span;
+use crate::value::Map;
 
 /// The body that is being read.
 struct Reading {
     body: Body,
+    /// The attributes until the body ends. There may be very many, in any order.
+    attributes: BTreeMap<Arc<str>, AttributeTerm>,
     /// Whether it is that of a block, which a brace ends.
     inside: bool,
     /// The type of its block, or nothing.
@@ -26,7 +29,7 @@ impl Parser<'_> {
         while self.next_kind() != Kind::End {
             self.item(&mut reading);
         }
-        reading.body
+        reading.body()
     }
 
     /// A line break, an attribute, a block, or what is none of them and skipped after it was noted.
@@ -73,7 +76,7 @@ impl Parser<'_> {
         self.provider_keys = &*reading.ty == "module" && &*key == "providers";
         let term = self.expression()?;
         self.provider_keys = false;
-        match reading.body.attributes.entry(key) {
+        match reading.attributes.entry(key) {
             Entry::Vacant(place) => {
                 place.insert(AttributeTerm { term: Arc::new(term), name_span });
             }
@@ -130,7 +133,7 @@ impl Parser<'_> {
         }
         self.open.pop();
         self.level -= 1;
-        Ok(BlockBody { ty: name, labels, body: reading.body, dynamic: None, span })
+        Ok(BlockBody { ty: name, labels, body: reading.body(), dynamic: None, span })
     }
 
     /// A block's contents, one item to a line, and its closing brace.
@@ -190,7 +193,11 @@ impl Parser<'_> {
 
 impl Reading {
     fn new(header: Span, inside: bool, ty: Arc<str>) -> Self {
-        let body = Body { attributes: BTreeMap::new(), blocks: Vec::new(), span: header };
-        Self { body, inside, ty }
+        let body = Body { attributes: Map::new(), blocks: Vec::new(), span: header };
+        Self { body, attributes: BTreeMap::new(), inside, ty }
+    }
+
+    fn body(self) -> Body {
+        Body { attributes: self.attributes.into_iter().collect(), ..self.body }
     }
 }

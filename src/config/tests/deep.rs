@@ -20,7 +20,7 @@ impl Scope for Unknown {
 fn walked(text: &str) {
     let term = Arc::new(parse_expression(text, FileId(0)).unwrap_or_else(|e| panic!("{text}: {e:?}")));
     let budget = Budget::new(Budget::PLAN);
-    let evaluator = Evaluator { scope: &Unknown, host: &NoHost, budget: &budget, site: "" };
+    let evaluator = Evaluator { scope: &Unknown, host: &NoHost, budget: &budget, site: &"" };
     let mut found = Vec::new();
     references(&term, &mut found);
     if let Ok(value) = evaluator.evaluate(&term) {

@@ -299,7 +299,7 @@ fn missing(ty: &Type, name: &str, default: Option<Value>, marks: Marks) -> Calle
 
 fn merge(context: &CallContext<'_>, args: &[Value]) -> Called {
     let mut marks = Marks::NONE;
-    let mut out = Map::new();
+    let mut out = Vec::new();
     let (mut open, mut nullable) = (false, false);
     let mut elements = Vec::new();
     for arg in args {
@@ -336,6 +336,7 @@ fn merge(context: &CallContext<'_>, args: &[Value]) -> Called {
         Some(Some(first)) if elements.iter().all(|t| t.as_ref() == Some(first)) => Some(first.clone()),
         _ => None,
     };
+    let out = out.into_iter().collect();
     Ok(match (open, element) {
         (true, Some(t)) => opaque(Type::map(t), marks_of(args)),
         (true, None) => opaque(Type::Any, marks_of(args)),
@@ -380,12 +381,13 @@ fn zipmap(context: &CallContext<'_>, args: &[Value]) -> Called {
         return Err(FunctionError::new(message));
     }
     spend_items(context, all.len())?;
-    let mut out = Map::new();
+    let mut out = Vec::with_capacity(all.len());
     for (i, (key, value)) in keys.iter().zip(all).enumerate() {
         let key = key.as_str();
         let key = key.ok_or_else(|| FunctionError::new(format!("keys list has null value at index {i}")))?;
-        out.insert(key.into(), value);
+        out.push((key.into(), value));
     }
+    let out = out.into_iter().collect();
     let made = if let Type::List(t) = &ty { Value::map((**t).clone(), out) } else { Value::object(out) };
     Ok(made.mark(values.marks))
 }

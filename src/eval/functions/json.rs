@@ -131,10 +131,10 @@ impl Reader<'_> {
 
     fn object(&mut self, depth: usize) -> Result<Value, String> {
         self.chars.next();
-        let mut out = Map::new();
+        let mut out = Vec::new();
         self.space();
         if self.chars.next_if(|(_, c)| *c == '}').is_some() {
-            return Ok(Value::object(out));
+            return Ok(Value::object(Map::new()));
         }
         loop {
             self.space();
@@ -151,11 +151,11 @@ impl Reader<'_> {
                 None => return Err("EOF".into()),
             }
             let value = self.value(depth + 1)?;
-            out.insert(normal(&name).into(), value);
+            out.push((normal(&name).into(), value));
             self.space();
             match self.chars.next() {
                 Some((_, ',')) => {}
-                Some((_, '}')) => return Ok(Value::object(out)),
+                Some((_, '}')) => return Ok(Value::object(out.into_iter().collect())),
                 Some((_, c)) => return Err(unexpected(c, "after object key:value pair")),
                 None => return Err("EOF".into()),
             }

@@ -45,7 +45,7 @@ pub(super) fn functions() -> Vec<Function> {
 fn decoded(context: &CallContext<'_>, source: &str) -> Result<Vec<Value>, FunctionError> {
     let mut all = Vec::new();
     for (line, document) in yaml::documents(context, source)? {
-        let empty = document.is_null() || document.as_map().is_some_and(std::collections::BTreeMap::is_empty);
+        let empty = document.is_null() || document.as_map().is_some_and(crate::value::Map::is_empty);
         if !empty {
             check(&document).map_err(|why| {
                 FunctionError::at(0, format!("the document on line {line} is no Kubernetes manifest: {why}"))

@@ -64,13 +64,13 @@ fn decode_tfvars(context: &CallContext<'_>, args: &[Value]) -> Called {
         let part = if blocks { "content" } else { "syntax" };
         FunctionError::new(format!("invalid tfvars {part}: {}", place::all(&why, ARGUMENT, source)))
     })?;
-    let mut out = Map::new();
+    let mut out = Vec::new();
     for (name, term) in arguments {
         let value = (context.render)(&term, &Map::new(), Calls::None).map_err(|e| {
             let why = place::one(&e, ARGUMENT, source);
             FunctionError::new(format!("invalid expression for variable \"{name}\": {why}"))
         })?;
-        out.insert(name, value);
+        out.push((name, value));
     }
-    Ok(Value::object(out))
+    Ok(Value::object(out.into_iter().collect()))
 }

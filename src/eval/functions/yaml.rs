@@ -10,7 +10,7 @@ use super::argument::{spend_bytes, spend_items, string, text};
 use super::build::Called;
 use super::encoding::LENIENT;
 use super::{CallContext, FunctionError, yaml_scalar};
-use crate::value::{Kind, Map, Type, Value, convert, normal};
+use crate::value::{Kind, Type, Value, convert, normal};
 
 /// The deepest nesting that is read: each level takes stack.
 const DEPTH_MAX: usize = 128;
@@ -158,11 +158,11 @@ impl<'a> Reader<'a> {
     }
 
     fn mapping(&mut self, depth: usize) -> Called {
-        let mut out = Map::new();
+        let mut out = Vec::new();
         loop {
             let event = self.next()?;
             let merge = match &event {
-                Event::MappingEnd => return Ok(Value::object(out)),
+                Event::MappingEnd => return Ok(Value::object(out.into_iter().collect())),
                 Event::Scalar(text, _, _, None) => text == "<<",
                 _ => false,
             };
@@ -181,7 +181,7 @@ impl<'a> Reader<'a> {
                 self.count(from.len())?;
                 out.extend(from.iter().map(|(k, v)| (k.clone(), v.clone())));
             } else if let Some(key) = key.as_str() {
-                out.insert(normal(key).into(), value);
+                out.push((normal(key).into(), value));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Who a process is.
 
+use std::time::Duration;
+
 use rustix::process::Pid;
 
 /// A process, told from every other one that ever had its number.
@@ -75,6 +77,27 @@ impl ProcessId {
         {
             self.is_alive() && rustix::process::kill_process(pid, signal.raw()).is_ok()
         }
+    }
+
+    /// Waits until it has ended, at most so long; `false` if it still runs then. A system without pidfds is asked once.
+    pub fn await_end(&self, most: Duration) -> bool {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::event::{PollFd, PollFlags, Timespec, poll};
+            let Some(Ok(descriptor)) =
+                self.raw().map(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()))
+            else {
+                return true;
+            };
+            // A pidfd becomes readable when its process has ended (pidfd_open(2)); a stranger with its number is not waited for.
+            if self.is_alive() {
+                let timeout = Timespec::try_from(most).ok();
+                let _ = poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], timeout.as_ref());
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = most;
+        !self.is_alive()
     }
 
     /// Sends a signal to the process group that it leads. A group's number is not handed out again while the leader has not

@@ -1,5 +1,7 @@
 //! The system's table of processes, as far as Linux shows it under `/proc`. Elsewhere it is empty.
 
+use std::time::Duration;
+
 use super::{ProcessId, Signal};
 
 /// One line of `/proc/PID/stat`.
@@ -62,17 +64,23 @@ pub fn with_variable(_: &str, _: &str) -> Vec<ProcessId> {
 /// so only something that forks faster than `/proc` can be read survives.
 const ROUNDS: usize = 20;
 
-/// Kills every process that has `name=value` in its environment.
+/// How long one killed process is waited for. It ends as soon as the system gives it a turn; only one that waits for a broken
+/// disk takes longer.
+const END_MOST: Duration = Duration::from_secs(1);
+
+/// Kills every process that has `name=value` in its environment, and waits until they have ended.
 pub fn kill_with_variable(name: &str, value: &str) {
     for _ in 0..ROUNDS {
         let found = with_variable(name, value);
         if found.is_empty() {
             return;
         }
-        for process in found {
+        for process in &found {
             process.signal(Signal::Kill);
         }
-        std::thread::yield_now();
+        for process in &found {
+            process.await_end(END_MOST);
+        }
     }
 }
 

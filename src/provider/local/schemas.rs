@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{command, data, file, file_data, service, version};
-use crate::provider::{AttributeSchema as A, BlockSchema, Compute, Lowering, Nesting, ResourceSchema, Role, Undo};
+use crate::provider::{
+    AttributeSchema as A, BlockSchema, Compute, Lowering, Nesting, ResourceSchema, Role, Undo, named,
+};
 use crate::value::{Type, Value};
 
 /// The types of the local target.
@@ -31,7 +33,7 @@ fn managed<const N: usize>(
         ty,
         role: Role::Managed,
         version: 0,
-        attributes: BTreeMap::from(attributes),
+        attributes: named(attributes),
         blocks: BTreeMap::new(),
         lowering,
         // This machine knows what became of an act as soon as it is asked: `find` keeps a late start from taking effect.
@@ -171,7 +173,7 @@ fn block<const N: usize>(attributes: [(&'static str, A); N], doc: &'static str) 
         required: false,
         replaces: false,
         ignored: false,
-        attributes: BTreeMap::from(attributes),
+        attributes: named(attributes),
         blocks: BTreeMap::new(),
         doc,
     }
@@ -203,7 +205,7 @@ fn local_service() -> ResourceSchema {
         ],
         "Processes of one program behind one port, restarted when they crash; they outlive the command that started them.",
     );
-    schema.blocks = BTreeMap::from([
+    schema.blocks = named([
         (
             "readiness",
             block(

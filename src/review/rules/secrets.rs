@@ -1,6 +1,7 @@
 //! What a schema calls sensitive carries the mark.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::plan::{AttributeSchema, BlockSchema, ResourceSchema, Work};
 use crate::review::finding::Findings;
@@ -66,22 +67,22 @@ fn is_open(value: &Value) -> bool {
 }
 
 fn has_secrets(schema: &ResourceSchema) -> bool {
-    fn within(attributes: &BTreeMap<&str, AttributeSchema>, blocks: &BTreeMap<&str, BlockSchema>) -> bool {
+    fn within(attributes: &BTreeMap<Arc<str>, AttributeSchema>, blocks: &BTreeMap<Arc<str>, BlockSchema>) -> bool {
         attributes.values().any(|a| a.sensitive) || blocks.values().any(|b| within(&b.attributes, &b.blocks))
     }
     within(&schema.attributes, &schema.blocks)
 }
 
 /// The first sensitive attribute of an object whose value is not marked.
-fn unmarked(
+fn unmarked<'s>(
     object: &Value,
-    attributes: &BTreeMap<&'static str, AttributeSchema>,
-    blocks: &BTreeMap<&'static str, BlockSchema>,
-) -> Option<&'static str> {
+    attributes: &'s BTreeMap<Arc<str>, AttributeSchema>,
+    blocks: &'s BTreeMap<Arc<str>, BlockSchema>,
+) -> Option<&'s str> {
     if object.marks.is_sensitive() {
         return None;
     }
-    let mut secret = attributes.iter().filter(|(_, a)| a.sensitive).map(|(name, _)| *name);
+    let mut secret = attributes.iter().filter(|(_, a)| a.sensitive).map(|(name, _)| &**name);
     secret.find(|name| object.get(name).is_some_and(is_open)).or_else(|| {
         blocks.iter().find_map(|(name, block)| {
             let value = object.get(name).filter(|v| !v.marks.is_sensitive())?;

@@ -69,7 +69,7 @@ fn url() -> Value {
 }
 
 fn later(node: &str) -> Value {
-    Value::unknown(Type::String, Residual::Result(at(node)))
+    Value::unknown(Type::String, Residual::from(at(node)))
 }
 
 fn prior(id: &str) -> Prior {

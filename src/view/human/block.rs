@@ -1,7 +1,6 @@
 //! One resource or data source of a plan: comment lines, header, attributes.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::diff::{self, Ways};
 use super::page::{Mark, Page};
@@ -110,13 +109,13 @@ fn normalised(plan: &Plan, change: &Change, old: &Map, new: &Map) -> (Map, Map) 
     let (old, mut new) = (old.clone(), new.clone());
     let Some(schema) = plan.schemas.get(&*change.address.ty) else { return (old, new) };
     for (name, attribute) in &schema.attributes {
-        let (Some(normalise), Some(a), Some(b)) = (attribute.normalise, old.get(*name), new.get(*name)) else {
+        let (Some(normalise), Some(a), Some(b)) = (attribute.normalise, old.get(name), new.get(name)) else {
             continue;
         };
         let known = a.is_wholly_known() && b.is_wholly_known();
         if known && diff::alike(&normalise(a), &normalise(b)) {
             let same = a.clone();
-            new.insert(Arc::from(*name), same);
+            new.insert(name.clone(), same);
         }
     }
     (old, new)
