@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 pub(super) mod copy;
 mod edit;
+mod gc;
 
 use super::changing::{Asking, Carrying, RunView, Variables, wanted};
 use super::root::Context;
@@ -56,6 +57,8 @@ enum Command {
     Migrate(copy::Migrate),
     /// Take the lease away from a holder that cannot be reached
     Unlock(edit::Unlock),
+    /// Remove configurations, files and evidence that no kept generation refers to
+    Gc(gc::Gc),
     /// Take on the objects of a Terraform state
     ImportTerraform(copy::ImportTerraform),
     /// Prove that nothing was changed or cut out of the middle
@@ -91,6 +94,7 @@ async fn state(context: &Context, arguments: &Arguments) -> Result<u8> {
         Command::Push(arguments) => copy::push(context, arguments).await,
         Command::Migrate(arguments) => copy::migrate(context, arguments).await,
         Command::Unlock(arguments) => edit::unlock(context, arguments).await,
+        Command::Gc(arguments) => gc::gc(context, arguments).await,
         Command::ImportTerraform(arguments) => copy::import_terraform(context, arguments).await,
         Command::Verify { environment } => verify(context, environment.as_deref()).await,
     }

@@ -4,7 +4,7 @@
 //! writers that collide there are told apart by the backend, never by a lock; the lease is manners, not safety. What
 //! holds for every backend is written as a test in `conformance.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -318,6 +318,20 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// As [`Self::get_blob`].
     async fn blob_file(&self, digest: Digest) -> Result<PathBuf>;
+
+    /// The blobs that are kept, with their sizes in bytes as far as they are known: whole ones, and what a crash left of one.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    async fn blobs(&self) -> Result<BTreeMap<Digest, u64>>;
+
+    /// Removes blobs, as the writer that this value became by [`Self::take_over`], and only as long as nobody has taken over
+    /// since: a writer puts its blobs after its takeover, and none that it put, or found there, is removed by an earlier one.
+    /// Those that are not there are gone already.
+    ///
+    /// # Errors
+    /// `Fenced` when another has taken over, or this value never did; when they cannot be removed. Some may be gone then.
+    async fn remove_blobs(&self, blobs: &BTreeSet<Digest>) -> Result<()>;
 
     /// The lease as it stands.
     ///

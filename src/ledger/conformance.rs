@@ -48,6 +48,7 @@ pub(crate) async fn all<F: Fn() -> Arc<dyn Backend> + Sync + Send + 'static>(mak
     refused_values_do_no_harm(&make()).await;
     keys(&make()).await;
     blobs(&make()).await;
+    collecting(&make()).await;
     checkpoints(&make()).await;
     restoring(&make(), &make()).await;
     leases(&make()).await;
@@ -213,6 +214,54 @@ async fn blobs(open: Open<'_>) {
     writer.append(vec![draft(1)]).await.unwrap();
     let verified = open().verify(&BTreeSet::from([name, missing])).await.unwrap().unwrap();
     assert_eq!((verified.blobs, verified.findings), (3, vec![Finding::BlobMissing { digest: missing }]));
+}
+
+/// Blobs are listed and removed by the writer of now; one that was taken over from removes nothing, and what is put again
+/// after that stays.
+pub(crate) async fn collecting(open: Open<'_>) {
+    let backend = open();
+    assert!(backend.blobs().await.unwrap().is_empty());
+    let mut names = Vec::new();
+    for n in 0..120_u8 {
+        names.push(backend.put_blob(vec![n; usize::from(n)]).await.unwrap());
+    }
+    assert_eq!(backend.blobs().await.unwrap(), names.iter().copied().zip(0..).collect());
+    let all: BTreeSet<_> = names.iter().copied().collect();
+    let never = open().remove_blobs(&all).await.unwrap_err();
+    assert!(matches!(never, LedgerError::Fenced { .. }), "only a writer removes: {never}");
+    let (mut old, _) = Writer::open(open()).await.unwrap();
+    old.append(vec![draft(1)]).await.unwrap();
+    let some: BTreeSet<_> = names[..110].iter().copied().chain([digest(b"never put")]).collect();
+    old.remove_blobs(&some).await.unwrap();
+    assert_eq!(open().blobs().await.unwrap(), names[110..].iter().copied().zip(110..).collect());
+    let gone = open().get_blob(names[7]).await.unwrap_err();
+    assert!(matches!(gone, LedgerError::BlobMissing { digest, .. } if digest == names[7]), "{gone}");
+    assert!(open().blob_file(names[7]).await.is_err());
+    // A writer that has fenced, and written nothing yet, puts one of them again.
+    let (mut new, _) = Writer::open_fenced(open()).await.unwrap();
+    assert_eq!(new.backend().put_blob(vec![7; 7]).await.unwrap(), names[7]);
+    let fenced = old.remove_blobs(&all).await.unwrap_err();
+    assert!(matches!(fenced, LedgerError::Fenced { .. }), "{fenced}");
+    assert_eq!(open().get_blob(names[7]).await.unwrap(), [7; 7]);
+    assert_eq!(open().blobs().await.unwrap().len(), 11);
+    new.remove_blobs(&BTreeSet::from([names[119]])).await.unwrap();
+    new.append(vec![draft(2)]).await.unwrap();
+    new.remove_blobs(&all).await.unwrap();
+    assert!(open().blobs().await.unwrap().is_empty());
+    // Gone is not missing; what is referred to and gone is.
+    if let Some(verified) = open().verify(&BTreeSet::new()).await.unwrap() {
+        assert_eq!((verified.blobs, verified.findings), (0, vec![]));
+        let verified = open().verify(&BTreeSet::from([names[7]])).await.unwrap().unwrap();
+        assert_eq!(verified.findings, [Finding::BlobMissing { digest: names[7] }]);
+    }
+    // What was gone is kept again, by the next writer as well, and listed once.
+    for n in 3..5 {
+        let (mut next, _) = Writer::open_fenced(open()).await.unwrap();
+        assert_eq!(next.backend().put_blob(vec![7; 7]).await.unwrap(), names[7]);
+        next.append(vec![draft(n)]).await.unwrap();
+    }
+    assert_eq!(open().blobs().await.unwrap(), [(names[7], 7)].into());
+    assert_eq!(open().get_blob(names[7]).await.unwrap(), [7; 7]);
 }
 
 /// A ledger is the same in another place, and goes on there; where one is, none is put.

@@ -253,6 +253,17 @@ pub struct AppliedMigration {
     pub down: Option<String>,
 }
 
+/// Blobs that were given up, and what that means.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Collected {
+    /// The generations that nobody can go back to any more.
+    pub generations: Vec<u64>,
+    /// The blobs that entries name.
+    pub blobs: Vec<Digest>,
+    /// How many more that no entry names: parts of earlier checkpoints, and what crashes left.
+    pub others: u64,
+}
+
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
@@ -356,6 +367,9 @@ pub enum Event {
         /// The blob that names its parts.
         manifest: Digest,
     },
+    /// Blobs that nothing kept refers to were given up: they are gone, or the next collection removes them. An entry that names
+    /// one after this one has it kept again.
+    Collected(Collected),
     /// A record was dropped; the object stays.
     Removed {
         /// Its address.

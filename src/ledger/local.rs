@@ -29,7 +29,7 @@ mod segment;
 mod verify;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,6 +52,15 @@ use write::Pen;
 /// How often a swap of the lease is tried while another process swaps, which takes it milliseconds; with the pauses
 /// between them about five seconds.
 const SWAP_TRIES: usize = 800;
+
+/// So many blobs are removed under one look whether another writer has taken over, which waits for that.
+const REMOVED_AT_ONCE: usize = 100;
+
+/// How often a writer looks whether blobs are still being removed; with the pauses between that is ten seconds.
+const REMOVAL_LOOKS: usize = 1000;
+
+/// The pause between two such looks.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
 
 /// A ledger in a directory.
 #[derive(Debug, Clone)]
@@ -93,6 +102,26 @@ impl LocalBackend {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Shared) -> Result<T> + Send + 'static) -> Result<T> {
         let shared = Arc::clone(&self.shared);
         blocking(self.place(), move || work(&shared)).await
+    }
+
+    /// Does work that waits for who removes blobs just now, which takes milliseconds.
+    async fn until<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Shared) -> Result<Option<T>> + Clone + Send + 'static,
+    ) -> Result<T> {
+        for _ in 0..REMOVAL_LOOKS {
+            let work = work.clone();
+            if let Some(done) = self.run(move |shared| work(shared)).await? {
+                return Ok(done);
+            }
+            tokio::time::sleep(REMOVAL_PAUSE).await;
+        }
+        Err(LedgerError::Unavailable {
+            place: self.place(),
+            writing: true,
+            reason: "another process, `gantry state gc`, is removing blobs and does not go on".to_owned(),
+            hint: "let that process go on if it was stopped, or kill it".to_owned(),
+        })
     }
 
     /// Makes the next write or sync of the open segment fail.
@@ -151,7 +180,9 @@ impl Backend for LocalBackend {
 
     async fn take_over(&self, lineage: &Lineage, head: Option<Head>) -> Result<u64> {
         let lineage = lineage.clone();
-        self.run(move |shared| shared.pen().take_over(&shared.layout, &lineage, head)).await
+        let epoch = self.run(move |shared| shared.pen().take_over(&shared.layout, &lineage, head)).await?;
+        self.until(|shared| Ok(blobs::nobody_removes(&shared.layout)?.then_some(()))).await?;
+        Ok(epoch)
     }
 
     async fn append(&self, expected_seq: u64, batch: Arc<Batch>) -> Result<Appended> {
@@ -192,6 +223,25 @@ impl Backend for LocalBackend {
         }
         files.put_file(&path).await?;
         files.find(digest).await?.ok_or_else(|| LedgerError::BlobCorrupt { place: self.place(), digest })
+    }
+
+    async fn blobs(&self) -> Result<BTreeMap<Digest, u64>> {
+        self.run(|shared| blobs::sizes(&shared.layout)).await
+    }
+
+    async fn remove_blobs(&self, blobs: &BTreeSet<Digest>) -> Result<()> {
+        for some in blobs.iter().collect::<Vec<_>>().chunks(REMOVED_AT_ONCE) {
+            let some: Arc<BTreeSet<Digest>> = Arc::new(some.iter().copied().copied().collect());
+            self.until(move |shared| {
+                let epoch = shared.pen().epoch(&shared.layout)?;
+                blobs::remove(&shared.layout, epoch, &some)
+            })
+            .await?;
+        }
+        match &self.shared.files {
+            Some(files) => files.discard(blobs).await,
+            None => Ok(()),
+        }
     }
 
     async fn lease_load(&self) -> Result<Option<LeaseRecord>> {

@@ -31,7 +31,7 @@ mod tables;
 mod verify;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -174,6 +174,15 @@ impl Backend for PostgresBackend {
             Some(path) => Ok(path),
             None => blobs::fetch(&self.link, &self.cache, digest).await,
         }
+    }
+
+    async fn blobs(&self) -> Result<BTreeMap<Digest, u64>> {
+        blobs::sizes(&self.link).await
+    }
+
+    async fn remove_blobs(&self, blobs: &BTreeSet<Digest>) -> Result<()> {
+        self.pen.lock().await.remove_blobs(&self.link, blobs).await?;
+        self.cache.discard(blobs).await
     }
 
     async fn lease_load(&self) -> Result<Option<LeaseRecord>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::backend::{Backend, Head, Snapshot};
-use super::checkpoint;
+use super::checkpoint::{self, Pointer};
 use super::error::{LedgerError, Result};
 use super::event::Event;
 use super::format::{Lineage, RawEntry};
@@ -22,12 +22,32 @@ pub struct Reading {
     pub entries: Vec<RawEntry>,
 }
 
+/// How often another checkpoint is taken where that which was found is gone. Each time means that one was written in between.
+const TRIES: usize = 10;
+
 /// Reads a ledger. `None` if there is none yet.
 ///
 /// # Errors
 /// As [`Backend::read`]; when the checkpoint cannot be read.
 pub async fn read(backend: &Arc<dyn Backend>) -> Result<Option<Reading>> {
-    let Some(pointer) = backend.newest_checkpoint().await? else {
+    let mut noted = backend.newest_checkpoint().await?;
+    for _ in 1..TRIES {
+        let read = read_noted(backend, noted).await;
+        if !matches!(read, Err(LedgerError::Corrupt { .. })) {
+            return read;
+        }
+        // A checkpoint that another has followed may be collected while it is read: `state gc` waits for no reader.
+        let now = backend.newest_checkpoint().await?;
+        if now == noted {
+            return read;
+        }
+        noted = now;
+    }
+    read_noted(backend, noted).await
+}
+
+async fn read_noted(backend: &Arc<dyn Backend>, noted: Option<Pointer>) -> Result<Option<Reading>> {
+    let Some(pointer) = noted else {
         let whole = backend.read(1).await?;
         return Ok(whole.map(|snapshot| since(snapshot, State::default())));
     };

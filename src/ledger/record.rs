@@ -91,4 +91,16 @@ pub struct Generation {
     pub migrations: BTreeMap<Address, Vec<AppliedMigration>>,
     /// What failed in it, in order: step and sentence.
     pub failures: Vec<(String, String)>,
+    /// Set once its blobs were given up: there is no way back to it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collected: Option<Collection>,
+}
+
+/// When and by whom blobs were given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collection {
+    /// When, RFC 3339.
+    pub time: String,
+    /// Who.
+    pub actor: String,
 }

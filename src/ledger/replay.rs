@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::event::{
-    AppliedMigration, CheckJudged, Event, Resealed, RunOutcome, RunStarted, StepFailed, StepIntended, StepResult,
-    StepSucceeded,
+    AppliedMigration, CheckJudged, Collected, Event, Resealed, RunOutcome, RunStarted, StepFailed, StepIntended,
+    StepResult, StepSucceeded,
 };
 use super::format::Digest;
-use super::record::{Generation, Pin, Record};
+use super::record::{Collection, Generation, Pin, Record};
 use crate::addr::Address;
 use crate::value::without_seals;
 
@@ -179,6 +179,11 @@ impl State {
                 (self.checkpoint, self.since_checkpoint) = (Some(*manifest), 0);
                 return Ok(());
             }
+            Event::Collected(_) if self.open.is_some() => return Err(illegal("a collection in an open run")),
+            Event::Collected(collected) => {
+                self.collected(meta, collected);
+                return Ok(());
+            }
             Event::Moved { from, to, .. } => return self.moved(from, to).map_err(illegal),
             Event::Resealed(resealed) => return self.resealed(resealed).map_err(illegal),
             Event::Removed { address, .. } => {
@@ -196,6 +201,12 @@ impl State {
             return Err(illegal("an event of a run that is not the open one"));
         }
         self.of_run(meta, event).map_err(illegal)
+    }
+
+    fn collected(&mut self, meta: &Meta, collected: &Collected) {
+        for generation in self.generations.iter_mut().filter(|g| collected.generations.contains(&g.number)) {
+            generation.collected = Some(Collection { time: meta.time.clone(), actor: meta.actor.clone() });
+        }
     }
 
     fn moved(&mut self, from: &Address, to: &Address) -> Result<(), &'static str> {
@@ -280,6 +291,7 @@ impl State {
             | Event::Resealed(_)
             | Event::Checkpoint { .. }
             | Event::MovedAway { .. }
+            | Event::Collected(_)
             | Event::Unlocked { .. }
             | Event::Unknown => {}
         }
@@ -350,6 +362,7 @@ impl State {
                 checks: Vec::new(),
                 migrations: BTreeMap::new(),
                 failures: Vec::new(),
+                collected: None,
             });
         }
         self.open = Some(OpenRun {

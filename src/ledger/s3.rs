@@ -1,6 +1,6 @@
 //! The ledger in a bucket of Amazon S3 or of any store that speaks its language.
 //!
-//! Below the prefix stand `marker.json`, `key`, `lease.json`, `blobs/ab/DIGEST`, and the entries: one object for each
+//! Below the prefix stand `marker.json`, `key`, `lease.json`, `blobs/ab/DIGEST`, `removals/`, and the entries: one object for each
 //! batch, `ledger/SEQ`, where SEQ is the number of its first entry with 20 digits. Never the writer: two writers that
 //! go for the same position have to collide on one name. Everything but blobs is written under a condition
 //! (`If-None-Match: *` or `If-Match`), which the store checks and carries out as one act; a store that does not is
@@ -12,11 +12,12 @@
 //! * `s3/settle.rs`: what a conditional write came to, whatever became of the answer
 //! * `s3/object.rs`: names, and the bytes that stand under them
 //! * `s3/chain.rs`: reading; `s3/write.rs`: fence and append; `s3/probe.rs`: whether the store keeps its word
+//! * `s3/removal.rs`: removing blobs, and how nothing else is removed by it
 //! * `s3/blobs.rs`, `s3/manners.rs` (the lease), `s3/restore.rs`, `s3/verify.rs`: the rest
 //!
 //! A ledger comes into being in this order, so that a crash leaves either none or a whole one: `key`, the first batch,
 //! `marker.json`, more batches. Nothing but a fence, the lease, a damaged blob and `checkpoint.json` (which
-//! says where the newest checkpoint stands) is ever written over, and nothing is ever removed.
+//! says where the newest checkpoint stands) is ever written over, and nothing but blobs is ever removed, by `state gc`.
 
 mod account;
 mod blobs;
@@ -26,6 +27,7 @@ mod failed;
 mod manners;
 mod object;
 mod probe;
+mod removal;
 mod restore;
 mod settle;
 mod url;
@@ -33,7 +35,7 @@ mod verify;
 mod write;
 mod xml;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -54,6 +56,7 @@ use chain::Reading;
 use client::{Client, Patience};
 use failed::Failed;
 use probe::Found;
+use removal::Names;
 use write::Pen;
 
 /// Where a ledger is kept, and how it is reached.
@@ -122,6 +125,7 @@ struct Shared {
     part: usize,
     tried: OnceCell<()>,
     key: std::sync::Mutex<Option<Key>>,
+    names: std::sync::Mutex<Names>,
 }
 
 impl Shared {
@@ -198,8 +202,8 @@ impl S3Backend {
         let quick = |time: Duration| time.min(Duration::from_secs(5));
         let hasty = Patience { attempt: quick(patience.attempt), total: quick(patience.total), ..patience };
         let hasty = client.with(hasty);
-        let (tried, key) = (OnceCell::new(), std::sync::Mutex::default());
-        let shared = Shared { place, client, hasty, cache, part, tried, key };
+        let (tried, key, names) = (OnceCell::new(), std::sync::Mutex::default(), std::sync::Mutex::default());
+        let shared = Shared { place, client, hasty, cache, part, tried, key, names };
         Self { shared: Arc::new(shared), pen: Arc::default() }
     }
 
@@ -279,6 +283,15 @@ impl Backend for S3Backend {
 
     async fn blob_file(&self, digest: Digest) -> Result<PathBuf> {
         self.shared.get_path(digest).await
+    }
+
+    async fn blobs(&self) -> Result<BTreeMap<Digest, u64>> {
+        self.shared.blob_sizes().await
+    }
+
+    async fn remove_blobs(&self, blobs: &BTreeSet<Digest>) -> Result<()> {
+        self.pen.lock().await.remove_blobs(&self.shared, blobs).await?;
+        self.shared.cache.discard(blobs).await
     }
 
     async fn lease_load(&self) -> Result<Option<LeaseRecord>> {

@@ -1,10 +1,11 @@
 //! The one who writes: gives entries their places and stops at the first doubt.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::backend::{Appended, Backend, Batch, Draft, Head};
 use super::error::{LedgerError, Result};
-use super::format::{Lineage, RawEntry};
+use super::format::{Digest, Lineage, RawEntry};
 use super::reading::{self, Reading};
 use super::seal::Key;
 
@@ -151,6 +152,16 @@ impl Writer {
         let epoch = self.backend.take_over(&self.lineage, self.head).await?;
         self.epoch = Some(epoch);
         Ok(epoch)
+    }
+
+    /// Removes blobs, unless another writer has taken over. That nothing needs them, and that this is durable, is for the caller
+    /// to see to.
+    ///
+    /// # Errors
+    /// As [`Self::fence`] and [`Backend::remove_blobs`].
+    pub async fn remove_blobs(&mut self, blobs: &BTreeSet<Digest>) -> Result<()> {
+        self.take_over().await?;
+        self.backend.remove_blobs(blobs).await
     }
 
     /// Appends entries as one batch with one sync, and gives them with their places. When it is back, they are

@@ -82,13 +82,26 @@ async fn reseal_opened(opened: &mut Opened, variables: &[VarArg]) -> Result<Repo
             last.outputs.insert(name.clone(), anew);
         }
     }
+    last.inputs = inputs_anew(opened, &mut work).await?;
+    batches.push(last);
+    for batch in batches.into_iter().filter(|batch| *batch != Resealed::default()) {
+        opened.note(Event::Resealed(Box::new(batch))).await?;
+    }
+    Ok(work.report)
+}
+
+/// What the generations that one can go back to were made from, sealed anew: by number, where that is something else.
+async fn inputs_anew(opened: &mut Opened, work: &mut Work) -> Result<BTreeMap<String, String>> {
     let reachable: Vec<(u64, String)> = opened
         .state
         .generations
         .iter()
-        .filter(|g| g.outcome == Some(RunOutcome::Verified))
+        .filter(|g| g.outcome == Some(RunOutcome::Verified) && g.collected.is_none())
         .map(|g| (g.number, g.inputs.clone()))
         .collect();
+    // Before the first blob: from here on no earlier writer removes any.
+    opened.fence().await?;
+    let mut all = BTreeMap::new();
     let mut done: BTreeMap<String, String> = BTreeMap::new();
     for (number, blob) in reachable {
         let anew = match done.get(&blob) {
@@ -108,14 +121,10 @@ async fn reseal_opened(opened: &mut Opened, variables: &[VarArg]) -> Result<Repo
             }
         };
         if anew != blob {
-            last.inputs.insert(number.to_string(), anew);
+            all.insert(number.to_string(), anew);
         }
     }
-    batches.push(last);
-    for batch in batches.into_iter().filter(|batch| *batch != Resealed::default()) {
-        opened.note(Event::Resealed(Box::new(batch))).await?;
-    }
-    Ok(work.report)
+    Ok(all)
 }
 
 struct Work {

@@ -9,6 +9,7 @@ use super::run::{Changing, Opened, Ran, unless_interrupted};
 use super::workspace::Workspace;
 use crate::ledger::State;
 use crate::ledger::event::{RunKind, RunOutcome};
+use crate::ledger::record::Collection;
 use crate::plan::{Options, SavedInputs};
 
 /// Plans an older generation's configuration against today, asks, and carries it out.
@@ -108,10 +109,17 @@ fn reverts(
     all
 }
 
+/// By whom something was collected, and when.
+pub(super) fn collected_by(Collection { time, actor }: &Collection) -> String {
+    format!("{actor} collected it with gantry state gc at {time}")
+}
+
 fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::record::Generation> {
     let verified = |g: &&crate::ledger::record::Generation| g.outcome == Some(RunOutcome::Verified) && !g.partial;
+    let kept = |g: &&crate::ledger::record::Generation| g.collected.is_none();
     let listed = || {
-        let all: Vec<String> = state.generations.iter().filter(verified).map(|g| g.number.to_string()).collect();
+        let all = state.generations.iter().filter(verified).filter(kept);
+        let all: Vec<String> = all.map(|g| g.number.to_string()).collect();
         if all.is_empty() {
             "There is no verified generation.".to_owned()
         } else {
@@ -128,6 +136,12 @@ fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::reco
             .nth(usize::from(state.generations.last().is_some_and(|g| verified(&g)))),
     };
     match found {
+        Some(g) if verified(&g) && !kept(&g) => {
+            let by = g.collected.as_ref().map(collected_by).unwrap_or_default();
+            let detail = format!("What generation {} was made from is gone: {by}. {}", g.number, listed());
+            let hint = "Go back to one that is kept, or check its configuration out of version control and apply that. How many are kept: history { keep = N } in the environment block.";
+            Err(Failure::refused("Generation was collected", detail).hint(hint))
+        }
         Some(g) if verified(&g) => Ok(g.clone()),
         Some(g) => Err(Failure::error(
             "Not a generation to go back to",

@@ -1,5 +1,6 @@
 //! Carrying a plan out: lease, ledger, recovery of what an earlier process left, the run itself.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
 use crate::ledger::reading::Reading;
 use crate::ledger::replay::IllegalEvent;
-use crate::ledger::{Backend, Meta, RawEntry, State, Writer, checkpoint};
+use crate::ledger::{Backend, Digest, Meta, RawEntry, State, Writer, checkpoint};
 use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
 use crate::provider::catalog::Catalog;
@@ -176,6 +177,23 @@ impl Opened {
         self.backend.as_ref()
     }
 
+    /// The same, to be shared.
+    #[must_use]
+    pub fn shared_backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    /// Takes the ledger over as it was read: what is put from here on no earlier writer removes.
+    ///
+    /// # Errors
+    /// When another process wrote in between, or it cannot be written.
+    pub async fn fence(&mut self) -> Result<()> {
+        match self.writer.as_mut().filter(|writer| writer.head().is_some()) {
+            Some(writer) => Ok(writer.fence().await?),
+            None => Ok(()),
+        }
+    }
+
     /// Who plans here.
     #[must_use]
     pub fn planning(&self) -> Planning<'_> {
@@ -202,6 +220,10 @@ impl Opened {
         }
         let saved = draft.save(&self.workspace.name, &self.secrets, &plan);
         let bytes = serde_json::to_vec(&saved).expect("invariant: saved inputs are plain data");
+        if let Some(writer) = self.writer.as_mut().filter(|writer| writer.head().is_some()) {
+            // Before the first blob: from here on no earlier writer removes any, `state gc` among them.
+            writer.fence().await.map_err(|e| not_begun(e.into()))?;
+        }
         let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
         let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
         let started = RunStarted {
@@ -367,6 +389,18 @@ impl Opened {
         self.state = records::replay(self.base.clone(), &self.entries)?;
         self.writer = Some(writer);
         Ok(())
+    }
+
+    /// Removes blobs of which it is durable that nothing needs them.
+    ///
+    /// # Errors
+    /// When another process has taken the ledger over, or they cannot be removed.
+    pub async fn remove_blobs(&mut self, blobs: &BTreeSet<Digest>) -> Result<()> {
+        if self.writer.is_none() {
+            self.take_over().await?;
+        }
+        let Some(writer) = self.writer.as_mut() else { return Ok(()) };
+        Ok(writer.remove_blobs(blobs).await?)
     }
 
     /// Appends an event that belongs to no run.

@@ -7,11 +7,14 @@ use super::apply::{Made, replan};
 use super::error::{Failure, Result};
 use super::records::Records;
 use super::restore::Fresh;
+use super::rollback::collected_by;
 use super::secrets::Secrets;
+use super::verify_ledger::referenced;
 use super::workspace::Workspace;
 use crate::config::VarArg;
 use crate::diag::Diagnostics;
-use crate::ledger::{Key, State};
+use crate::ledger::event::Event;
+use crate::ledger::{Key, LedgerError, State};
 use crate::plan::PlanFile;
 use crate::value::Value;
 
@@ -71,16 +74,15 @@ async fn then(records: &Records, file: &PlanFile) -> Result<State> {
 /// # Errors
 /// When there is none, or several begin with these digits.
 pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
-    let state = &records.state;
-    let of_checks = state.generations.iter().flat_map(|g| &g.checks).chain(state.checks.values().map(|(c, _)| c));
-    let mut found: Vec<&str> = of_checks.flat_map(|c| &c.evidence).map(|e| e.blob.as_str()).collect();
-    let mut failed: Vec<String> = Vec::new();
+    let mut found: Vec<String> = Vec::new();
     for entry in &records.entries().await? {
-        if let crate::ledger::event::Event::StepFailed(step) = super::records::event(entry)? {
-            failed.extend(step.evidence.into_iter().map(|e| e.blob));
-        }
+        let evidence = match super::records::event(entry)? {
+            Event::StepFailed(step) => step.evidence,
+            Event::CheckJudged(check) => check.evidence,
+            _ => continue,
+        };
+        found.extend(evidence.into_iter().map(|e| e.blob));
     }
-    found.extend(failed.iter().map(String::as_str));
     found.retain(|blob| blob.starts_with(digits));
     found.sort_unstable();
     found.dedup();
@@ -88,7 +90,18 @@ pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
         [only] => {
             let digest =
                 only.parse().map_err(|_| Failure::error("Unreadable ledger", format!("{only:?} is no digest.")))?;
-            Ok(records.backend.get_blob(digest).await?)
+            match records.backend.get_blob(digest).await {
+                Err(LedgerError::BlobMissing { place, digest }) => {
+                    // Read anew: it may have gone since.
+                    let collected = referenced(&records.backend, &records.entries().await?).await?.collected;
+                    let Some(collected) = collected.get(&digest) else {
+                        return Err(LedgerError::BlobMissing { place, digest }.into());
+                    };
+                    let detail = format!("The evidence {only} is gone: {}.", collected_by(collected));
+                    Err(Failure::refused("Evidence was collected", detail))
+                }
+                found => Ok(found?),
+            }
         }
         [] => {
             Err(Failure::error("Unknown evidence", format!("No evidence has a digest that begins with \"{digits}\".")))

@@ -60,7 +60,7 @@ pub use input::{Files, Inputs, Options};
 pub use look::{Draw, Look, Looked, Names, Sight, look};
 pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
-pub use settings::Settings;
+pub use settings::{Keep, Settings, history_keep};
 pub use state_settings::{PostgresState, S3State, StateSettings};
 pub use step::{ActStep, CheckStep, ImportStep, PinStep, Step, Work};
 pub use unopened::Unopened;

@@ -22,8 +22,6 @@ pub struct Settings {
     pub protected: bool,
     /// For whom secrets are sealed, and who opens them; `None` where only their digests are kept.
     pub encryption: Option<super::encryption::Encryption>,
-    /// How many verified generations keep their blobs.
-    pub history_keep: Option<u64>,
 }
 
 /// Only variables and paths have a meaning this early.
@@ -109,15 +107,59 @@ impl Settings {
             match &*nested.ty {
                 "encryption" => settings.encryption = Some(super::encryption::read(nested, &evaluator)?),
                 "promotion" | "approval" => return Err(not_yet(&nested.ty, nested.span)),
+                // What it says is for `state gc`; that it can be said is for everybody.
                 "history" => {
-                    let keep = nested.body.attributes.get("keep").map(|a| evaluator.evaluate(&a.term).map_err(|e| *e));
-                    settings.history_keep = keep.transpose()?.and_then(|v| v.as_number()?.to_u64());
+                    keep_of(&evaluator, nested)?;
                 }
                 _ => {}
             }
         }
         Ok(settings)
     }
+}
+
+/// What `history { keep }` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Nothing.
+    Unsaid,
+    /// It depends on a variable without a value.
+    Unknown,
+    /// So many generations.
+    Said(u64),
+}
+
+/// How many generations are kept, without looking at anything else in the block.
+///
+/// # Errors
+/// When it is no such number.
+pub fn history_keep(
+    block: &BlockBody,
+    variables: &BTreeMap<Arc<str>, Value>,
+    project: &str,
+    directory: &str,
+) -> Result<Keep, Diagnostic> {
+    let scope = Alone { variables, project, directory };
+    let budget = Budget::new(Budget::PLAN);
+    let evaluator = Evaluator { scope: &scope, host: &NoHost, budget: &budget, site: "environment" };
+    let history = block.body.blocks.iter().find(|nested| &*nested.ty == "history");
+    history.map_or(Ok(Keep::Unsaid), |history| keep_of(&evaluator, history))
+}
+
+fn keep_of(evaluator: &Evaluator<'_>, history: &BlockBody) -> Result<Keep, Diagnostic> {
+    let Some(keep) = history.body.attributes.get("keep") else { return Ok(Keep::Unsaid) };
+    let value = evaluator.evaluate(&keep.term).map_err(|e| *e)?;
+    if !value.is_wholly_known() {
+        return Ok(Keep::Unknown);
+    }
+    if value.is_null() {
+        return Ok(Keep::Unsaid);
+    }
+    let number = convert(&value, &crate::value::Type::Number).ok().and_then(|v| v.as_number()?.to_u64());
+    number.filter(|n| *n > 0).map(Keep::Said).ok_or_else(|| {
+        let detail = "\"keep\" says how many verified generations one can go back to: a whole number, at least 1.";
+        Diagnostic::error("Invalid argument value", detail).at(keep.term.span)
+    })
 }
 
 /// A block that means something, but not to this version. Going on without it would promise what nobody keeps.

@@ -254,6 +254,28 @@ impl Backend for SimBackend {
         Err(LedgerError::BlobMissing { place: PLACE.into(), digest })
     }
 
+    async fn blobs(&self) -> Result<BTreeMap<Digest, u64>> {
+        Ok(self.world.with(|inner| inner.disk.blobs.iter().map(|(name, bytes)| (*name, bytes.len() as u64)).collect()))
+    }
+
+    async fn remove_blobs(&self, blobs: &BTreeSet<Digest>) -> Result<()> {
+        let fault = self.world.arrive(Site::Blob).await;
+        if fault == Some(Fault::Fail) {
+            return Err(Self::not_written());
+        }
+        let mine = *self.epoch.lock().unwrap();
+        let may = self.world.with(|inner| {
+            let disk = &mut inner.disk;
+            let may = !disk.entries.is_empty() && mine.is_some_and(|epoch| epoch >= disk.epoch);
+            if may {
+                disk.blobs.retain(|name, _| !blobs.contains(name));
+            }
+            may
+        });
+        self.world.die_if(fault == Some(Fault::DieAfter)).await;
+        if may { Ok(()) } else { Err(LedgerError::Fenced { place: PLACE.into() }) }
+    }
+
     async fn lease_load(&self) -> Result<Option<LeaseRecord>> {
         Ok(None)
     }
@@ -264,5 +286,17 @@ impl Backend for SimBackend {
 
     async fn verify(&self, _: &BTreeSet<Digest>) -> Result<Option<Verification>> {
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::conformance;
+
+    #[tokio::test]
+    async fn blobs_are_removed_as_by_every_backend() {
+        let world = World::wake(&World::untouched());
+        conformance::collecting(&|| Arc::new(SimBackend::new(&world))).await;
     }
 }

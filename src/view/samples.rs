@@ -292,6 +292,7 @@ pub(super) fn generation(number: u64, outcome: RunOutcome) -> Generation {
         checks: vec![judged("health_check.shop", outcome == RunOutcome::Verified)],
         migrations: BTreeMap::new(),
         failures: Vec::new(),
+        collected: None,
     }
 }
 

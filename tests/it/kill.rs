@@ -41,6 +41,8 @@ const ROLLBACK: &str = "rollback local --to 1 --auto-approve";
 
 const DESTROY: &str = "destroy local --auto-approve";
 
+const COLLECT: &str = "state gc local --keep 1 --auto-approve";
+
 /// Gives the small project another content, another migration, and a check that fails if it is to.
 fn change(sandbox: &Sandbox, fails: bool) {
     let check = if fails { "false" } else { "true" };
@@ -142,6 +144,19 @@ fn shop_fails_after_the_switch() -> Sandbox {
 fn shop_two_releases() -> Sandbox {
     let sandbox = shop_update();
     drop(sandbox.run(APPLY).succeeds());
+    sandbox
+}
+
+fn small_with_a_past() -> Sandbox {
+    let sandbox = small_deployed();
+    for content in ["two", "three"] {
+        let text = sandbox.read(MAIN);
+        sandbox.write(
+            MAIN,
+            &text.replace("\"one\"", &format!("\"{content}\"")).replace("\"two\"", &format!("\"{content}\"")),
+        );
+        drop(sandbox.run(APPLY).succeeds());
+    }
     sandbox
 }
 
@@ -394,6 +409,7 @@ stories! {
     unwind_after_the_switch: shop_fails_after_the_switch, APPLY, exit 3, sample 4;
     rollback_of_the_shop: shop_two_releases, ROLLBACK, exit 0, sample 4;
     destroy_of_the_shop: shop_deployed, DESTROY, exit 0, sample 3;
+    collection_of_the_small: small_with_a_past, COLLECT, exit 0, sample 4;
 }
 
 /// Every crash point that `src/sim/points.rs` leaves to real processes is passed by a story, so that no point is one at which

@@ -39,6 +39,7 @@ mod scenarios;
 mod secrets;
 mod shop;
 mod state_commands;
+mod state_gc;
 mod state_postgres;
 mod tape;
 mod templates;

@@ -8,9 +8,9 @@ use crate::addr::{Address, Selection};
 use crate::cli::changing::{Carrying, RunView, Variables};
 use crate::cli::exit_code;
 use crate::cli::root::Context;
-use crate::ops::run::Opened;
+use crate::ops::run::{Changing, Opened};
 use crate::ops::state::Unlocked;
-use crate::ops::{self, Failure, LeaseRecord, Result};
+use crate::ops::{self, Failure, LeaseRecord, Result, VarArg};
 
 #[derive(Debug, Args)]
 pub(super) struct Mv {
@@ -70,10 +70,24 @@ pub(super) struct Waiting {
 
 impl Waiting {
     async fn open(&self, context: &Context, environment: Option<&str>, variables: &Variables) -> Result<Opened> {
+        self.open_for(context, environment, &variables.given()?, &self.how(context)?).await
+    }
+
+    /// How a command goes about it that only may have to wait.
+    pub(super) fn how(&self, context: &Context) -> Result<Changing> {
+        Carrying::only_waiting(&self.lock_timeout).changing(context, &RunView::of(context.shell))
+    }
+
+    pub(super) async fn open_for(
+        &self,
+        context: &Context,
+        environment: Option<&str>,
+        variables: &[VarArg],
+        how: &Changing,
+    ) -> Result<Opened> {
         let workspace = context.workspace(environment)?;
-        let how = Carrying::only_waiting(&self.lock_timeout).changing(context, &RunView::of(context.shell))?;
         let mut waiting = |holder: &LeaseRecord| context.shell.err(&waits(holder));
-        Opened::open(workspace, &variables.given()?, &how, &mut waiting).await
+        Opened::open(workspace, variables, how, &mut waiting).await
     }
 }
 
@@ -98,7 +112,7 @@ fn selection(text: &str) -> Result<Selection> {
     })
 }
 
-fn question(context: &Context, auto_approve: bool, text: &str) -> Result<bool> {
+pub(super) fn question(context: &Context, auto_approve: bool, text: &str) -> Result<bool> {
     if auto_approve {
         return Ok(true);
     }

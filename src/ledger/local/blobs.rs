@@ -1,5 +1,6 @@
 //! Content-addressed files: bundles, artifacts, evidence.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::ledger::backend::MAX_BLOB_BYTES;
@@ -124,6 +125,51 @@ pub(super) fn list(layout: &Layout) -> Result<(Vec<Digest>, Vec<String>)> {
         }
     }
     Ok((blobs, strays.into_iter().filter(|name| !name.rsplit('/').next().is_some_and(is_temporary)).collect()))
+}
+
+/// The sizes of the blobs that there are.
+pub(super) fn sizes(layout: &Layout) -> Result<BTreeMap<Digest, u64>> {
+    let (all, _) = list(layout)?;
+    let size = |digest: Digest| match fs::size(&layout.blob(&digest)) {
+        Ok(size) => Ok(Some((digest, size))),
+        Err(e) if e.is_not_found() => Ok(None),
+        Err(e) => Err(layout.unreadable()(e)),
+    };
+    all.into_iter().map(size).filter_map(Result::transpose).collect()
+}
+
+/// Removes blobs as the writer of an epoch; those that are not there are gone already. `None` while another removes some.
+///
+/// The lock is what a successor waits for after it has taken over ([`nobody_removes`]): either it is seen here, or it finds no
+/// blob that goes after it looked. A lock that a killed process held is free.
+pub(super) fn remove(layout: &Layout, epoch: u64, blobs: &BTreeSet<Digest>) -> Result<Option<()>> {
+    let Some(_lock) = fs::FileLock::try_take(&layout.blobs_lock()).map_err(layout.not_written())? else {
+        return Ok(None);
+    };
+    if super::write::has_successor(layout, epoch)? {
+        return Err(LedgerError::Fenced { place: layout.place() });
+    }
+    discard(layout, blobs)?;
+    Ok(Some(()))
+}
+
+/// Removes blobs, whoever may need them.
+pub(super) fn discard(layout: &Layout, blobs: &BTreeSet<Digest>) -> Result<()> {
+    for digest in blobs {
+        crash::point("ledger.blob.remove");
+        fs::remove_file(&layout.blob(digest)).map_err(layout.not_written())?;
+    }
+    Ok(())
+}
+
+/// Whether no earlier writer is at removing blobs. Who has taken over asks this before it puts any.
+pub(super) fn nobody_removes(layout: &Layout) -> Result<bool> {
+    let lock = layout.blobs_lock();
+    // Where there is none, whoever makes it looks for a successor after that.
+    if fs::kind_nofollow(&lock).map_err(layout.unreadable())?.is_none() {
+        return Ok(true);
+    }
+    Ok(fs::FileLock::try_take(&lock).map_err(layout.not_written())?.is_some())
 }
 
 /// Whether a blob is there with the content that its name says, durably. A rotten one is not: it is replaced.

@@ -3,6 +3,7 @@
 //! They stand where a local ledger's own blobs would, under the same names, so that what is planned says the same paths
 //! wherever the ledger is. A file counts only if its content is what its name says; it is looked at each time it is asked for.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::ledger::backend::MAX_BLOB_BYTES;
@@ -46,6 +47,15 @@ impl BlobCache {
     pub async fn put_file(&self, path: &Path) -> Result<(Digest, u64)> {
         let path = path.to_path_buf();
         self.run(move |layout| blobs::put_file(layout, &path, true)).await
+    }
+
+    /// Removes the files of blobs that are kept no more.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub async fn discard(&self, blobs: &BTreeSet<Digest>) -> Result<()> {
+        let blobs = blobs.clone();
+        self.run(move |layout| blobs::discard(layout, &blobs)).await
     }
 
     /// Begins a file of which the content comes in pieces.

@@ -47,6 +47,11 @@ impl Layout {
         self.root.join("lease.lock")
     }
 
+    /// Held by who removes blobs, while it does.
+    pub(super) fn blobs_lock(&self) -> PathBuf {
+        self.root.join("blobs.lock")
+    }
+
     pub(super) fn segments_dir(&self) -> PathBuf {
         self.root.join("ledger")
     }

@@ -148,6 +148,15 @@ impl Pen {
         Ok(())
     }
 
+    /// The epoch in which this writer may still write, as far as it knows.
+    pub(super) fn epoch(&self, layout: &Layout) -> Result<u64> {
+        self.refuse_after_failure(layout)?;
+        match &self.open {
+            Some(Open::Segment(open)) => Ok(open.epoch),
+            _ => Err(LedgerError::Fenced { place: layout.place() }),
+        }
+    }
+
     fn refuse_after_failure(&self, layout: &Layout) -> Result<()> {
         match &self.first_failure {
             Some(first) => Err(LedgerError::Poisoned { place: layout.place(), first: first.clone() }),
@@ -283,7 +292,7 @@ fn exists(layout: &Layout, epoch: u64) -> fs::Result<bool> {
     Ok(fs::kind_nofollow(&layout.segment(epoch))?.is_some())
 }
 
-fn has_successor(layout: &Layout, epoch: u64) -> Result<bool> {
+pub(super) fn has_successor(layout: &Layout, epoch: u64) -> Result<bool> {
     exists(layout, epoch + 1).map_err(layout.unreadable())
 }
 

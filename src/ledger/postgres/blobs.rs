@@ -3,6 +3,7 @@
 //! A blob is there once its row is, which is written after its last part. Parts without a row are what a crash left of one;
 //! the next who keeps the same blob writes over them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sqlx::Row as _;
@@ -140,6 +141,26 @@ async fn part(link: &Link, wanted: Digest, part: u64) -> Result<Vec<u8>> {
 
 fn missing(link: &Link, digest: Digest) -> LedgerError {
     LedgerError::BlobMissing { place: link.place.clone(), digest }
+}
+
+/// The sizes of all blobs; of one that a crash cut off, none.
+pub(super) async fn sizes(link: &Link) -> Result<BTreeMap<Digest, u64>> {
+    if !link.has_tables().await? {
+        return Ok(BTreeMap::new());
+    }
+    let sql = format!(
+        "SELECT digest, max(size)::bigint FROM (SELECT digest, size FROM {} WHERE name = $1 \
+         UNION ALL SELECT digest, 0 FROM {} WHERE name = $1 AND part = 0) AS found GROUP BY digest",
+        link.tables.blob, link.tables.blob_part
+    );
+    let rows = link.rows(&sql, &[Arg::Text(&link.ledger)]).await.map_err(link.unreadable())?;
+    let size = |row: &sqlx::postgres::PgRow| {
+        let name: Vec<u8> = row.try_get(0).ok()?;
+        let size: i64 = row.try_get(1).ok()?;
+        Some((Digest(name.try_into().ok()?), u64::try_from(size).unwrap_or_default()))
+    };
+    // A row that is no blob is a finding of `state verify`.
+    Ok(rows.iter().filter_map(size).collect())
 }
 
 /// The bytes of a blob, verified.

@@ -1,16 +1,21 @@
 //! Taking a ledger over and appending to it.
 
+use std::collections::BTreeSet;
+
 use sqlx::Row as _;
 
 use crate::ledger::backend::{Appended, Batch, Head};
 use crate::ledger::checkpoint::Pointer;
 use crate::ledger::error::{LedgerError, Result};
-use crate::ledger::format::{FORMAT, Lineage, NEEDS, to_canonical};
+use crate::ledger::format::{Digest, FORMAT, Lineage, NEEDS, to_canonical};
 use crate::ledger::seal::Key;
 use crate::ports::crash;
 
 use super::chain;
 use super::link::{Arg, DURABLE, Fault, Link, int};
+
+/// So many blobs are removed with one statement: of 4 GiB each that is a long one, but they are not.
+const REMOVED_AT_ONCE: usize = 100;
 
 /// The writing side.
 #[derive(Debug, Default)]
@@ -109,6 +114,33 @@ impl Pen {
         crash::point("postgres.checkpoint.before");
         link.rows(&sql, &args).await.map_err(link.not_written())?;
         crash::point("postgres.checkpoint.noted");
+        Ok(())
+    }
+
+    /// Removes blobs. Statement by statement the ledger's row is locked and looked at, so that whoever takes over either comes
+    /// before it, and nothing is removed, or waits for its end.
+    pub(super) async fn remove_blobs(&self, link: &Link, blobs: &BTreeSet<Digest>) -> Result<()> {
+        self.refuse_after_failure(link)?;
+        let fenced = || LedgerError::Fenced { place: link.place.clone() };
+        let taken = self.taken.as_ref().filter(|taken| taken.begun).ok_or_else(fenced)?;
+        let (ledger, blob, part) = (&link.tables.ledger, &link.tables.blob, &link.tables.blob_part);
+        let sql = format!(
+            "WITH pen AS (SELECT name FROM {ledger} WHERE name = $1 AND lineage = $2 AND epoch = $3 FOR UPDATE), \
+             parts AS (DELETE FROM {part} AS p USING pen WHERE p.name = pen.name AND p.digest = ANY($4)), \
+             whole AS (DELETE FROM {blob} AS b USING pen WHERE b.name = pen.name AND b.digest = ANY($4)) \
+             SELECT name FROM pen"
+        );
+        let all: Vec<Vec<u8>> = blobs.iter().map(|digest| digest.0.to_vec()).collect();
+        for some in all.chunks(REMOVED_AT_ONCE) {
+            crash::point("postgres.blob.remove.before");
+            let args = [Arg::Text(&link.ledger), Arg::Text(taken.lineage.as_str()), int(taken.epoch), Arg::Pieces(some)];
+            // Sent twice because an answer was lost, it removes what is gone.
+            let rows = link.rows(&sql, &args).await.map_err(link.not_written())?;
+            crash::point("postgres.blob.remove.after");
+            if rows.is_empty() {
+                return Err(fenced());
+            }
+        }
         Ok(())
     }
 

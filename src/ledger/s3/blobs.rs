@@ -37,8 +37,9 @@ impl Shared {
         }
         self.tried().await?;
         let digest = digest(&bytes);
+        let name = self.name_to_keep(&digest).await?;
         if bytes.len() <= self.part {
-            self.put_small(digest, bytes.into()).await?;
+            self.put_small(&name, bytes.into()).await?;
             return Ok(digest);
         }
         let (send, parts) = mpsc::channel(1);
@@ -50,7 +51,7 @@ impl Shared {
                 }
             }
         });
-        let put = self.put_large(digest, size, parts).await;
+        let put = self.put_large(&name, digest, size, parts).await;
         cut.abort();
         put.map(|()| digest)
     }
@@ -61,9 +62,10 @@ impl Shared {
         let (digest, size) = self.cache.put_file(path).await?;
         let gone = || LedgerError::BlobMissing { place: self.place(), digest };
         let copy = self.cache.find(digest).await?.ok_or_else(gone)?;
+        let name = self.name_to_keep(&digest).await?;
         if size > self.part as u64 {
             let (parts, reader) = read_parts(copy, self.part);
-            let put = self.put_large(digest, size, parts).await;
+            let put = self.put_large(&name, digest, size, parts).await;
             reader.abort();
             put?;
             return Ok((digest, size));
@@ -73,13 +75,12 @@ impl Shared {
             Some(part) => part.map_err(|source| LedgerError::NotKept { source })?,
             None => Bytes::new(),
         };
-        self.put_small(digest, bytes).await?;
+        self.put_small(&name, bytes).await?;
         Ok((digest, size))
     }
 
-    async fn put_small(&self, digest: Digest, bytes: Bytes) -> Result<()> {
-        let name = object::blob(&digest);
-        let put = settle::put(&self.client, &name, bytes.clone(), &Condition::Absent, points!("blob")).await;
+    async fn put_small(&self, name: &str, bytes: Bytes) -> Result<()> {
+        let put = settle::put(&self.client, name, bytes.clone(), &Condition::Absent, points!("blob")).await;
         match put.map_err(self.not_written())? {
             Settled::Mine(_) => return Ok(()),
             Settled::Unknown(reason) => return Err(LedgerError::Unknown { place: self.place(), reason }),
@@ -87,7 +88,7 @@ impl Shared {
             Settled::Other(_) => tracing::warn!(name, "s3: a damaged blob is written anew"),
         }
         let again = || async {
-            let mut ask = Ask::new("s3:PutObject", Method::PUT, &name);
+            let mut ask = Ask::new("s3:PutObject", Method::PUT, name);
             ask.body = bytes.clone();
             self.client.once(&ask).await.map(drop)
         };
@@ -95,10 +96,9 @@ impl Shared {
     }
 
     /// Whether a blob of this size that was put up in parts is there.
-    async fn is_there(&self, digest: Digest, size: u64) -> Result<bool> {
-        let name = object::blob(&digest);
+    async fn is_there(&self, name: &str, digest: Digest, size: u64) -> Result<bool> {
         let head = || async {
-            match self.client.once(&Ask::new("s3:GetObject", Method::HEAD, &name)).await {
+            match self.client.once(&Ask::new("s3:GetObject", Method::HEAD, name)).await {
                 Ok(answer) => {
                     let header = |name: &str| answer.headers().get(name).and_then(|v| v.to_str().ok());
                     let same_size = header("content-length").and_then(|n| n.parse().ok()) == Some(size);
@@ -111,13 +111,12 @@ impl Shared {
         self.client.again(head).await.map_err(self.unreadable())
     }
 
-    async fn put_large(&self, digest: Digest, size: u64, parts: Parts) -> Result<()> {
-        if self.is_there(digest, size).await? {
+    async fn put_large(&self, name: &str, digest: Digest, size: u64, parts: Parts) -> Result<()> {
+        if self.is_there(name, digest, size).await? {
             return Ok(());
         }
-        let name = object::blob(&digest);
         let start = || async {
-            let mut ask = Ask::new("s3:PutObject", Method::POST, &name);
+            let mut ask = Ask::new("s3:PutObject", Method::POST, name);
             ask.query = vec![("uploads", "")];
             ask.headers = vec![(DIGEST_HEADER, digest.to_string())];
             let body = self.client.body(self.client.once(&ask).await?, MAX_OBJECT).await?;
@@ -125,11 +124,11 @@ impl Shared {
             id.map_err(|e| Failed::new(Why::Other, &format!("the answer cannot be read: {e}")))
         };
         let id = self.client.again(start).await.map_err(self.not_written())?;
-        let done = self.send_parts(&name, &id, parts).await;
+        let done = self.send_parts(name, &id, parts).await;
         if done.is_err() {
             // What was sent would be kept, and paid for, without a name.
             let abort = || async {
-                let mut ask = Ask::new("s3:AbortMultipartUpload", Method::DELETE, &name);
+                let mut ask = Ask::new("s3:AbortMultipartUpload", Method::DELETE, name);
                 ask.query = vec![("uploadId", &id)];
                 self.client.once(&ask).await.map(drop)
             };
@@ -137,7 +136,7 @@ impl Shared {
         }
         done?;
         // A completion whose answer was lost, or that only says it is done: what counts is what stands there.
-        if self.is_there(digest, size).await? {
+        if self.is_there(name, digest, size).await? {
             return Ok(());
         }
         let reason = format!("{name} is not there after all its parts were sent");
@@ -216,10 +215,10 @@ impl Shared {
         if digest(&bytes) == wanted { Ok(bytes) } else { Err(self.rotten(wanted)) }
     }
 
-    /// Reads a blob to its end and says whether it is what its name says.
-    pub(super) async fn check(&self, wanted: Digest) -> Result<()> {
+    /// Reads the object of a blob to its end and says whether it is what its name says.
+    pub(super) async fn check(&self, wanted: Digest, name: String) -> Result<()> {
         let mut digester = Digester::default();
-        let mut pieces = self.pieces(wanted);
+        let mut pieces = Pieces { name, searched: true, ..self.pieces(wanted) };
         while let Some(piece) = pieces.next().await? {
             digester.update(&piece);
         }
@@ -231,7 +230,8 @@ impl Shared {
     }
 
     fn pieces(&self, wanted: Digest) -> Pieces<'_> {
-        Pieces { shared: self, wanted, answer: None, tag: String::new(), read: 0, failures: 0 }
+        let (name, tag) = (object::blob(&wanted), String::new());
+        Pieces { shared: self, wanted, name, searched: false, answer: None, tag, read: 0, failures: 0 }
     }
 }
 
@@ -239,6 +239,10 @@ impl Shared {
 struct Pieces<'a> {
     shared: &'a Shared,
     wanted: Digest,
+    /// The object's name.
+    name: String,
+    /// Whether there is no other name to look for.
+    searched: bool,
     answer: Option<reqwest::Response>,
     tag: String,
     read: u64,
@@ -278,31 +282,50 @@ impl Pieces<'_> {
     }
 
     async fn ask(&mut self) -> Result<reqwest::Response> {
-        let (shared, name) = (self.shared, object::blob(&self.wanted));
-        let ask = || async {
-            let mut ask = Ask::new("s3:GetObject", Method::GET, &name);
-            if self.read > 0 {
-                ask.headers.push(("range", format!("bytes={}-", self.read)));
-                ask.headers.push(("if-match", self.tag.clone()));
+        let shared = self.shared;
+        loop {
+            match shared.rest_of(&self.name, self.read, &self.tag).await {
+                Ok(answer) => {
+                    self.tag = tag(&answer);
+                    return Ok(answer);
+                }
+                Err(failed) if failed.why == Why::Missing => match self.other_name().await? {
+                    Some(name) => self.name = name,
+                    None => return Err(LedgerError::BlobMissing { place: shared.place(), digest: self.wanted }),
+                },
+                // Written anew while it was read.
+                Err(failed) if failed.why == Why::Refused => return Err(shared.rotten(self.wanted)),
+                Err(failed) => return Err(shared.unreadable()(failed)),
             }
-            let answer = shared.client.once(&ask).await?;
-            if self.read > 0 && answer.status().as_u16() != 206 {
+        }
+    }
+
+    /// What is kept anew after it was removed stands under another name.
+    async fn other_name(&mut self) -> Result<Option<String>> {
+        if self.searched || self.read > 0 {
+            return Ok(None);
+        }
+        self.searched = true;
+        Ok(self.shared.anew(&self.wanted).await?.into_iter().next())
+    }
+}
+
+impl Shared {
+    /// Asks for an object, from where it was read to.
+    async fn rest_of(&self, name: &str, read: u64, tag: &str) -> std::result::Result<reqwest::Response, Failed> {
+        let ask = || async {
+            let mut ask = Ask::new("s3:GetObject", Method::GET, name);
+            if read > 0 {
+                ask.headers.push(("range", format!("bytes={read}-")));
+                ask.headers.push(("if-match", tag.to_owned()));
+            }
+            let answer = self.client.once(&ask).await?;
+            if read > 0 && answer.status().as_u16() != 206 {
                 return Err(Failed::new(Why::Unsupported, "it does not give a part of an object"));
             }
             Ok(answer)
         };
-        match shared.client.again(ask).await {
-            Ok(answer) => {
-                self.tag = tag(&answer);
-                Ok(answer)
-            }
-            Err(failed) if failed.why == Why::Missing => {
-                Err(LedgerError::BlobMissing { place: shared.place(), digest: self.wanted })
-            }
-            // Written anew while it was read.
-            Err(failed) if failed.why == Why::Refused => Err(shared.rotten(self.wanted)),
-            Err(failed) => Err(shared.unreadable()(failed)),
-        }
+        self.client.again(ask).await
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) const LEASE: &str = "lease.json";
 pub(super) const LEDGER: &str = "ledger/";
 /// What the names of blobs start with.
 pub(super) const BLOBS: &str = "blobs/";
+/// What the names of the lists of removed objects start with.
+pub(super) const REMOVALS: &str = "removals/";
 /// What the names of the objects start with by which a store is tried.
 pub(super) const PROBE: &str = "probe-";
 /// The longest head line.
@@ -48,10 +50,37 @@ pub(super) fn blob(digest: &Digest) -> String {
     format!("{BLOBS}{}/{digits}", &digits[..2])
 }
 
+/// The name of a blob that is kept by the writer of an epoch while an earlier one may still remove that of its digest alone.
+pub(super) fn blob_anew(digest: &Digest, epoch: u64) -> String {
+    format!("{}.{epoch}", blob(digest))
+}
+
 /// The blob that an object's name stands for; `None` for a name that is none.
 pub(super) fn blob_of(name: &str) -> Option<Digest> {
-    let (_, digits) = name.strip_prefix(BLOBS)?.split_once('/')?;
-    digits.parse().ok().filter(|digest| blob(digest) == name)
+    let (_, rest) = name.strip_prefix(BLOBS)?.split_once('/')?;
+    let (digits, epoch) = rest.split_once('.').map_or((rest, None), |(digits, epoch)| (digits, Some(epoch)));
+    let digest = digits.parse().ok()?;
+    let whole = match epoch {
+        None => blob(&digest),
+        Some(epoch) => blob_anew(&digest, epoch.parse().ok()?),
+    };
+    (whole == name).then_some(digest)
+}
+
+/// A list of objects that the writer of an epoch is going to remove: its name and its bytes.
+pub(super) fn removal(lineage: &Lineage, epoch: u64, names: &[String]) -> (String, Vec<u8>) {
+    let bytes = sealed_line(json!({
+        "epoch": epoch, "format": FORMAT, "kind": "removal", "lineage": lineage, "names": names, "needs": NEEDS,
+    }));
+    let sum = digest(&bytes).to_string();
+    (format!("{REMOVALS}{epoch:020}-{}", &sum[..16]), bytes)
+}
+
+/// The names in such a list.
+pub(super) fn parse_removal(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let fields = open_line(bytes)?;
+    let names = fields.get("names").and_then(Value::as_array).ok_or("it is no list of removed objects")?;
+    Ok(names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
 }
 
 /// What stands at a position.
@@ -284,6 +313,10 @@ mod tests {
         let digest = digest(b"x");
         assert_eq!(blob_of(&blob(&digest)), Some(digest));
         assert_eq!(blob_of(&blob(&digest).replace("blobs/2d", "blobs/2e")), None);
+        assert_eq!(blob_of(&blob_anew(&digest, 12)), Some(digest));
+        for none in [".", ".012", ".+1", ".1.2", ".x"] {
+            assert_eq!(blob_of(&format!("{}{none}", blob(&digest))), None, "{none}");
+        }
     }
 
     #[test]
@@ -293,6 +326,14 @@ mod tests {
         assert!(matches!(parse(&fence, &lineage, 3), Ok(Object::Fence { epoch: 2, after }) if after.seq == 2));
         let key_bytes = key(&Key::random());
         assert!(parse_key(&key_bytes).is_ok());
+        let names = [blob(&digest(b"x"))];
+        let (_, removal) = removal(&lineage, 2, &names);
+        assert_eq!(parse_removal(&removal).unwrap(), names);
+        for bit in 0..removal.len() * 8 {
+            let mut changed = removal.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(parse_removal(&changed).is_err(), "bit {bit}");
+        }
         for (bytes, seq) in [(&batch, 1), (&fence, 3), (&key_bytes, 0)] {
             for bit in 0..bytes.len() * 8 {
                 let mut changed = bytes.clone();

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::Shared;
 use super::chain::SIDE_BY_SIDE;
-use super::object::{self, BLOBS, KEY, LEASE, LEDGER, MARKER};
+use super::object::{self, BLOBS, KEY, LEASE, LEDGER, MARKER, REMOVALS};
 use super::write;
 use super::xml::Listed;
 use crate::ledger::backend::{Finding, Verification};
@@ -43,7 +43,11 @@ impl Shared {
         for Listed { key, .. } in all {
             let known = [MARKER, KEY, LEASE, POINTER].contains(&key.as_str());
             match object::blob_of(&key) {
-                Some(digest) if key.starts_with(BLOBS) => blobs.push(digest),
+                Some(digest) if key.starts_with(BLOBS) => blobs.push((digest, key)),
+                _ if key.starts_with(REMOVALS) => match self.removal(&key).await {
+                    Err(LedgerError::Corrupt { file, reason, .. }) => findings.push(Finding::Defect { file, reason }),
+                    read => drop(read?),
+                },
                 // What stands at a position was read; what came since is not of this reading.
                 _ if known || (key.starts_with(LEDGER) && object::position_of(&key).is_some()) => {}
                 _ => strays.push(key),
@@ -57,28 +61,31 @@ impl Shared {
         Ok(Some(Verification { lineage: reading.lineage, head: reading.head, writers, blobs: good, findings }))
     }
 
-    /// Reads every blob and gives the number of good ones.
+    /// Reads every blob, under each of its names, and gives the number of good ones.
     async fn blob_findings(
         &self,
-        blobs: &[Digest],
+        blobs: &[(Digest, String)],
         referenced: &BTreeSet<Digest>,
         findings: &mut Vec<Finding>,
     ) -> Result<u64> {
-        let mut checks =
-            stream::iter(blobs.iter().copied().map(|digest| async move { (digest, self.check(digest).await) }))
-                .buffered(SIDE_BY_SIDE);
-        let mut good = 0;
+        let mut checks = stream::iter(
+            blobs.iter().cloned().map(|(digest, name)| async move { (digest, self.check(digest, name).await) }),
+        )
+        .buffered(SIDE_BY_SIDE);
+        let mut good = BTreeSet::new();
         while let Some((digest, checked)) = checks.next().await {
             match checked {
-                Ok(()) => good += 1,
+                Ok(()) => {
+                    good.insert(digest);
+                }
                 Err(LedgerError::BlobCorrupt { .. }) => findings.push(Finding::BlobCorrupt { digest }),
                 // Listed, and gone since.
                 Err(LedgerError::BlobMissing { .. }) => {}
                 Err(e) => return Err(e),
             }
         }
-        let there: BTreeSet<Digest> = blobs.iter().copied().collect();
+        let there: BTreeSet<Digest> = blobs.iter().map(|(digest, _)| *digest).collect();
         findings.extend(referenced.difference(&there).map(|&digest| Finding::BlobMissing { digest }));
-        Ok(good)
+        Ok(good.len() as u64)
     }
 }

@@ -6,15 +6,18 @@
 //! collides there, however long it was stopped and however late its request arrives. Nothing below `ledger/` is ever
 //! removed, so a name that is taken stays taken.
 
+use std::collections::BTreeSet;
+
 use super::Shared;
 use super::chain::Fence;
 use super::client::Condition;
 use super::object::{self, KEY, MARKER, MAX_OBJECT, Object};
+use super::removal::Turn;
 use super::settle::{self, Settled, points};
 use crate::ledger::backend::{Appended, Batch, Head};
 use crate::ledger::checkpoint::{POINTER, Pointer};
 use crate::ledger::error::{LedgerError, Result};
-use crate::ledger::format::{Lineage, from_canonical, to_canonical};
+use crate::ledger::format::{Digest, Lineage, from_canonical, to_canonical};
 use crate::ledger::marker::Marker;
 use crate::ledger::seal::Key;
 
@@ -62,6 +65,7 @@ impl Pen {
             },
         };
         let Fence { epoch, tag } = fence_off(shared, lineage, head, fence).await?;
+        shared.took_over(epoch);
         ensure_marker(shared, lineage).await?;
         self.open = Some(Open::Ledger { lineage: lineage.clone(), epoch, head, next: Condition::Tag(tag) });
         Ok(epoch)
@@ -94,6 +98,16 @@ impl Pen {
             Err(e) => self.first_failure = Some(e.to_string()),
         }
         appended
+    }
+
+    /// Removes blobs as long as nobody has taken over from this writer.
+    pub(super) async fn remove_blobs(&self, shared: &Shared, blobs: &BTreeSet<Digest>) -> Result<()> {
+        self.refuse_after_failure(shared)?;
+        let Some(Open::Ledger { lineage, epoch, head, next }) = &self.open else {
+            return Err(LedgerError::Fenced { place: shared.place() });
+        };
+        let turn = Turn { lineage, epoch: *epoch, position: object::position(head.seq + 1), next };
+        shared.remove(blobs, &turn).await
     }
 
     /// Where the note of a checkpoint leads if it is about `head`. `None` unless this value has just appended it.

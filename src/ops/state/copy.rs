@@ -131,7 +131,7 @@ async fn copy(from: &Arc<dyn Backend>, to: &Arc<dyn Backend>) -> Result<(Copied,
     let Some(snapshot) = from.read(1).await? else {
         return Err(Failure::error("No ledger", format!("There is no ledger in {}.", from.place())));
     };
-    let Referenced { blobs, state } = verify_ledger::referenced(from, &snapshot.entries).await?;
+    let Referenced { blobs, state, .. } = verify_ledger::referenced(from, &snapshot.entries).await?;
     if let Some(place) = state.moved_away {
         let detail =
             format!("The ledger in {} was moved to {place}. What stands there still is its past.", from.place());

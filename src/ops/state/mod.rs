@@ -4,9 +4,11 @@
 mod adopt;
 mod copy;
 mod edit;
+mod gc;
 mod unlock;
 
 pub use adopt::{Adoption, terraform};
 pub use copy::{Carefully, Copied, migrate, pull, push};
 pub use edit::{mv, rm};
+pub use gc::{Collecting, Garbage, KEEP, gc, is_begun, look};
 pub use unlock::{Unlocked, unlock};

@@ -52,10 +52,11 @@ pub fn history(state: &State, style: Style) -> String {
     for generation in &state.generations {
         let star = if current == Some(generation.number) { "*" } else { "" };
         let partial = if generation.partial { " (partial)" } else { "" };
+        let collected = if generation.collected.is_some() { " (collected)" } else { "" };
         rows.push(vec![
             format!("{}{star}", generation.number),
             outcome(generation).to_owned(),
-            format!("{}{partial}", kind(generation.kind)),
+            format!("{}{partial}{collected}", kind(generation.kind)),
             time(&generation.started),
             took(generation).unwrap_or_default(),
             clean(&generation.actor),

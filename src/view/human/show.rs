@@ -75,6 +75,10 @@ pub fn show_generation(environment: &str, generation: &Generation, style: Style)
     if generation.partial {
         row("partial", "limited by --target or --replace; cannot be promoted".into());
     }
+    if let Some(collected) = &generation.collected {
+        let (when, who) = (time(&collected.time), clean(&collected.actor));
+        row("kept", format!("no: {who} collected it with gantry state gc at {when}"));
+    }
     if !generation.failures.is_empty() {
         page.gap();
         page.heading("Failed:");

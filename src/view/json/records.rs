@@ -112,6 +112,7 @@ fn summary(generation: &Generation) -> Json {
         "plan": generation.plan,
         "partial": generation.partial,
         "sentence": generation.sentence,
+        "collected": generation.collected,
     })
 }
 

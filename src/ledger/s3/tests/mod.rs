@@ -6,6 +6,7 @@ mod contention;
 mod errors;
 mod faults;
 mod integrity;
+mod removal;
 
 #[path = "../../../../tests/it/support/http.rs"]
 #[expect(dead_code, reason = "shared with the integration tests")]
