@@ -141,7 +141,7 @@ pub fn history_keep(
 ) -> Result<Keep, Diagnostic> {
     let scope = Alone { variables, project, directory };
     let budget = Budget::new(Budget::PLAN);
-    let evaluator = Evaluator { scope: &scope, host: &NoHost, budget: &budget, site: "environment" };
+    let evaluator = Evaluator { scope: &scope, host: &NoHost, budget: &budget, site: &"environment" };
     let history = block.body.blocks.iter().find(|nested| &*nested.ty == "history");
     history.map_or(Ok(Keep::Unsaid), |history| keep_of(&evaluator, history))
 }
