@@ -85,19 +85,9 @@ pub enum Applied {
 pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Records, Secrets)> {
     let records = Records::read(workspace, &wanted.variables).await?;
     let (mut draft, warnings) = planning::open(workspace, &wanted.variables, wanted.options.clone())?;
-    let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
     let secrets = Secrets::of_machine(Arc::clone(&records.key))?.configured(&draft, workspace)?;
-    let targets = Some(&targets);
-    let planning = Planning {
-        workspace,
-        catalog: &catalog,
-        targets,
-        secrets: &secrets,
-        earlier: None,
-        closed: false,
-        again: None,
-    };
+    let planning = Planning::new(workspace, targets.catalog(), Some(&targets), &secrets);
     let plan = planning.plan(&mut draft, &records.state).await?;
     let (state, made) = (&records.state, (&plan, &draft));
     let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, workspace).await?;
@@ -169,15 +159,7 @@ pub async fn replan(
     let catalog = Catalog::built_in();
     let again = targets.map(|targets| Again { targets, answers: &restored.unopened });
     let (mut draft, secrets) = (restored.draft, restored.secrets);
-    let planning = Planning {
-        workspace,
-        catalog: &catalog,
-        targets: None,
-        secrets: &secrets,
-        earlier: None,
-        closed: false,
-        again,
-    };
+    let planning = Planning { again, ..Planning::new(workspace, &catalog, None, &secrets) };
     let plan = planning.plan_as_was(&mut draft, recorded, &file.effect).await.map_err(|mut failure| {
         failure.kind = FailureKind::Refused;
         failure
