@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::error::{Failure, Result};
-use super::records::{self, Records};
+use super::error::Result;
+use super::records;
+use super::store::Store;
 use super::workspace::Workspace;
+use crate::config::VarArg;
 use crate::ledger::event::{Event, EvidenceRef};
-use crate::ledger::{Backend, Digest, Finding, Lineage, RawEntry, State, checkpoint};
+use crate::ledger::{Backend, Digest, Finding, LedgerError, Snapshot, State, checkpoint};
 
 /// What verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,26 +21,27 @@ pub struct Report {
     pub sound: bool,
 }
 
-/// Verifies a ledger as a whole.
+/// Verifies a ledger as a whole. The variables are those that the place of the ledger may depend on.
 ///
 /// # Errors
 /// When it cannot be read or does not verify.
-pub async fn verify(workspace: &Workspace) -> Result<Report> {
-    let records = Records::read(workspace, &[]).await?;
-    let entries = records.entries().await?;
-    let lineage = records.lineage.as_deref().map(str::parse).transpose();
-    let lineage = lineage.map_err(|e| Failure::error("Unreadable ledger", format!("{e}.")))?;
-    let (referenced, agrees) = match &lineage {
-        Some(lineage) => {
-            let agrees = newest_checkpoint(lineage, &entries)?;
-            (referenced(&records.backend, &entries).await?.blobs, agrees)
-        }
-        None => (BTreeSet::new(), true),
-    };
-    let Some(found) = records.backend.verify(&referenced).await? else {
+pub async fn verify(workspace: &Workspace, variables: &[VarArg]) -> Result<Report> {
+    let store = Store::open(workspace, variables).await?;
+    let backend = &store.backend;
+    let noted = note(backend).await?;
+    let snapshot = backend.read(1).await?;
+    let found = snapshot.as_ref().map(|s| (&s.lineage, s.head));
+    store.check(found, snapshot.as_ref().map_or(&[], |s| &s.entries))?;
+    let nothing = || {
         let text = format!("The environment \"{}\" has no ledger yet: nothing was ever applied.\n", workspace.name);
-        return Ok(Report { text, sound: true });
+        Report { text, sound: true }
     };
+    let Some(snapshot) = snapshot else { return Ok(nothing()) };
+    let Referenced { blobs, state, agrees } = referenced(backend, &snapshot).await?;
+    store.still_here(&state)?;
+    let Some(mut found) = backend.verify(&blobs).await? else { return Ok(nothing()) };
+    found.findings.extend(noted);
+    found.findings.extend((!agrees).then(disagrees));
     let mut text = format!(
         "Ledger of \"{}\": {} entries, {} writers, {} blobs, lineage {}.\n",
         workspace.name,
@@ -50,10 +53,7 @@ pub async fn verify(workspace: &Workspace) -> Result<Report> {
     for finding in &found.findings {
         let _ = writeln!(text, "  {}: {}", if finding.is_defect() { "DEFECT" } else { "note" }, sentence(finding));
     }
-    if !agrees {
-        text.push_str("  DEFECT: the newest checkpoint does not say what the entries before it come to\n");
-    }
-    let sound = agrees && !found.findings.iter().any(Finding::is_defect);
+    let sound = !found.findings.iter().any(Finding::is_defect);
     text.push_str(if sound {
         "The chain holds, and every blob is what its name says.\n"
     } else {
@@ -62,38 +62,60 @@ pub async fn verify(workspace: &Workspace) -> Result<Report> {
     Ok(Report { text, sound })
 }
 
-/// What the entries of a ledger need beside them.
-pub(super) struct Referenced {
-    /// The blobs that they name, and those of the newest checkpoint.
-    pub(super) blobs: BTreeSet<Digest>,
-    /// What they come to.
-    pub(super) state: State,
+/// What is wrong with the note on the newest checkpoint, with which every other command begins to read.
+async fn note(backend: &Arc<dyn Backend>) -> Result<Option<Finding>> {
+    let read = async {
+        match backend.newest_checkpoint().await? {
+            Some(pointer) => backend.read_from(&pointer).await.map(drop),
+            None => Ok(()),
+        }
+    };
+    match read.await {
+        Err(e @ LedgerError::Corrupt { .. }) => {
+            let hint = e.hint();
+            let LedgerError::Corrupt { file, reason, .. } = e else { return Ok(None) };
+            // What is wrong with an entry is said by who reads them all.
+            let note = file == checkpoint::POINTER;
+            Ok(note.then(|| Finding::Defect { file, reason: format!("{reason}; {hint}") }))
+        }
+        other => Ok(other.map(|()| None)?),
+    }
 }
 
-/// What a whole ledger refers to.
-pub(super) async fn referenced(backend: &Arc<dyn Backend>, entries: &[RawEntry]) -> Result<Referenced> {
-    let mut found: BTreeSet<Digest> = BTreeSet::new();
-    for entry in entries {
-        found.extend(blobs(&records::event(entry)?).iter().filter_map(|b| b.parse::<Digest>().ok()));
+/// What a whole ledger comes to.
+pub(super) struct Referenced {
+    /// The blobs that its entries name, and those of the newest checkpoint.
+    pub(super) blobs: BTreeSet<Digest>,
+    /// What its entries come to.
+    pub(super) state: State,
+    /// Whether the newest checkpoint is what the entries before it come to.
+    pub(super) agrees: bool,
+}
+
+/// Goes through a whole ledger, once.
+pub(super) async fn referenced(backend: &Arc<dyn Backend>, snapshot: &Snapshot) -> Result<Referenced> {
+    let newest = checkpoint::newest(&snapshot.entries).map(|(entry, manifest)| (entry.seq, manifest));
+    let (mut found, mut state, mut agrees) = (BTreeSet::new(), State::default(), true);
+    for entry in &snapshot.entries {
+        let event = records::event(entry)?;
+        if let Some((_, manifest)) = newest.filter(|(seq, _)| *seq == entry.seq) {
+            agrees = checkpoint::is_of(manifest, &snapshot.lineage, &state);
+        }
+        found.extend(blobs(&event).iter().filter_map(|b| b.parse::<Digest>().ok()));
+        records::apply(&mut state, entry, &event)?;
     }
-    let state = records::replay(State::default(), entries)?;
     if let Some(manifest) = state.checkpoint {
         // What is missing in it is found by who looks for the blobs.
         found.insert(manifest);
         found.extend(checkpoint::blobs(backend.as_ref(), manifest).await.unwrap_or_default());
     }
-    Ok(Referenced { blobs: found, state })
+    Ok(Referenced { blobs: found, state, agrees })
 }
 
-/// Whether the newest checkpoint is what the entries before it come to.
-fn newest_checkpoint(lineage: &Lineage, entries: &[RawEntry]) -> Result<bool> {
-    let manifest = |entry: &RawEntry| match records::event(entry) {
-        Ok(Event::Checkpoint { manifest }) => Some(manifest),
-        _ => None,
-    };
-    let newest = entries.iter().enumerate().rev().find_map(|(at, entry)| Some((at, manifest(entry)?)));
-    let Some((at, manifest)) = newest else { return Ok(true) };
-    Ok(checkpoint::is_of(manifest, lineage, &records::replay(State::default(), &entries[..at])?))
+/// That the newest checkpoint is wrong.
+pub(super) fn disagrees() -> Finding {
+    let reason = "the newest one does not say what the entries before it come to".to_owned();
+    Finding::Defect { file: "checkpoint".to_owned(), reason }
 }
 
 /// The blobs that an event refers to.
