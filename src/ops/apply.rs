@@ -209,6 +209,7 @@ pub(crate) async fn apply_opened(
     if let Some(ran) = go_on(opened, &draft, how, judge, wanted.options.kind).await? {
         return Ok(Applied::Ran(Box::new(ran)));
     }
+    // Once more: looking at an interrupted run takes the secrets of the configuration that it was begun with.
     opened.configure(&draft)?;
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
     let (state, made) = (&opened.state, (&plan, &draft));
