@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use crate::ledger::backend::{Appended, Batch, Head};
 use crate::ledger::checkpoint::Pointer;
 use crate::ledger::error::{LedgerError, Result};
-use crate::ledger::format::{FORMAT, Lineage, NEEDS, to_canonical};
+use crate::ledger::format::{FORMAT, Lineage, NEEDS};
 use crate::ledger::seal::Key;
 use crate::ports::crash;
 
@@ -89,9 +89,7 @@ impl Pen {
         let Some(Taken { lineage, epoch, begun: true }) = &self.taken else { return Ok(()) };
         let Head { seq, digest, .. } = head;
         let pointer = Pointer { seq, digest, epoch: *epoch, batch: seq, offset: 0 };
-        let text = to_canonical(&pointer);
-        let text = text.map_err(|source| LedgerError::NoForm { what: "the checkpoint's note".to_owned(), source })?;
-        let text = String::from_utf8_lossy(&text);
+        let text = pointer.text()?;
         let sql = format!(
             "UPDATE {} AS l SET checkpoint = $1 WHERE name = $2 AND lineage = $3 AND epoch = $4 AND head_epoch = $4 \
              AND head_seq = $5 AND head_digest = $6 AND EXISTS (SELECT 1 FROM {} AS b WHERE b.name = l.name \
