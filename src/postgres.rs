@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr as _;
 
+use percent_encoding::percent_decode_str;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
@@ -74,16 +75,9 @@ impl Server {
     pub fn parse(url: &str) -> Result<Self, BadUrl> {
         let mut secrets = vec![url.to_owned()];
         let (before, parameters) = url.split_once('?').unwrap_or((url, ""));
-        let authority = before.split_once("://").map_or("", |(_, rest)| rest);
-        let mut passwords: Vec<&str> = Vec::new();
-        if let Some((_, password)) = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) {
-            passwords.push(password);
-        }
+        secrets.extend(passwords(url));
         for parameter in parameters.split('&').filter(|p| !p.is_empty()) {
-            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            if key == "password" {
-                passwords.push(value);
-            }
+            let (key, _) = parameter.split_once('=').unwrap_or((parameter, ""));
             let known = PARAMETERS.contains(&key) || (key.starts_with("options[") && key.ends_with(']'));
             if !known {
                 return Err(BadUrl {
@@ -92,10 +86,6 @@ impl Server {
                            application_name.",
                 });
             }
-        }
-        for password in passwords.into_iter().filter(|p| !p.is_empty()) {
-            secrets.push(password.to_owned());
-            secrets.push(percent_decoded(password));
         }
         // `connect_timeout` is libpq's; the driver does not know it, and the time is bounded here anyway.
         let kept: Vec<&str> =
@@ -157,16 +147,14 @@ fn redact(text: &str, secrets: &[String]) -> String {
     secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), HIDDEN))
 }
 
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let hex = text.get(at + 1..at + 3).filter(|_| *byte == b'%').and_then(|h| u8::from_str_radix(h, 16).ok());
-        out.push(hex.unwrap_or(*byte));
-        at += if hex.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+/// The passwords in a database's URL, as they stand there and as servers and drivers name them.
+pub(crate) fn passwords(url: &str) -> Vec<String> {
+    let (before, parameters) = url.split_once('?').unwrap_or((url, ""));
+    let authority = before.split_once("://").map_or("", |(_, rest)| rest);
+    let of_user = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);
+    let of_parameters = parameters.split('&').filter_map(|pair| pair.strip_prefix("password="));
+    let found = of_user.into_iter().chain(of_parameters).filter(|password| !password.is_empty());
+    found.flat_map(|p| [p.to_owned(), percent_decode_str(p).decode_utf8_lossy().into_owned()]).collect()
 }
 
 #[cfg(test)]

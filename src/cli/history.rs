@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::changing::Variables;
 use super::root::Context;
 use super::{error, exit_code};
 use crate::ops::{Records, Result};
@@ -11,6 +12,8 @@ use crate::view::{human, json};
 pub(super) struct Arguments {
     /// The environment: a name under environments/, or a path
     environment: Option<String>,
+    #[command(flatten)]
+    variables: Variables,
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> u8 {
@@ -19,7 +22,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> u8 {
 
 async fn history(context: &Context, arguments: &Arguments) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
-    let records = Records::read(&workspace, &[]).await?;
+    let records = Records::read(&workspace, &arguments.variables.given()?).await?;
     if context.shell.json {
         context.shell.out_json(&json::history(&records.state));
     } else {

@@ -2,10 +2,11 @@
 
 use clap::Args;
 
+use super::changing::Variables;
 use super::root::Context;
 use super::{error, exit_code};
 use crate::diag::did_you_mean;
-use crate::ops::{self, Failure, Records, Result, Workspace, without_seals};
+use crate::ops::{self, Failure, Records, Result, VarArg, Workspace, without_seals};
 use crate::view::{human, json};
 
 #[derive(Debug, Args)]
@@ -17,6 +18,8 @@ pub(super) struct Arguments {
     /// The text of one output, without quotes
     #[arg(long)]
     raw: bool,
+    #[command(flatten)]
+    variables: Variables,
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> u8 {
@@ -25,7 +28,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> u8 {
 
 async fn output(context: &Context, arguments: &Arguments) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
-    let records = Records::read(&workspace, &[]).await?;
+    let given = arguments.variables.given()?;
+    let records = Records::read(&workspace, &given).await?;
     let all = &records.state.outputs;
     let shell = context.shell;
     let Some(name) = &arguments.name else {
@@ -51,7 +55,7 @@ async fn output(context: &Context, arguments: &Arguments) -> Result<u8> {
     };
     // Who names one output and a form for programs asks for its value, as with Terraform; an identity opens it.
     let value = match arguments.raw || shell.json {
-        true => revealed(&workspace, &records, value)?,
+        true => revealed(&workspace, &given, &records, value)?,
         false => value.clone(),
     };
     if arguments.raw {
@@ -68,11 +72,16 @@ async fn output(context: &Context, arguments: &Arguments) -> Result<u8> {
 }
 
 /// An output with what is sealed in it in clear, where it can be opened; as it is recorded where it cannot.
-fn revealed(workspace: &Workspace, records: &Records, value: &serde_json::Value) -> Result<serde_json::Value> {
+fn revealed(
+    workspace: &Workspace,
+    given: &[VarArg],
+    records: &Records,
+    value: &serde_json::Value,
+) -> Result<serde_json::Value> {
     if *value == without_seals(value) {
         return Ok(value.clone());
     }
-    let secrets = ops::secrets::of_environment(workspace, &records.key)?;
+    let secrets = ops::secrets::of_environment(workspace, given, &records.key)?;
     secrets.reveal(value).ok_or_else(|| {
         Failure::refused("Secret missing", "The output is sealed, and no identity that is at hand opens it.")
             .hint(secrets.advice())

@@ -27,6 +27,8 @@ enum Command {
     List {
         /// The environment: a name under environments/, or a path
         environment: Option<String>,
+        #[command(flatten)]
+        variables: Variables,
     },
     /// Show one record
     Show {
@@ -34,6 +36,8 @@ enum Command {
         environment: String,
         /// The record's address
         address: Option<String>,
+        #[command(flatten)]
+        variables: Variables,
     },
     /// Seal what is current anew, for the recipients that the environment names today
     Reseal {
@@ -65,6 +69,8 @@ enum Command {
     Verify {
         /// The environment: a name under environments/, or a path
         environment: Option<String>,
+        #[command(flatten)]
+        variables: Variables,
     },
 }
 
@@ -74,9 +80,9 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> u8 {
 
 async fn state(context: &Context, arguments: &Arguments) -> Result<u8> {
     match &arguments.command {
-        Command::List { environment } => {
+        Command::List { environment, variables } => {
             let workspace = context.workspace(environment.as_deref())?;
-            let records = Records::read(&workspace, &[]).await?;
+            let records = Records::read(&workspace, &variables.given()?).await?;
             if context.shell.json {
                 context.shell.out_json(&json::state_list(&records.state));
             } else {
@@ -84,7 +90,9 @@ async fn state(context: &Context, arguments: &Arguments) -> Result<u8> {
             }
             Ok(exit_code::SUCCESS)
         }
-        Command::Show { environment, address } => show(context, environment, address.as_deref()).await,
+        Command::Show { environment, address, variables } => {
+            show(context, environment, address.as_deref(), variables).await
+        }
         Command::Reseal { environment, variables, lock_timeout } => {
             reseal(context, environment.as_deref(), variables, lock_timeout).await
         }
@@ -96,18 +104,18 @@ async fn state(context: &Context, arguments: &Arguments) -> Result<u8> {
         Command::Unlock(arguments) => edit::unlock(context, arguments).await,
         Command::Gc(arguments) => gc::gc(context, arguments).await,
         Command::ImportTerraform(arguments) => copy::import_terraform(context, arguments).await,
-        Command::Verify { environment } => verify(context, environment.as_deref()).await,
+        Command::Verify { environment, variables } => verify(context, environment.as_deref(), variables).await,
     }
 }
 
-async fn show(context: &Context, first: &str, second: Option<&str>) -> Result<u8> {
+async fn show(context: &Context, first: &str, second: Option<&str>, variables: &Variables) -> Result<u8> {
     let (environment, text) = match second {
         Some(address) => (Some(first), address),
         None => (None, first),
     };
     let workspace = context.workspace(environment)?;
     let address: Address = text.parse().map_err(|e| Failure::error("Invalid address", format!("{e}.")))?;
-    let records = Records::read(&workspace, &[]).await?;
+    let records = Records::read(&workspace, &variables.given()?).await?;
     let Some(record) = records.state.records.get(&address) else {
         let known: Vec<String> = records.state.records.keys().map(ToString::to_string).collect();
         let failure = Failure::error(
@@ -148,9 +156,9 @@ async fn reseal(context: &Context, environment: Option<&str>, variables: &Variab
     Ok(exit_code::SUCCESS)
 }
 
-async fn verify(context: &Context, environment: Option<&str>) -> Result<u8> {
+async fn verify(context: &Context, environment: Option<&str>, variables: &Variables) -> Result<u8> {
     let workspace = context.workspace(environment)?;
-    let report = ops::verify_ledger::verify(&workspace).await?;
+    let report = ops::verify_ledger::verify(&workspace, &variables.given()?).await?;
     context.shell.out(&report.text);
     Ok(if report.sound { exit_code::SUCCESS } else { exit_code::ERROR })
 }

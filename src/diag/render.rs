@@ -129,6 +129,13 @@ fn wrap(out: &mut String, line: &str, indent: &str) {
     out.push('\n');
 }
 
+/// The text with a capital letter in front: a sentence, where it has no address or name there.
+#[must_use]
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// The text with control characters, terminal escapes and bidirectional overrides made visible, so that a name or an
 /// answer from outside can neither move the cursor nor reorder what is read (Trojan Source, CVE-2021-42574). Tabs stay.
 #[must_use]

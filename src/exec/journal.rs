@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use crate::ledger::Meta;
 use crate::ledger::event::Event;
 
-/// Why nothing more can be written, each as a whole sentence but for its capital and its full stop. After any of these but [`JournalError::Source`] the run stops and nothing further is started.
+/// Why nothing more can be written, each as a whole sentence but for its capital and its full stop. After any of these but
+/// [`JournalError::Source`] the run stops and nothing further is started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
     /// Another process took the ledger over. It goes on with the run.

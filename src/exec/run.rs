@@ -14,6 +14,7 @@ use super::request::finish_all;
 use super::results::{Draws, RunResults};
 use super::runner::{Begin, Ending, Finished, Runner, StepFailure};
 use crate::addr::{Address, NodeKind};
+use crate::diag::capital;
 use crate::event::RunEvent;
 use crate::ledger::State;
 use crate::ledger::event::{Event, FailureKind, RunOutcome};
@@ -67,7 +68,8 @@ impl Runner {
         let (ending, sentence, outputs) = match verdict {
             Ok(verdict) => (verdict.ending, verdict.sentence, verdict.outputs),
             Err(e) => {
-                let sentence = format!("{e}. Nothing further was started; the next command finds out what was done.");
+                let why = capital(&e.to_string());
+                let sentence = format!("{why}. Nothing further was started; the next command finds out what was done.");
                 (Ending::Broken(e), sentence, BTreeMap::new())
             }
         };

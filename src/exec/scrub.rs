@@ -14,6 +14,7 @@ use super::runner::{Runner, StepFailure};
 use crate::event::{RunEvent, Watcher};
 use crate::ledger::event::Event;
 use crate::plan::{Plan, Work};
+use crate::postgres::passwords;
 use crate::probe::Secrets;
 use crate::value::{Kind, Value};
 
@@ -148,35 +149,6 @@ fn gather<'v>(value: &'v Value, inside: bool, found: &mut Vec<&'v str>) {
         found.push(text);
     }
     value.children().for_each(|child| gather(child, inside, found));
-}
-
-/// The passwords in a database's URL, as they stand there and as servers and drivers name them.
-fn passwords(url: &str) -> Vec<String> {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (authority, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let of_user = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);
-    let of_query = query.split('&').filter_map(|pair| pair.strip_prefix("password="));
-    of_user.into_iter().chain(of_query).flat_map(|password| [password.to_owned(), percent_decoded(password)]).collect()
-}
-
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let digits = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// A watcher that is told no secrets.

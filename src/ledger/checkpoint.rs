@@ -20,8 +20,8 @@ use serde_json::Value as Json;
 
 use super::backend::Backend;
 use super::error::{LedgerError, Result};
-use super::event::{AppliedMigration, CheckJudged};
-use super::format::{Digest, Lineage, RawEntry, digest};
+use super::event::{AppliedMigration, CheckJudged, Event};
+use super::format::{Digest, Lineage, RawEntry, digest, to_canonical};
 use super::record::{Generation, Pin, Record};
 use super::replay::{Move, State, Version};
 use crate::addr::Address;
@@ -68,6 +68,16 @@ impl Pointer {
             (entry.seq, entry.epoch, entry.batch) == (self.seq, self.epoch, self.batch)
                 && entry.digest().is_ok_and(|digest| digest == self.digest)
         })
+    }
+
+    /// What is written of it.
+    ///
+    /// # Errors
+    /// `NoForm` when it has no canonical form.
+    pub fn text(&self) -> Result<String> {
+        let bytes = to_canonical(self);
+        let bytes = bytes.map_err(|source| LedgerError::NoForm { what: "a checkpoint's note".to_owned(), source })?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// That something else stands where it leads.
@@ -176,6 +186,28 @@ pub async fn load(backend: &Arc<dyn Backend>, lineage: &Lineage, manifest: Diges
         checkpoint: None,
         since_checkpoint: 0,
     })
+}
+
+/// The newest checkpoint among entries, with its manifest.
+#[must_use]
+pub fn newest(entries: &[RawEntry]) -> Option<(&RawEntry, Digest)> {
+    // Looked at before they are taken apart: most are something else, and there may be a million.
+    let all = entries.iter().rev().filter(|entry| entry.event.get("type").is_some_and(|ty| ty == "checkpoint"));
+    let read = |entry: &RawEntry| match serde_json::from_value(entry.event.clone()) {
+        Ok(Event::Checkpoint { manifest }) => Some(manifest),
+        _ => None,
+    };
+    all.filter_map(|entry| Some((entry, read(entry)?))).next()
+}
+
+/// Where the newest checkpoint among entries stands, without the offset of its line: for who takes on a whole ledger.
+#[must_use]
+pub fn pointer(entries: &[RawEntry]) -> Option<Pointer> {
+    let (entry, _) = newest(entries)?;
+    let digest = entry.digest().ok()?;
+    let pointer = Pointer { seq: entry.seq, digest, epoch: entry.epoch, batch: entry.batch, offset: 0 };
+    // It is read from the beginning of its batch on.
+    (entry.batch == entry.seq).then_some(pointer)
 }
 
 /// Whether a state that stands at its end was written down in a checkpoint whose manifest has this digest.

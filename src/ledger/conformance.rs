@@ -12,6 +12,7 @@ use serde_json::json;
 use super::backend::{Backend, Draft, Finding, Whole};
 use super::checkpoint::Pointer;
 use super::error::{Consequence, LedgerError};
+use super::event::Event;
 use super::format::{RawEntry, digest, verify_chain};
 use super::lease::{self, LeaseRecord, Terms};
 use super::writer::Writer;
@@ -271,7 +272,10 @@ async fn restoring(from: Open<'_>, to: Open<'_>) {
     writer.append((1..=3).map(draft).collect()).await.unwrap();
     writer.append(vec![draft(4)]).await.unwrap();
     let (mut second, _) = Writer::open(from()).await.unwrap();
-    second.append(vec![draft(5), draft(6)]).await.unwrap();
+    let checkpoint = serde_json::to_value(Event::Checkpoint { manifest: digest(b"manifest") }).unwrap();
+    for drafts in [vec![draft(5)], vec![Draft { event: checkpoint, ..draft(6) }], vec![draft(7), draft(8)]] {
+        second.append(drafts).await.unwrap();
+    }
     let before = from().read(1).await.unwrap().unwrap();
     let whole =
         || Arc::new(Whole { lineage: before.lineage.clone(), key: key.clone(), entries: before.entries.clone() });
@@ -282,9 +286,14 @@ async fn restoring(from: Open<'_>, to: Open<'_>) {
     assert_eq!(to().key(false).await.unwrap(), Some(key.clone()));
     assert!(matches!(to().restore(whole()).await, Err(LedgerError::NotEmpty { .. })));
     assert!(matches!(from().restore(whole()).await, Err(LedgerError::NotEmpty { .. })));
-    let (mut third, _) = Writer::open(to()).await.unwrap();
-    third.append(vec![draft(7)]).await.unwrap();
-    assert_eq!(numbers(&to().read(1).await.unwrap().unwrap().entries), (1..=7).collect::<Vec<_>>());
+    // The note on the newest checkpoint comes along, so that what is before it need not be read there either.
+    let pointer = to().newest_checkpoint().await.unwrap().expect("there is a checkpoint");
+    let since = to().read_from(&pointer).await.unwrap().unwrap();
+    assert_eq!((since.head, &since.entries[..]), (before.head, &before.entries[5..]));
+    let (mut third, _) = Writer::open_reading_from(to(), &pointer).await.unwrap();
+    third.append(vec![draft(9)]).await.unwrap();
+    let after = to().read(1).await.unwrap().unwrap().entries;
+    assert_eq!((after.len(), numbers(&after[6..])), (9, vec![7, 8, 9]));
     let verified = to().verify(&BTreeSet::new()).await.unwrap().unwrap();
     assert!(verified.findings.is_empty(), "{:?}", verified.findings);
 }

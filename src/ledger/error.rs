@@ -2,6 +2,7 @@
 
 use crate::ports::fs::FsError;
 
+use super::checkpoint::POINTER;
 use super::format::{Digest, FormatError, Lineage};
 use super::lease::LeaseRecord;
 
@@ -237,6 +238,10 @@ impl LedgerError {
                 "restore it from a backup; if the environment is really to start anew, move what is left of it away by hand"
             }
             Self::Newer { .. } => "run that version; an older one would not understand what was recorded",
+            Self::Corrupt { file, .. } if file == POINTER => {
+                "nothing was changed; the note is only a shortcut to the newest checkpoint: remove it (in PostgreSQL, empty the column \
+                 `checkpoint` of the table `ledger`), and the ledger is read from its first entry"
+            }
             Self::Corrupt { .. } => {
                 "nothing was changed; restore what is named from a backup, then run `gantry state verify`"
             }

@@ -72,11 +72,67 @@ pub struct LocalBackend {
 struct Shared {
     layout: Layout,
     pen: Mutex<Pen>,
+    kept: Mutex<Kept>,
     /// Where the files of blobs are, if not among the blobs themselves.
     files: Option<BlobCache>,
 }
 
+/// Where the blobs are that this value kept: entries that name them belong beside them.
+#[derive(Debug, Clone, Copy)]
+enum Kept {
+    /// There are none.
+    Nothing,
+    /// In this directory, whatever its path leads to now.
+    In(fs::FileId),
+    /// In several: the path led elsewhere in between.
+    Apart,
+}
+
 impl Shared {
+    fn new(layout: Layout, files: Option<BlobCache>) -> Self {
+        Self { layout, pen: Mutex::new(Pen::default()), kept: Mutex::new(Kept::Nothing), files }
+    }
+
+    /// Keeps a blob, and sees in which directory.
+    fn keep<T>(&self, put: impl FnOnce(&Layout) -> Result<T>) -> Result<T> {
+        let now = || fs::id(&self.layout.blobs_dir()).map_err(self.layout.unreadable());
+        let before = now()?;
+        let done = put(&self.layout)?;
+        let after = now()?;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = match (*kept, after) {
+            (Kept::Nothing, Some(there)) if before.is_none_or(|before| before == there) => Kept::In(there),
+            (Kept::In(other), Some(there)) if before == after && other == there => *kept,
+            _ => Kept::Apart,
+        };
+        Ok(done)
+    }
+
+    /// Refuses to write entries if the blobs that this value kept are not beside them: whoever moved the directory away for a
+    /// moment, and back, has them elsewhere.
+    fn has_its_blobs(&self) -> Result<()> {
+        let kept = *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = match kept {
+            Kept::Nothing => return Ok(()),
+            Kept::In(directory) => {
+                fs::id(&self.layout.blobs_dir()).map_err(self.layout.unreadable())? == Some(directory)
+            }
+            Kept::Apart => false,
+        };
+        match there {
+            true => Ok(()),
+            false => Err(LedgerError::Unavailable {
+                place: self.layout.place(),
+                writing: true,
+                reason:
+                    "its directory was moved or replaced while this command was at work, and files that it kept there \
+                         are not in it now"
+                        .to_owned(),
+                hint: "see that the directory is where it belongs, then run the same command again".to_owned(),
+            }),
+        }
+    }
+
     fn pen(&self) -> MutexGuard<'_, Pen> {
         // A panic under the lock leaves a pen whose own rules (expected position, failure kept) still hold.
         self.pen.lock().unwrap_or_else(PoisonError::into_inner)
@@ -88,14 +144,14 @@ impl LocalBackend {
     #[must_use]
     pub fn new(directory: &Path) -> Self {
         let layout = Layout { root: directory.to_path_buf() };
-        Self { shared: Arc::new(Shared { layout, pen: Mutex::new(Pen::default()), files: None }) }
+        Self { shared: Arc::new(Shared::new(layout, None)) }
     }
 
     /// The same ledger, with the files of [`Backend::blob_file`] in a directory of their own.
     #[must_use]
     pub fn with_files_in(&self, files: BlobCache) -> Self {
         let layout = self.shared.layout.clone();
-        Self { shared: Arc::new(Shared { layout, pen: Mutex::new(Pen::default()), files: Some(files) }) }
+        Self { shared: Arc::new(Shared::new(layout, Some(files))) }
     }
 
     /// Runs work on a thread that may block.
@@ -186,7 +242,11 @@ impl Backend for LocalBackend {
     }
 
     async fn append(&self, expected_seq: u64, batch: Arc<Batch>) -> Result<Appended> {
-        self.run(move |shared| shared.pen().append(&shared.layout, expected_seq, &batch)).await
+        self.run(move |shared| {
+            shared.has_its_blobs()?;
+            shared.pen().append(&shared.layout, expected_seq, &batch)
+        })
+        .await
     }
 
     async fn restore(&self, whole: Arc<Whole>) -> Result<()> {
@@ -198,7 +258,7 @@ impl Backend for LocalBackend {
     }
 
     async fn put_blob(&self, bytes: Vec<u8>) -> Result<Digest> {
-        self.run(move |shared| blobs::put(&shared.layout, &bytes)).await
+        self.run(move |shared| shared.keep(|layout| blobs::put(layout, &bytes))).await
     }
 
     async fn get_blob(&self, digest: Digest) -> Result<Vec<u8>> {
@@ -212,7 +272,7 @@ impl Backend for LocalBackend {
             let (digest, _) = files.put_file(&path).await?;
             path = files.find(digest).await?.unwrap_or(path);
         }
-        self.run(move |shared| blobs::put_file(&shared.layout, &path, executable)).await
+        self.run(move |shared| shared.keep(|layout| blobs::put_file(layout, &path, executable))).await
     }
 
     async fn blob_file(&self, digest: Digest) -> Result<PathBuf> {

@@ -16,7 +16,7 @@
 //! * [`replay`]: from entries to the [`State`]
 //! * [`checkpoint`]: a state written down; [`reading`]: from there to the end
 //!
-//! To read: [`Backend::read`]. To write: [`lease::acquire`], [`Writer::open`], [`Writer::fence`] before targets are
+//! To read: [`Backend::read`]. To write: [`lease::acquire`], [`Writer::open_reading`], [`Writer::fence`] before targets are
 //! looked at, [`Writer::append`].
 
 pub mod format;

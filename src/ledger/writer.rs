@@ -32,19 +32,11 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Opens a ledger and gives its entries; a ledger that does not exist yet has none and gets a lineage.
-    ///
-    /// # Errors
-    /// As [`Backend::read`].
-    pub async fn open(backend: Arc<dyn Backend>) -> Result<(Self, Vec<RawEntry>)> {
-        let (lineage, head, entries) = match backend.read(1).await? {
-            Some(snapshot) => (snapshot.lineage, Some(snapshot.head), snapshot.entries),
-            None => (Lineage::random(), None, Vec::new()),
-        };
-        Ok((Self { backend, lineage, head, epoch: None, wrote: false, given_up: None }, entries))
+    fn at(backend: Arc<dyn Backend>, lineage: Lineage, head: Option<Head>) -> Self {
+        Self { backend, lineage, head, epoch: None, wrote: false, given_up: None }
     }
 
-    /// Opens a ledger that was read just now, and gives what was read.
+    /// Opens a ledger and gives what was read; a ledger that does not exist yet has nothing to read and gets a lineage.
     ///
     /// # Errors
     /// As [`reading::read`].
@@ -54,19 +46,7 @@ impl Writer {
             Some(reading) => (reading.lineage.clone(), Some(reading.head)),
             None => (Lineage::random(), None),
         };
-        Ok((Self { backend, lineage, head, epoch: None, wrote: false, given_up: None }, reading))
-    }
-
-    /// Opens a ledger as it stands from an entry on.
-    #[cfg(test)]
-    pub(super) async fn open_reading_from(
-        backend: Arc<dyn Backend>,
-        pointer: &super::checkpoint::Pointer,
-    ) -> Result<(Self, Vec<RawEntry>)> {
-        let Some(super::Snapshot { lineage, head, entries }) = backend.read_from(pointer).await? else {
-            return Err(pointer.misleads(backend.place()));
-        };
-        Ok((Self { backend, lineage, head: Some(head), epoch: None, wrote: false, given_up: None }, entries))
+        Ok((Self::at(backend, lineage, head), reading))
     }
 
     /// As [`Self::open_reading`], and takes the ledger over at once, reading again as long as others still write.
@@ -85,24 +65,6 @@ impl Writer {
         let (mut writer, reading) = Self::open_reading(backend).await?;
         writer.fence().await?;
         Ok((writer, reading))
-    }
-
-    /// Opens a ledger and takes it over at once, reading again as long as others still write.
-    ///
-    /// # Errors
-    /// As [`Backend::read`] and [`Backend::take_over`].
-    pub async fn open_fenced(backend: Arc<dyn Backend>) -> Result<(Self, Vec<RawEntry>)> {
-        for _ in 1..TAKE_OVER_TRIES {
-            let (mut writer, entries) = Self::open(Arc::clone(&backend)).await?;
-            match writer.fence().await {
-                Ok(()) => return Ok((writer, entries)),
-                Err(LedgerError::Moved { .. }) => {}
-                Err(e) => return Err(e),
-            }
-        }
-        let (mut writer, entries) = Self::open(backend).await?;
-        writer.fence().await?;
-        Ok((writer, entries))
     }
 
     /// The ledger's identity. Of a ledger that does not exist yet: the one that it gets if this writer starts it.
@@ -195,5 +157,39 @@ impl Writer {
         };
         self.given_up = Some(failure.to_string());
         Err(failure)
+    }
+}
+
+/// For tests, which ask for entries.
+#[cfg(test)]
+impl Writer {
+    /// Opens a ledger and gives all its entries, checkpoints or not.
+    pub(super) async fn open(backend: Arc<dyn Backend>) -> Result<(Self, Vec<RawEntry>)> {
+        match backend.read(1).await? {
+            Some(whole) => Ok((Self::at(backend, whole.lineage, Some(whole.head)), whole.entries)),
+            None => Ok((Self::at(backend, Lineage::random(), None), Vec::new())),
+        }
+    }
+
+    /// As [`Self::open`], and takes the ledger over at once.
+    pub(super) async fn open_fenced(backend: Arc<dyn Backend>) -> Result<(Self, Vec<RawEntry>)> {
+        loop {
+            let (mut writer, entries) = Self::open(Arc::clone(&backend)).await?;
+            match writer.fence().await {
+                Err(LedgerError::Moved { .. }) => {}
+                fenced => return fenced.map(|()| (writer, entries)),
+            }
+        }
+    }
+
+    /// Opens a ledger as it stands from an entry on.
+    pub(super) async fn open_reading_from(
+        backend: Arc<dyn Backend>,
+        pointer: &super::checkpoint::Pointer,
+    ) -> Result<(Self, Vec<RawEntry>)> {
+        let Some(super::Snapshot { lineage, head, entries }) = backend.read_from(pointer).await? else {
+            return Err(pointer.misleads(backend.place()));
+        };
+        Ok((Self::at(backend, lineage, Some(head)), entries))
     }
 }

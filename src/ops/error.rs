@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::ConfigError;
+pub(super) use crate::diag::capital as sentence;
 use crate::diag::{Diagnostic, Diagnostics, SourceMap};
 use crate::ledger::LedgerError;
 use crate::ledger::error::Consequence;
@@ -98,12 +99,6 @@ fn summary(e: &LedgerError) -> &'static str {
         LedgerError::BlobMissing { .. } | LedgerError::BlobCorrupt { .. } => "The ledger's blobs are damaged",
         LedgerError::NoForm { .. } | LedgerError::TooLarge { .. } => "Value beyond a limit",
     }
-}
-
-/// The text with a capital letter in front.
-pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 impl From<LedgerError> for Failure {

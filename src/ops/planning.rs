@@ -91,7 +91,18 @@ pub struct Again<'a> {
     pub answers: &'a BTreeMap<String, Fact>,
 }
 
-impl Planning<'_> {
+impl<'a> Planning<'a> {
+    /// Nothing was answered before, and what is sealed is opened.
+    #[must_use]
+    pub fn new(
+        workspace: &'a Workspace,
+        catalog: &'a Catalog,
+        targets: Option<&'a Targets>,
+        secrets: &'a Secrets,
+    ) -> Self {
+        Self { workspace, catalog, targets, secrets, earlier: None, closed: false, again: None }
+    }
+
     /// Plans.
     ///
     /// # Errors

@@ -55,13 +55,19 @@ pub fn event(entry: &RawEntry) -> Result<Event> {
 pub fn replay<'e>(base: State, entries: impl IntoIterator<Item = &'e RawEntry>) -> Result<State> {
     let mut state = base;
     for entry in entries {
-        let event = event(entry)?;
-        state.apply(&meta(entry), &event).map_err(|e| {
-            Failure::error("Unreadable ledger", format!("{e}."))
-                .hint("Look at the whole ledger with: gantry state verify")
-        })?;
+        apply(&mut state, entry, &event(entry)?)?;
     }
     Ok(state)
+}
+
+/// The state after one more entry, whose event this is.
+///
+/// # Errors
+/// When it does not follow from those before it.
+pub fn apply(state: &mut State, entry: &RawEntry, event: &Event) -> Result<()> {
+    state.apply(&meta(entry), event).map_err(|e| {
+        Failure::error("Unreadable ledger", format!("{e}.")).hint("Look at the whole ledger with: gantry state verify")
+    })
 }
 
 impl Records {

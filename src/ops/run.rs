@@ -26,7 +26,6 @@ use crate::ledger::replay::IllegalEvent;
 use crate::ledger::{Backend, Digest, Meta, RawEntry, State, Writer, checkpoint};
 use crate::plan::{Plan, SavedInputs, file};
 use crate::ports::{env, id};
-use crate::provider::catalog::Catalog;
 
 /// How long the lease may take to be given back: where the ledger does not answer, people wait for a command that is over.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -63,8 +62,6 @@ pub struct Opened {
     pub secrets: Secrets,
     /// The targets.
     pub targets: Targets,
-    /// The types.
-    pub catalog: Catalog,
     writer: Option<Writer>,
     lease: Option<Lease>,
     lineage: String,
@@ -138,7 +135,6 @@ impl Opened {
             base,
             entries,
             secrets,
-            catalog: targets.catalog().clone(),
             targets,
             writer: Some(writer),
             lease: None,
@@ -197,15 +193,7 @@ impl Opened {
     /// Who plans here.
     #[must_use]
     pub fn planning(&self) -> Planning<'_> {
-        Planning {
-            workspace: &self.workspace,
-            catalog: &self.catalog,
-            targets: Some(&self.targets),
-            secrets: &self.secrets,
-            earlier: None,
-            closed: false,
-            again: None,
-        }
+        Planning::new(&self.workspace, self.targets.catalog(), Some(&self.targets), &self.secrets)
     }
 
     /// Carries out a plan that was made on this ledger just now, or whose basis is this ledger's.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::error::{Failure, Result};
 use super::planning::Draft;
 use super::workspace::Workspace;
-use crate::config::Desired;
+use crate::config::{Desired, VarArg};
 use crate::diag::{Diagnostic, SourceMap, Span};
 use crate::ledger::Key;
 use crate::ledger::encryption::{Identities, KeyError, Opener, Sealer};
@@ -243,9 +243,9 @@ fn at_home(name: &str) -> PathBuf {
 ///
 /// # Errors
 /// When identities that are named cannot be taken.
-pub fn of_environment(workspace: &Workspace, key: &Arc<Key>) -> Result<Secrets> {
+pub fn of_environment(workspace: &Workspace, given: &[VarArg], key: &Arc<Key>) -> Result<Secrets> {
     let secrets = Secrets::of_machine(Arc::clone(key))?;
-    match super::planning::open_to_look(workspace, &[]) {
+    match super::planning::open_to_look(workspace, given) {
         Ok((draft, _)) => secrets.configured_alone(&draft, workspace),
         Err(_) => Ok(secrets),
     }

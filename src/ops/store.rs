@@ -387,9 +387,9 @@ fn settings(workspace: &Workspace, variables: &[VarArg]) -> Result<StateSettings
 fn may_say(workspace: &Workspace) -> bool {
     let names = fs::list(&workspace.environment).unwrap_or_default();
     names.iter().filter(|(name, _)| name.ends_with(".hcl") || name.ends_with(".tf")).any(|(name, _)| {
-        let text = fs::read(&workspace.environment.join(name), crate::config::source::FILE_MAX).unwrap_or_default();
-        let has = |word: &str| text.windows(word.len()).any(|at| at == word.as_bytes());
-        has("environment") && has("state")
+        let bytes = fs::read(&workspace.environment.join(name), crate::config::source::FILE_MAX).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        text.contains("environment") && text.contains("state")
     })
 }
 

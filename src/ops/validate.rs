@@ -11,7 +11,6 @@ use crate::config::VarArg;
 use crate::config::desired::{Module, Repetition};
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceMap};
 use crate::ledger::{Key, State};
-use crate::provider::catalog::Catalog;
 
 /// A configuration that is valid.
 #[derive(Debug)]
@@ -32,18 +31,9 @@ pub async fn validate(workspace: &Workspace, variables: &[VarArg]) -> Result<Che
     if !found.has_errors() {
         found.extend(super::store::judged(workspace, &draft));
     }
-    let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, "", None)?.unasked();
     let secrets = Secrets::digests(Arc::new(Key::random()));
-    let planning = Planning {
-        workspace,
-        catalog: &catalog,
-        targets: Some(&targets),
-        secrets: &secrets,
-        earlier: None,
-        closed: false,
-        again: None,
-    };
+    let planning = Planning::new(workspace, targets.catalog(), Some(&targets), &secrets);
     let sound = !draft.options.hollow;
     // First every block is looked into, also those that have no instances now; then, where nothing is missing, the plan is made in
     // which they have none.

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::error::{Failure, Result};
-use super::records::{self, Records};
+use super::error::Result;
+use super::records;
+use super::store::Store;
 use super::workspace::Workspace;
+use crate::config::VarArg;
 use crate::ledger::event::{Event, EvidenceRef};
 use crate::ledger::record::Collection;
-use crate::ledger::{Backend, Digest, Finding, Lineage, RawEntry, State, Verification, checkpoint};
+use crate::ledger::{Backend, Digest, Finding, LedgerError, Snapshot, State, Verification, checkpoint};
 
 /// How often it is looked again where something was missing. Each time means that entries were written in between.
 const TRIES: usize = 5;
@@ -23,27 +25,27 @@ pub struct Report {
     pub sound: bool,
 }
 
-/// Verifies a ledger as a whole.
+/// Verifies a ledger as a whole. The variables are those that the place of the ledger may depend on.
 ///
 /// # Errors
 /// When it cannot be read or does not verify.
-pub async fn verify(workspace: &Workspace) -> Result<Report> {
-    let mut records = Records::read(workspace, &[]).await?;
-    let mut looked = look(&records).await?;
+pub async fn verify(workspace: &Workspace, variables: &[VarArg]) -> Result<Report> {
+    let store = Store::open(workspace, variables).await?;
+    let mut looked = look(&store).await?;
     for _ in 1..TRIES {
         let missing = |finding: &Finding| matches!(finding, Finding::BlobMissing { .. });
-        if !looked.found.as_ref().is_some_and(|found| found.findings.iter().any(missing)) {
+        let Some(before) = looked.as_ref().filter(|l| l.found.findings.iter().any(missing)).map(|l| l.read) else {
             break;
-        }
+        };
         // What was collected between the look at the entries and that at the blobs is not missing.
-        records = Records::read(workspace, &[]).await?;
-        if records.state.seq == looked.read {
+        let again = look(&store).await?;
+        let moved = again.as_ref().is_none_or(|again| again.read != before);
+        looked = again;
+        if !moved {
             break;
         }
-        looked = look(&records).await?;
     }
-    let Looked { found, agrees, collected, .. } = looked;
-    let Some(found) = found else {
+    let Some(Looked { found, collected, .. }) = looked else {
         let text = format!("The environment \"{}\" has no ledger yet: nothing was ever applied.\n", workspace.name);
         return Ok(Report { text, sound: true });
     };
@@ -62,10 +64,7 @@ pub async fn verify(workspace: &Workspace) -> Result<Report> {
         let blobs = if collected == 1 { "blob that entries name was" } else { "blobs that entries name were" };
         let _ = writeln!(text, "  note: {collected} {blobs} collected with gantry state gc");
     }
-    if !agrees {
-        text.push_str("  DEFECT: the newest checkpoint does not say what the entries before it come to\n");
-    }
-    let sound = agrees && !found.findings.iter().any(Finding::is_defect);
+    let sound = !found.findings.iter().any(Finding::is_defect);
     text.push_str(if sound {
         "The chain holds, and every blob is what its name says.\n"
     } else {
@@ -76,47 +75,72 @@ pub async fn verify(workspace: &Workspace) -> Result<Report> {
 
 /// What one look came to.
 struct Looked {
-    /// What the backend found; `None` if there is no ledger yet.
-    found: Option<Verification>,
-    /// Whether the newest checkpoint says what the entries before it come to.
-    agrees: bool,
+    /// What was found.
+    found: Verification,
     /// How many blobs that entries name were collected.
     collected: usize,
     /// The newest entry.
     read: u64,
 }
 
-async fn look(records: &Records) -> Result<Looked> {
-    let entries = records.entries().await?;
-    let lineage = records.lineage.as_deref().map(str::parse).transpose();
-    let lineage = lineage.map_err(|e| Failure::error("Unreadable ledger", format!("{e}.")))?;
-    let (blobs, collected, agrees) = match &lineage {
-        Some(lineage) => {
-            let agrees = newest_checkpoint(lineage, &entries)?;
-            let Referenced { blobs, collected, .. } = referenced(&records.backend, &entries).await?;
-            (blobs, collected.len(), agrees)
-        }
-        None => (BTreeSet::new(), 0, true),
-    };
-    let found = records.backend.verify(&blobs).await?;
-    Ok(Looked { found, agrees, collected, read: entries.last().map_or(0, |entry| entry.seq) })
+/// Looks at everything once; `None` if there is no ledger yet.
+async fn look(store: &Store) -> Result<Option<Looked>> {
+    let backend = &store.backend;
+    let noted = note(backend).await?;
+    let snapshot = backend.read(1).await?;
+    let found = snapshot.as_ref().map(|s| (&s.lineage, s.head));
+    store.check(found, snapshot.as_ref().map_or(&[], |s| &s.entries))?;
+    let Some(snapshot) = snapshot else { return Ok(None) };
+    let Referenced { blobs, collected, state, agrees } = referenced(backend, &snapshot).await?;
+    store.still_here(&state)?;
+    let Some(mut found) = backend.verify(&blobs).await? else { return Ok(None) };
+    found.findings.extend(noted);
+    found.findings.extend((!agrees).then(disagrees));
+    Ok(Some(Looked { found, collected: collected.len(), read: snapshot.head.seq }))
 }
 
-/// What the entries of a ledger need beside them.
+/// What is wrong with the note on the newest checkpoint, with which every other command begins to read.
+async fn note(backend: &Arc<dyn Backend>) -> Result<Option<Finding>> {
+    let read = async {
+        match backend.newest_checkpoint().await? {
+            Some(pointer) => backend.read_from(&pointer).await.map(drop),
+            None => Ok(()),
+        }
+    };
+    match read.await {
+        Err(e @ LedgerError::Corrupt { .. }) => {
+            let hint = e.hint();
+            let LedgerError::Corrupt { file, reason, .. } = e else { return Ok(None) };
+            // What is wrong with an entry is said by who reads them all.
+            let note = file == checkpoint::POINTER;
+            Ok(note.then(|| Finding::Defect { file, reason: format!("{reason}; {hint}") }))
+        }
+        other => Ok(other.map(|()| None)?),
+    }
+}
+
+/// What a whole ledger comes to.
 pub(super) struct Referenced {
-    /// The blobs that they name and that were not collected since, and those of the newest checkpoint.
+    /// The blobs that its entries name and that were not collected since, and those of the newest checkpoint.
     pub(super) blobs: BTreeSet<Digest>,
     /// The blobs that were collected and that no entry names since.
     pub(super) collected: BTreeMap<Digest, Collection>,
-    /// What they come to.
+    /// What its entries come to.
     pub(super) state: State,
+    /// Whether the newest checkpoint is what the entries before it come to.
+    pub(super) agrees: bool,
 }
 
-/// What a whole ledger refers to.
-pub(super) async fn referenced(backend: &Arc<dyn Backend>, entries: &[RawEntry]) -> Result<Referenced> {
+/// Goes through a whole ledger, once.
+pub(super) async fn referenced(backend: &Arc<dyn Backend>, snapshot: &Snapshot) -> Result<Referenced> {
+    let newest = checkpoint::newest(&snapshot.entries).map(|(entry, manifest)| (entry.seq, manifest));
     let (mut found, mut collected) = (BTreeSet::new(), BTreeMap::new());
-    for entry in entries {
+    let (mut state, mut agrees) = (State::default(), true);
+    for entry in &snapshot.entries {
         let event = records::event(entry)?;
+        if let Some((_, manifest)) = newest.filter(|(seq, _)| *seq == entry.seq) {
+            agrees = checkpoint::is_of(manifest, &snapshot.lineage, &state);
+        }
         if let Event::Collected(given_up) = &event {
             let when = Collection { time: entry.time.clone(), actor: entry.actor.clone() };
             for blob in &given_up.blobs {
@@ -128,25 +152,20 @@ pub(super) async fn referenced(backend: &Arc<dyn Backend>, entries: &[RawEntry])
             collected.remove(&blob);
             found.insert(blob);
         }
+        records::apply(&mut state, entry, &event)?;
     }
-    let state = records::replay(State::default(), entries)?;
     if let Some(manifest) = state.checkpoint {
         // What is missing in it is found by who looks for the blobs.
         found.insert(manifest);
         found.extend(checkpoint::blobs(backend.as_ref(), manifest).await.unwrap_or_default());
     }
-    Ok(Referenced { blobs: found, collected, state })
+    Ok(Referenced { blobs: found, collected, state, agrees })
 }
 
-/// Whether the newest checkpoint is what the entries before it come to.
-fn newest_checkpoint(lineage: &Lineage, entries: &[RawEntry]) -> Result<bool> {
-    let manifest = |entry: &RawEntry| match records::event(entry) {
-        Ok(Event::Checkpoint { manifest }) => Some(manifest),
-        _ => None,
-    };
-    let newest = entries.iter().enumerate().rev().find_map(|(at, entry)| Some((at, manifest(entry)?)));
-    let Some((at, manifest)) = newest else { return Ok(true) };
-    Ok(checkpoint::is_of(manifest, lineage, &records::replay(State::default(), &entries[..at])?))
+/// That the newest checkpoint is wrong.
+pub(super) fn disagrees() -> Finding {
+    let reason = "the newest one does not say what the entries before it come to".to_owned();
+    Finding::Defect { file: "checkpoint".to_owned(), reason }
 }
 
 /// The blobs that an event refers to.

@@ -73,15 +73,7 @@ impl WayBackFrom {
             to_generation: base.map(|b| b.number),
             ..Options::default()
         };
-        let planning = Planning {
-            workspace: &self.workspace,
-            catalog: self.targets.catalog(),
-            targets: Some(&self.targets),
-            secrets: &secrets,
-            earlier: None,
-            closed: false,
-            again: None,
-        };
+        let planning = Planning::new(&self.workspace, self.targets.catalog(), Some(&self.targets), &secrets);
         planning.plan(&mut draft, state).await
     }
 

@@ -441,14 +441,26 @@ pub fn copy_new(from: &Path, to: &Path, mode: u32, limit: u64, see: &mut dyn FnM
     Ok(size)
 }
 
-/// Which file a path or handle stands for, so that one that was replaced or removed is noticed.
+/// Which file or directory a path or handle stands for, so that one that was replaced or removed is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId(u64, u64);
+pub struct FileId(u64, u64);
 
 impl FileId {
     fn of(meta: &std::fs::Metadata) -> Self {
         use std::os::unix::fs::MetadataExt as _;
         Self(meta.dev(), meta.ino())
+    }
+}
+
+/// Which directory a path leads to. `None` if there is nothing.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn id(path: &Path) -> Result<Option<FileId>> {
+    match std::fs::metadata(path) {
+        Ok(meta) => Ok(Some(FileId::of(&meta))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed("look at", path)(e)),
     }
 }
 

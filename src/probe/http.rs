@@ -7,6 +7,7 @@ use std::error::Error as _;
 use std::io;
 use std::sync::OnceLock;
 
+use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 
@@ -108,7 +109,8 @@ fn request(probe: &HttpProbe, context: &Context) -> Result<reqwest::Request, Str
     // reqwest takes credentials out of a URL only in its builder.
     if let (Some(password), false) = (request.url().password(), headers.contains_key("authorization")) {
         use base64::Engine as _;
-        let pair = format!("{}:{}", percent_decoded(request.url().username()), percent_decoded(password));
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let pair = format!("{}:{}", decoded(request.url().username()), decoded(password));
         let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
         headers.insert("authorization", header_value("authorization", &basic)?);
     }
@@ -123,15 +125,6 @@ fn request(probe: &HttpProbe, context: &Context) -> Result<reqwest::Request, Str
     let _ = request.url_mut().set_username("");
     let _ = request.url_mut().set_password(None);
     Ok(request)
-}
-
-fn percent_decoded(text: &str) -> String {
-    let pair = format!("x={}", text.replace('+', "%2B"));
-    let decoded = Url::parse("http://x/").ok().and_then(|mut url| {
-        url.set_query(Some(&pair));
-        url.query_pairs().next().map(|(_, value)| value.into_owned())
-    });
-    decoded.unwrap_or_default()
 }
 
 fn url(text: &str) -> Result<Url, String> {

@@ -290,12 +290,13 @@ async fn a_clock_that_goes_back() {
     };
     let end = serde_json::json!({ "type": "run_finished", "outcome": "verified", "sentence": "done", "outputs": {} });
     for (number, began, ended) in [(1_u64, noon, day_before), (2, day_before, day_before)] {
-        let (mut writer, _) = Writer::open(backend()).await.expect("the ledger opens");
+        let (mut writer, _) = Writer::open_reading(backend()).await.expect("the ledger opens");
         let draft = |time, event| Draft { time, run: Some(format!("run-{number}")), actor: "tester".into(), event };
         writer.append(vec![draft(began, generation(number))]).await.expect("the run begins");
         writer.append(vec![draft(ended, end.clone())]).await.expect("the run ends");
     }
-    let (_, entries) = Writer::open(backend()).await.expect("the ledger opens");
+    let (_, reading) = Writer::open_reading(backend()).await.expect("the ledger opens");
+    let entries = reading.expect("there are entries").entries;
     let state = gantry::ops::records::replay(gantry::ledger::State::default(), &entries)
         .expect("the entries follow from each other");
     assert_eq!(state.current().map(|g| g.number), Some(2), "the newest by number, not by time");

@@ -7,15 +7,12 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 
 use super::support::canary::Canary;
-use super::support::postgres::Postgres;
+use super::support::keys::{Keys, environment, keys};
+use super::support::postgres::{Postgres, query};
+use super::support::s3::{BUCKET, REGION, Server};
 use super::support::{Ran, Sandbox};
 
 const MAIN: &str = "environments/local/main.hcl";
-
-/// The public half of a key that nobody has the other half of any more.
-const RECIPIENT: &str = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
-
-const ENCRYPTION: &str = "environment {\n  encryption {\n    recipients = [\"RECIPIENT\"]\n  }\n}\n";
 
 /// Where a secret may stand in clear: what a local command or service was handed, on the machine that it runs on, in files of
 /// their owner alone; and what the program itself wrote.
@@ -32,8 +29,15 @@ struct Trial {
 
 impl Trial {
     fn new(configuration: &str, canary: Canary, encrypted: bool) -> Self {
-        let sandbox = Sandbox::new();
-        let head = if encrypted { ENCRYPTION.replace("RECIPIENT", RECIPIENT) } else { String::new() };
+        Self::kept("", Sandbox::new(), configuration, canary, encrypted)
+    }
+
+    /// One whose ledger is kept where this `state` block says.
+    fn kept(state: &str, sandbox: Sandbox, configuration: &str, canary: Canary, encrypted: bool) -> Self {
+        // Sealed for somebody whose identity nobody has.
+        let nobody = keys();
+        let recipients: &[&Keys] = if encrypted { &[&nobody] } else { &[] };
+        let head = environment(recipients, state);
         sandbox.write(MAIN, &format!("{head}{configuration}"));
         Self { sandbox, canary, variables: Vec::new(), own: Vec::new(), leaks: Vec::new() }
     }
@@ -98,7 +102,17 @@ impl Trial {
 
     /// Looks at everything on the disk, and requires that there was nothing.
     #[track_caller]
-    fn ends_clean(mut self) {
+    fn ends_clean(self) {
+        self.ends_clean_with(&[]);
+    }
+
+    /// The same, with what stands in other places, by their names.
+    #[track_caller]
+    fn ends_clean_with(mut self, elsewhere: &[(String, Vec<u8>)]) {
+        for (name, bytes) in elsewhere {
+            let found = self.canary.found_in(bytes).or_else(|| self.canary.found_in(name.as_bytes()));
+            self.leaks.extend(found.map(|form| format!("{form} in {name}")));
+        }
         let project = self.sandbox.project();
         let allowed = |path: &PathBuf| {
             let inside = path.strip_prefix(&project).expect("the search stays inside").to_string_lossy().into_owned();
@@ -211,7 +225,11 @@ check "holds" {
 }
 "#;
 
-fn through_a_life(mut trial: Trial, extra: &[&str]) {
+fn through_a_life(trial: Trial, extra: &[&str]) {
+    live(trial, extra).ends_clean();
+}
+
+fn live(mut trial: Trial, extra: &[&str]) -> Trial {
     fn with<'a>(words: &'a str, extra: &[&'a str]) -> Vec<&'a str> {
         words.split(' ').chain(extra.iter().copied()).collect()
     }
@@ -228,7 +246,7 @@ fn through_a_life(mut trial: Trial, extra: &[&str]) {
     trial.look();
     drop(trial.run(&with("destroy local --auto-approve --json", extra)).succeeds());
     trial.look();
-    trial.ends_clean();
+    trial
 }
 
 #[test]
@@ -512,5 +530,69 @@ resource "local_service" "s" {
         assert!(!matches!(ran.code(), Some(0)), "it fails: {ran:?}");
         trial.look();
         trial.ends_clean();
+    }
+}
+
+/// All rows of all tables of a ledger in PostgreSQL, as text, in which bytes are hexadecimal.
+async fn rows(url: &str) -> Vec<(String, Vec<u8>)> {
+    let tables =
+        query(url, "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'gantry'").await;
+    let mut all = Vec::new();
+    for table in tables {
+        let rows = query(url, &format!("SELECT t::text FROM gantry.{table} AS t")).await;
+        all.extend(rows.into_iter().map(|row| (format!("a row of {table}"), row.into_bytes())));
+    }
+    all
+}
+
+/// That what was looked into is really the ledger: what has to stand in it is found there.
+#[track_caller]
+fn is_a_ledger(places: &[(String, Vec<u8>)]) {
+    let found = |word: &str| {
+        let hex: String = word.bytes().map(|b| format!("{b:02x}")).collect();
+        places.iter().any(|(_, bytes)| {
+            let text = String::from_utf8_lossy(bytes);
+            text.contains(word) || text.contains(&hex)
+        })
+    };
+    assert!(found("run_started") && !found("no such word"), "these are not a ledger's places");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_in_a_database() {
+    let server = Postgres::shared();
+    for encrypted in [false, true] {
+        let canary = Canary::new();
+        let url = server.database().await;
+        let sandbox = Sandbox::new().with("STATE_URL", url.clone());
+        let state = "  state \"postgres\" {\n    url = env(\"STATE_URL\")\n  }\n";
+        let trial = Trial::kept(state, sandbox, VARIABLE, canary.clone(), encrypted).own("out", None).own("out2", None);
+        let trial = live(trial.given("GANTRY_VAR_secret"), &[]);
+        let found = rows(&url).await;
+        is_a_ledger(&found);
+        trial.ends_clean_with(&found);
+        // The search would have found it there.
+        let put = format!(
+            "INSERT INTO gantry.blob_part (name, digest, part, bytes) VALUES ('local', '', 0, convert_to($$a {} b$$, 'UTF8'))",
+            canary.text
+        );
+        drop(query(&url, &put).await);
+        assert!(rows(&url).await.iter().any(|(_, row)| canary.found_in(row).is_some()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_in_a_bucket() {
+    for encrypted in [false, true] {
+        let server = Server::start().await;
+        let sandbox = Sandbox::new().with_store(&server.endpoint);
+        let state = format!(
+            "  state \"s3\" {{\n    bucket   = \"{BUCKET}\"\n    region   = \"{REGION}\"\n    endpoint = env(\"STORE\")\n  }}\n"
+        );
+        let trial = Trial::kept(&state, sandbox, VARIABLE, Canary::new(), encrypted);
+        let trial = live(trial.own("out", None).own("out2", None).given("GANTRY_VAR_secret"), &[]);
+        let objects: Vec<_> = server.state().objects.iter().map(|(key, o)| (key.clone(), o.bytes.to_vec())).collect();
+        is_a_ledger(&objects);
+        trial.ends_clean_with(&objects);
     }
 }

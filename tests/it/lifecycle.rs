@@ -1,6 +1,6 @@
 //! Blocks whose meaning shows in plans: `lifecycle`, `check`, `data`, provider configurations, ephemeral values.
 
-use super::support::Sandbox;
+use super::support::{Sandbox, holds};
 
 const MAIN: &str = "environments/test/main.hcl";
 
@@ -21,13 +21,6 @@ fn applied(main: &str) -> Sandbox {
     let sandbox = with(main);
     let _ = sandbox.run("apply test --auto-approve").succeeds();
     sandbox
-}
-
-#[track_caller]
-fn holds(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in\n{text}");
-    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::moto::Moto;
-use super::support::s3::{ACCESS_KEY, BUCKET, Fault, REGION, SECRET_KEY, Server};
+use super::support::s3::{BUCKET, Fault, REGION, SECRET_KEY, Server};
 use super::support::{Ran, Sandbox, eventually};
 
 const MAIN: &str = "environments/live/main.hcl";
@@ -45,12 +45,7 @@ resource "local_file" "third" {{
 
 /// A working tree whose commands know the way to a store.
 fn clone_of(endpoint: &str) -> Sandbox {
-    Sandbox::new()
-        .with("STORE", endpoint)
-        .with("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        .with("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-        .with("AWS_EC2_METADATA_DISABLED", "true")
-        .with("AWS_MAX_ATTEMPTS", "3")
+    Sandbox::new().with_store(endpoint)
 }
 
 /// A store inside this process, for tests that are not asynchronous.
@@ -156,7 +151,7 @@ fn no_step_starts_whose_intent_the_store_does_not_have() {
             if store.server.state().down {
                 let ran = ran.exits(7);
                 assert!(
-                    ran.stdout.contains("it is not known whether the ledger in s3://"),
+                    ran.stdout.contains("It is not known whether the ledger in s3://"),
                     "{at} {fault:?} {}",
                     ran.stdout
                 );
@@ -185,7 +180,7 @@ fn what_is_said_when_the_store_goes_away_in_the_middle() {
     let at = &store.server.endpoint;
     let text = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     let end = format!(
-        "Apply has not ended. it is not known whether the ledger in s3://{BUCKET}/team/live at {at} took the last entries: the store \
+        "Apply has not ended. It is not known whether the ledger in s3://{BUCKET}/team/live at {at} took the last entries: the store \
          did not answer (connection closed before message completed). Nothing further was started; the next command finds out what \
          was done. To go on: gantry resume live"
     );

@@ -1,12 +1,11 @@
 //! Secrets that come back: sealed with age for the environment's recipients, and opened on another machine by whoever has an
 //! identity. Where nobody has, the source is asked, and what is missing or different is said before anything is touched.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use age::secrecy::ExposeSecret as _;
 use age::x25519::Identity;
 
+use super::support::keys::{Keys, encryption, give_identity, keys};
 use super::support::{Ran, Sandbox};
 
 const MAIN: &str = "environments/local/main.hcl";
@@ -50,24 +49,6 @@ resource "local_file" "made" {
 }
 "#;
 
-struct Keys {
-    recipient: String,
-    identity: String,
-}
-
-fn keys() -> Keys {
-    let identity = Identity::generate();
-    Keys { recipient: identity.to_public().to_string(), identity: identity.to_string().expose_secret().to_owned() }
-}
-
-fn encryption(recipients: &[&Keys]) -> String {
-    let all: Vec<String> = recipients.iter().map(|k| format!("{:?}", k.recipient)).collect();
-    format!(
-        "environment {{\n  encryption {{\n    recipients = [{}]\n    identities = [\"~/key.txt\"]\n  }}\n}}\n",
-        all.join(", ")
-    )
-}
-
 /// A project whose secrets are sealed for these, or kept by their digests.
 fn project(recipients: &[&Keys]) -> Sandbox {
     let sandbox = Sandbox::new();
@@ -96,12 +77,6 @@ fn copy(from: &Path, to: &Path) {
             false => drop(std::fs::copy(&path, &there).expect("the sandbox is writable")),
         }
     }
-}
-
-fn give_identity(sandbox: &Sandbox, keys: &Keys) {
-    let path = sandbox.project().parent().expect("a project lies in its sandbox").join("home/key.txt");
-    std::fs::write(&path, format!("# a key\n{}\n", keys.identity)).expect("the sandbox is writable");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("the sandbox is writable");
 }
 
 fn apply(sandbox: &Sandbox, password: &str, token: &str) {

@@ -1,6 +1,11 @@
 //! `gantry state …` and `gantry import`: the ledger in people's hands.
 
-use super::support::Sandbox;
+use std::sync::Arc;
+
+use gantry::ledger::event::Event;
+use gantry::ledger::{Backend, Draft, LocalBackend, State, Writer, checkpoint};
+
+use super::support::{Sandbox, holds};
 
 const MAIN: &str = "environments/test/main.hcl";
 
@@ -9,13 +14,6 @@ fn applied(main: &str) -> Sandbox {
     sandbox.write(MAIN, main);
     let _ = sandbox.run("apply test --auto-approve").succeeds();
     sandbox
-}
-
-#[track_caller]
-fn holds(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in\n{text}");
-    }
 }
 
 const TWO: &str = r#"
@@ -218,7 +216,59 @@ fn a_damaged_checkpoint_is_refused_and_named() {
     let whole = std::fs::read_to_string(&note).expect("it is there");
     std::fs::write(&note, whole.replace("\"seq\":", "\"seq\":1")).expect("it is writable");
     let refused = sandbox.run("plan test").exits(1).stderr;
-    holds(&refused, &["The ledger does not verify", "checkpoint.json"]);
+    let said = refused.split_whitespace().collect::<Vec<_>>().join(" ");
+    holds(
+        &said,
+        &["The ledger does not verify", "checkpoint.json", "only a shortcut to the newest checkpoint: remove it"],
+    );
+    let verified = sandbox.run("state verify test").exits(1).stdout;
+    holds(&verified, &["DEFECT: checkpoint.json: it names an entry that is not there", "The ledger is damaged."]);
+    std::fs::remove_file(&note).expect("it may be removed");
+    holds(&sandbox.run("plan test").succeeds().stdout, &["No changes"]);
+    holds(&sandbox.run("state verify test").succeeds().stdout, &["The chain holds"]);
     std::fs::write(&note, whole).expect("it is writable");
     holds(&sandbox.run("plan test").succeeds().stdout, &["No changes"]);
+}
+
+/// A checkpoint that says something else than the entries before it, as a defect of Gantry would write it.
+#[tokio::test]
+async fn a_checkpoint_that_does_not_agree_is_told_and_not_copied() {
+    let sandbox = applied(TWO);
+    let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(&sandbox.project().join("state/test")));
+    let (mut writer, _) = Writer::open_reading(Arc::clone(&backend)).await.expect("the ledger opens");
+    let nothing = State { seq: writer.head().expect("it has entries").seq, ..State::default() };
+    let manifest = checkpoint::write(backend.as_ref(), writer.lineage(), &nothing).await.expect("blobs can be put");
+    let event = serde_json::to_value(Event::Checkpoint { manifest }).expect("it is plain data");
+    let time = jiff::Timestamp::from_second(1_800_000_000).expect("it is a time");
+    writer.append(vec![Draft { time, run: None, actor: "tester".into(), event }]).await.expect("it is appended");
+    let verified = sandbox.run("state verify test").exits(1).stdout;
+    holds(&verified, &["DEFECT: checkpoint: the newest one does not say what the entries before it come to"]);
+    let refused = sandbox.run("state pull test --out copy").exits(1).stderr;
+    let said = refused.split_whitespace().collect::<Vec<_>>().join(" ");
+    holds(&said, &["The ledger does not verify", "does not say what the entries before it come to"]);
+    assert!(!sandbox.project().join("copy").exists());
+}
+
+/// Whoever needs a variable to find the ledger can give it, whatever is asked of the ledger.
+#[test]
+fn every_command_that_reads_the_ledger_takes_the_variables_of_its_place() {
+    let sandbox = Sandbox::new();
+    let place = "environment {\n  state \"local\" { path = var.place }\n}\nvariable \"place\" {}\noutput \"o\" { value = \"it\" }\n";
+    sandbox.write(MAIN, &format!("{place}{TWO}"));
+    let given = "--var place=../../elsewhere";
+    let _ = sandbox.run(&format!("apply test --auto-approve {given}")).succeeds();
+    for (command, says) in [
+        ("history test", "verified"),
+        ("output test", "o = \"it\""),
+        ("output test o --raw", "it"),
+        ("state list test", "terraform_data.a"),
+        ("state show test terraform_data.a", "input"),
+        ("state pull test", "terraform_data.a"),
+        ("state verify test", "The chain holds"),
+        ("show test", "terraform_data.a"),
+    ] {
+        holds(&sandbox.run(&format!("{command} {given}")).succeeds().stdout, &[says]);
+        let refused = sandbox.run(command).exits(1).stderr;
+        holds(&refused, &["State settings not known", "--var NAME=…"]);
+    }
 }

@@ -20,7 +20,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("provider", &["ports"]),
     ("migrate", &["ports", "postgres"]),
     ("probe", &["ports"]),
-    ("exec", &["plan", "ledger", "provider", "migrate", "probe", "ports"]),
+    ("exec", &["plan", "ledger", "provider", "postgres", "migrate", "probe", "ports"]),
     ("ops", &["config", "ledger", "plan", "review", "provider", "migrate", "probe", "exec", "ports"]),
     // The simulated world: tests alone, around the product's own commands.
     ("sim", &["config", "ledger", "plan", "provider", "migrate", "probe", "exec", "ops", "ports"]),

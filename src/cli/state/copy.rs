@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::edit::{Waiting, directory, waits};
+use super::edit::{Waiting, waits};
 use crate::cli::changing::{Asking, Carrying, RunView, Variables, ended, wanted};
 use crate::cli::exit_code;
 use crate::cli::root::Context;
@@ -72,7 +72,7 @@ pub(super) async fn pull(context: &Context, arguments: &Pull) -> Result<u8> {
     let variables = arguments.variables.given()?;
     match &arguments.out {
         Some(out) => {
-            let copied = ops::state::pull(&workspace, &variables, &directory(context, out)).await?;
+            let copied = ops::state::pull(&workspace, &variables, &context.directory.join(out)).await?;
             told(context, "Copied", &copied);
         }
         None => {
@@ -96,7 +96,7 @@ pub(super) async fn push(context: &Context, arguments: &Push) -> Result<u8> {
 
 pub(super) async fn migrate(context: &Context, arguments: &Migrate) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
-    let from = arguments.from.as_ref().map(|path| directory(context, path));
+    let from = arguments.from.as_ref().map(|path| context.directory.join(path));
     let mut waiting = |holder: &LeaseRecord| context.shell.err(&waits(holder));
     let mut how = carefully(context, &arguments.waiting, &mut waiting)?;
     let copied = ops::state::migrate(&workspace, &arguments.variables.given()?, from.as_deref(), &mut how).await?;

@@ -1,7 +1,5 @@
 //! `gantry state mv`, `rm` and `unlock`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use crate::addr::{Address, Selection};
@@ -20,13 +18,8 @@ pub(super) struct Mv {
     /// Show what would move, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Why; it is recorded
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
     #[command(flatten)]
-    variables: Variables,
-    #[command(flatten)]
-    waiting: Waiting,
+    editing: Editing,
 }
 
 #[derive(Debug, Args)]
@@ -37,6 +30,13 @@ pub(super) struct Rm {
     /// Do not ask
     #[arg(long)]
     auto_approve: bool,
+    #[command(flatten)]
+    editing: Editing,
+}
+
+/// What every change of records by hand takes.
+#[derive(Debug, Args)]
+struct Editing {
     /// Why; it is recorded
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -44,6 +44,12 @@ pub(super) struct Rm {
     variables: Variables,
     #[command(flatten)]
     waiting: Waiting,
+}
+
+impl Editing {
+    async fn open(&self, context: &Context, environment: Option<&str>) -> Result<Opened> {
+        self.waiting.open(context, environment, &self.variables).await
+    }
 }
 
 #[derive(Debug, Args)]
@@ -127,9 +133,9 @@ pub(super) fn question(context: &Context, auto_approve: bool, text: &str) -> Res
 pub(super) async fn mv(context: &Context, arguments: &Mv) -> Result<u8> {
     let (environment, addresses) = apart(&arguments.words, Some(2));
     let (from, to) = (selection(&addresses[0])?, selection(&addresses[1])?);
-    let mut opened = arguments.waiting.open(context, environment, &arguments.variables).await?;
+    let mut opened = arguments.editing.open(context, environment).await?;
     let name = opened.workspace.name.clone();
-    let moved = ops::state::mv(&mut opened, &from, &to, arguments.reason.as_deref(), arguments.dry_run).await;
+    let moved = ops::state::mv(&mut opened, &from, &to, arguments.editing.reason.as_deref(), arguments.dry_run).await;
     opened.close().await;
     let moved = moved?;
     if context.shell.json {
@@ -150,7 +156,7 @@ pub(super) async fn mv(context: &Context, arguments: &Mv) -> Result<u8> {
 pub(super) async fn rm(context: &Context, arguments: &Rm) -> Result<u8> {
     let (environment, addresses) = apart(&arguments.words, None);
     let selections = addresses.iter().map(|text| selection(text)).collect::<Result<Vec<_>>>()?;
-    let mut opened = arguments.waiting.open(context, environment, &arguments.variables).await?;
+    let mut opened = arguments.editing.open(context, environment).await?;
     let name = opened.workspace.name.clone();
     let mut confirm = |found: &[Address]| {
         let list: String = found.iter().map(|address| format!("  {address}\n")).collect();
@@ -160,7 +166,7 @@ pub(super) async fn rm(context: &Context, arguments: &Rm) -> Result<u8> {
         );
         question(context, arguments.auto_approve, &text)
     };
-    let removed = ops::state::rm(&mut opened, &selections, arguments.reason.as_deref(), &mut confirm).await;
+    let removed = ops::state::rm(&mut opened, &selections, arguments.editing.reason.as_deref(), &mut confirm).await;
     opened.close().await;
     let Some(removed) = removed? else {
         context.shell.err("Nothing was changed.\n");
@@ -203,9 +209,4 @@ pub(super) async fn unlock(context: &Context, arguments: &Unlock) -> Result<u8> 
         }
     }
     Ok(exit_code::SUCCESS)
-}
-
-/// A directory on the command line.
-pub(super) fn directory(context: &Context, path: &std::path::Path) -> PathBuf {
-    context.directory.join(path)
 }

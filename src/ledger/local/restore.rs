@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::ledger::backend::Whole;
+use crate::ledger::checkpoint::{self, Pointer};
 use crate::ledger::error::{LedgerError, Result};
 use crate::ports::{crash, fs};
 
@@ -26,7 +27,8 @@ pub(super) fn restore(layout: &Layout, whole: &Whole) -> Result<()> {
         fs::remove_dir_all(&gathered.root).map_err(layout.not_written())?;
     }
     gathered.make_dir(&gathered.segments_dir())?;
-    for (epoch, bytes) in segments(whole)? {
+    let (segments, pointer) = segments(whole)?;
+    for (epoch, bytes) in segments {
         fs::write_new(&gathered.segment(epoch), &bytes, PRIVATE).map_err(layout.not_written())?;
     }
     fs::sync_dir(&gathered.segments_dir()).map_err(layout.not_written())?;
@@ -41,16 +43,26 @@ pub(super) fn restore(layout: &Layout, whole: &Whole) -> Result<()> {
     fs::sync_dir(&layout.root).map_err(layout.not_written())?;
     crash::point("ledger.restore.named");
     write::ensure_marker(layout, &whole.lineage)?;
+    if let Some(pointer) = pointer {
+        write::note(layout, &pointer)?;
+    }
     fs::remove_dir_all(&gathered.root).map_err(layout.not_written())
 }
 
-/// The bytes of the segments, by epoch.
-fn segments(whole: &Whole) -> Result<BTreeMap<u64, Vec<u8>>> {
-    let mut all: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+/// Bytes, by epoch.
+type Segments = BTreeMap<u64, Vec<u8>>;
+
+/// The bytes of the segments, and where the newest checkpoint stands in them.
+fn segments(whole: &Whole) -> Result<(Segments, Option<Pointer>)> {
+    let mut pointer = checkpoint::pointer(&whole.entries);
+    let mut all = Segments::new();
     for entry in &whole.entries {
         let (line, _) =
             entry.seal().map_err(|source| LedgerError::NoForm { what: format!("entry {}", entry.seq), source })?;
         let bytes = all.entry(entry.epoch).or_insert_with(|| segment::head_line(&whole.lineage, entry.epoch));
+        if let Some(pointer) = pointer.as_mut().filter(|pointer| pointer.seq == entry.seq) {
+            pointer.offset = bytes.len() as u64;
+        }
         bytes.extend_from_slice(&line);
         write::within_segment(bytes.len() as u64).map_err(|e| match e {
             LedgerError::TooLarge { bytes, limit, .. } => {
@@ -59,5 +71,5 @@ fn segments(whole: &Whole) -> Result<BTreeMap<u64, Vec<u8>>> {
             e => e,
         })?;
     }
-    Ok(all)
+    Ok((all, pointer))
 }

@@ -376,6 +376,35 @@ async fn a_moved_state_directory_is_noticed_by_the_append() {
     assert!(!place.root.exists());
 }
 
+/// A blob that went into a directory that only stood in for the ledger's own for a while.
+#[tokio::test]
+async fn no_entry_goes_where_its_blob_is_not() {
+    let place = Place::new();
+    place.write(1..=1).await;
+    let aside = place.root.with_file_name("aside");
+    for again in [false, true] {
+        let backend = place.open();
+        let (mut writer, _) = Writer::open(Arc::clone(&backend) as Arc<dyn Backend>).await.unwrap();
+        if again {
+            backend.put_blob(b"before".to_vec()).await.unwrap();
+        }
+        fs::rename(&place.root, &aside).unwrap();
+        let blob = backend.put_blob(b"lost".to_vec()).await.unwrap();
+        fs::remove_dir_all(&place.root).unwrap();
+        fs::rename(&aside, &place.root).unwrap();
+        let refused = writer.append(vec![draft(2)]).await.unwrap_err();
+        assert!(matches!(refused, LedgerError::Unavailable { writing: true, .. }), "{refused}");
+        assert_eq!(place.read().await.unwrap().unwrap(), [1]);
+        assert!(matches!(place.open().get_blob(blob).await, Err(LedgerError::BlobMissing { .. })));
+    }
+    let backend = place.open();
+    let (mut writer, _) = Writer::open(Arc::clone(&backend) as Arc<dyn Backend>).await.unwrap();
+    backend.put_blob(b"kept".to_vec()).await.unwrap();
+    writer.append(vec![draft(2)]).await.unwrap();
+    backend.put_blob(b"kept as well".to_vec()).await.unwrap();
+    writer.append(vec![draft(3)]).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_abandoned_append_ends_the_writer() {
     let place = Place::new();

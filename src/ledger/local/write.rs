@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::ledger::backend::{Appended, Batch, Head};
 use crate::ledger::checkpoint::Pointer;
 use crate::ledger::error::{LedgerError, Result};
-use crate::ledger::format::{Lineage, to_canonical};
+use crate::ledger::format::Lineage;
 use crate::ledger::marker::Marker;
 use crate::ledger::seal::Key;
 use crate::ports::{crash, fs};
@@ -137,15 +137,7 @@ impl Pen {
             return Ok(());
         }
         let Head { seq, digest, .. } = head;
-        let pointer = Pointer { seq, digest, epoch: *epoch, batch: seq, offset: *offset };
-        let text = to_canonical(&pointer);
-        let mut text =
-            text.map_err(|source| LedgerError::NoForm { what: "the checkpoint's note".to_owned(), source })?;
-        text.push(b'\n');
-        crash::point("ledger.checkpoint.before");
-        fs::write_atomic(&layout.pointer(), &text, PRIVATE).map_err(layout.not_written())?;
-        crash::point("ledger.checkpoint.noted");
-        Ok(())
+        note(layout, &Pointer { seq, digest, epoch: *epoch, batch: seq, offset: *offset })
     }
 
     /// The epoch in which this writer may still write, as far as it knows.
@@ -201,6 +193,15 @@ impl OpenSegment {
             })),
         }
     }
+}
+
+/// Writes the note on the newest checkpoint.
+pub(super) fn note(layout: &Layout, pointer: &Pointer) -> Result<()> {
+    let text = format!("{}\n", pointer.text()?);
+    crash::point("ledger.checkpoint.before");
+    fs::write_atomic(&layout.pointer(), text.as_bytes(), PRIVATE).map_err(layout.not_written())?;
+    crash::point("ledger.checkpoint.noted");
+    Ok(())
 }
 
 /// Creates the segment of the next epoch, which fences every writer before; gives the epoch and the segment's size.

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
 use crate::ledger::backend::{Head, Snapshot};
-use crate::ledger::checkpoint::Pointer;
+use crate::ledger::checkpoint::{POINTER, Pointer};
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::format::line::Chain;
 use crate::ledger::format::{Digest, FORMAT, FormatError, Lineage, RawEntry, from_canonical};
@@ -115,7 +115,7 @@ pub(super) async fn pointer(link: &Link) -> Result<Option<Pointer>> {
     let sql = format!("SELECT checkpoint FROM {} WHERE name = $1", link.tables.ledger);
     let rows = link.rows(&sql, &[Arg::Text(&link.ledger)]).await.map_err(link.unreadable())?;
     let text: Option<String> = rows.first().and_then(|row| row.try_get(0).ok()).flatten();
-    let bad = |e: FormatError| link.corrupt("the note on the newest checkpoint", e.to_string());
+    let bad = |e: FormatError| link.corrupt(POINTER, e.to_string());
     text.map(|text| from_canonical(text.as_bytes()).map_err(bad)).transpose()
 }
 

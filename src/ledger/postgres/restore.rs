@@ -1,6 +1,7 @@
 //! Taking on a whole ledger that was kept elsewhere, in one transaction: there is all of it or nothing.
 
 use crate::ledger::backend::{Head, Whole};
+use crate::ledger::checkpoint;
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::format::{FORMAT, NEEDS};
 use crate::ports::crash;
@@ -35,8 +36,9 @@ pub(super) async fn restore(link: &Link, whole: &Whole) -> Result<()> {
     link.make_tables().await?;
     let (pages, head) = cut(whole)?;
     let Some(head) = head else { return Ok(()) };
+    let note = checkpoint::pointer(&whole.entries).map(|pointer| pointer.text()).transpose()?;
     crash::point("postgres.restore.before");
-    match send(link, whole, &pages, head).await {
+    match send(link, whole, &pages, head, note.as_deref()).await {
         Ok(true) => {
             crash::point("postgres.restore.after");
             Ok(())
@@ -81,8 +83,14 @@ fn cut(whole: &Whole) -> Result<(Vec<Batches>, Option<Head>)> {
     Ok((pages, head))
 }
 
-/// Sends all of it; says whether the place was free.
-async fn send(link: &Link, whole: &Whole, pages: &[Batches], head: Head) -> std::result::Result<bool, Fault> {
+/// Sends all of it, with the note on its newest checkpoint; says whether the place was free.
+async fn send(
+    link: &Link,
+    whole: &Whole,
+    pages: &[Batches],
+    head: Head,
+    note: Option<&str>,
+) -> std::result::Result<bool, Fault> {
     let mut transaction = link.begin().await?;
     let format = i64::try_from(FORMAT).unwrap_or(i64::MAX);
     let sql = format!(
@@ -122,6 +130,10 @@ async fn send(link: &Link, whole: &Whole, pages: &[Batches], head: Head) -> std:
             Arg::Pieces(lines),
         ];
         transaction.rows(&sql, &args).await?;
+    }
+    if let Some(note) = note {
+        let sql = format!("UPDATE {} SET checkpoint = $1 WHERE name = $2 RETURNING name", link.tables.ledger);
+        transaction.rows(&sql, &[Arg::Text(note), Arg::Text(&link.ledger)]).await?;
     }
     crash::point("postgres.restore.sent");
     transaction.commit().await?;

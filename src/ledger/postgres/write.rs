@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use crate::ledger::backend::{Appended, Batch, Head};
 use crate::ledger::checkpoint::Pointer;
 use crate::ledger::error::{LedgerError, Result};
-use crate::ledger::format::{Digest, FORMAT, Lineage, NEEDS, to_canonical};
+use crate::ledger::format::{Digest, FORMAT, Lineage, NEEDS};
 use crate::ledger::seal::Key;
 use crate::ports::crash;
 
@@ -94,9 +94,7 @@ impl Pen {
         let Some(Taken { lineage, epoch, begun: true }) = &self.taken else { return Ok(()) };
         let Head { seq, digest, .. } = head;
         let pointer = Pointer { seq, digest, epoch: *epoch, batch: seq, offset: 0 };
-        let text = to_canonical(&pointer);
-        let text = text.map_err(|source| LedgerError::NoForm { what: "the checkpoint's note".to_owned(), source })?;
-        let text = String::from_utf8_lossy(&text);
+        let text = pointer.text()?;
         let sql = format!(
             "UPDATE {} AS l SET checkpoint = $1 WHERE name = $2 AND lineage = $3 AND epoch = $4 AND head_epoch = $4 \
              AND head_seq = $5 AND head_digest = $6 AND EXISTS (SELECT 1 FROM {} AS b WHERE b.name = l.name \
@@ -133,7 +131,8 @@ impl Pen {
         let all: Vec<Vec<u8>> = blobs.iter().map(|digest| digest.0.to_vec()).collect();
         for some in all.chunks(REMOVED_AT_ONCE) {
             crash::point("postgres.blob.remove.before");
-            let args = [Arg::Text(&link.ledger), Arg::Text(taken.lineage.as_str()), int(taken.epoch), Arg::Pieces(some)];
+            let args =
+                [Arg::Text(&link.ledger), Arg::Text(taken.lineage.as_str()), int(taken.epoch), Arg::Pieces(some)];
             // Sent twice because an answer was lost, it removes what is gone.
             let rows = link.rows(&sql, &args).await.map_err(link.not_written())?;
             crash::point("postgres.blob.remove.after");

@@ -2,7 +2,7 @@
 //!
 //! A fence at the first position claims the place: nobody can start a ledger there, and a reader is told that a copy has
 //! not come to its end. Then come all batches but the first, the key, the first batch in the place of the claim, and the
-//! marker. A copy that was cut off is done again from the start; what it had written is the same, byte by byte.
+//! marker, and the note on the newest checkpoint. A copy that was cut off is done again from the start; what it had written is the same, byte by byte.
 
 use futures_util::{StreamExt as _, stream};
 
@@ -13,6 +13,7 @@ use super::object::{self, KEY, MAX_OBJECT, Object};
 use super::settle::{self, Settled, points};
 use super::write;
 use crate::ledger::backend::{Head, Whole};
+use crate::ledger::checkpoint;
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::format::Lineage;
 
@@ -36,7 +37,11 @@ impl Shared {
         drop(puts);
         self.put_key(whole).await?;
         self.put_batch(first, bytes, claim).await?;
-        write::ensure_marker(self, &whole.lineage).await
+        write::ensure_marker(self, &whole.lineage).await?;
+        match checkpoint::pointer(&whole.entries) {
+            Some(pointer) => write::note(self, pointer).await,
+            None => Ok(()),
+        }
     }
 
     /// Claims the first position, over nothing or over the claim of a copy of the same ledger that was cut off, and gives

@@ -29,15 +29,6 @@ impl Shared {
             Err(LedgerError::Corrupt { file, reason, .. }) => findings.push(Finding::Defect { file, reason }),
             Err(e) => return Err(e),
         }
-        match self.pointer().await {
-            Ok(Some(pointer)) if !reading.entries.iter().any(|entry| pointer.leads_to(Some(entry))) => {
-                let reason = "it names an entry that is not there, or not at that place".to_owned();
-                findings.push(Finding::Defect { file: POINTER.to_owned(), reason });
-            }
-            Err(LedgerError::Corrupt { file, reason, .. }) => findings.push(Finding::Defect { file, reason }),
-            Err(e) => return Err(e),
-            Ok(_) => {}
-        }
         let all = self.client.list("", None).await.map_err(self.unreadable())?;
         let (mut blobs, mut strays) = (Vec::new(), Vec::new());
         for Listed { key, .. } in all {

@@ -17,7 +17,7 @@ use super::settle::{self, Settled, points};
 use crate::ledger::backend::{Appended, Batch, Head};
 use crate::ledger::checkpoint::{POINTER, Pointer};
 use crate::ledger::error::{LedgerError, Result};
-use crate::ledger::format::{Digest, Lineage, from_canonical, to_canonical};
+use crate::ledger::format::{Digest, Lineage, from_canonical};
 use crate::ledger::marker::Marker;
 use crate::ledger::seal::Key;
 
@@ -133,10 +133,8 @@ pub(super) async fn note(shared: &Shared, pointer: Pointer) -> Result<()> {
         return Ok(());
     }
     let condition = found.map_or(Condition::Absent, |found| Condition::Tag(found.tag));
-    let text = to_canonical(&pointer);
-    let mut text = text.map_err(|source| LedgerError::NoForm { what: "a checkpoint's note".to_owned(), source })?;
-    text.push(b'\n');
-    let settled = settle::put(&shared.client, POINTER, text, &condition, points!("checkpoint")).await;
+    let text = format!("{}\n", pointer.text()?);
+    let settled = settle::put(&shared.client, POINTER, text.into_bytes(), &condition, points!("checkpoint")).await;
     settled.map(drop).map_err(shared.not_written())
 }
 

@@ -16,7 +16,6 @@ use crate::ops::secrets::Secrets;
 use crate::ops::targets::Targets;
 use crate::ops::workspace::Workspace;
 use crate::plan::{Facts, Looked, Options, Sight, look};
-use crate::provider::catalog::Catalog;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -81,17 +80,8 @@ async fn walk<T>(
     warnings: Diagnostics,
     work: impl FnOnce(&Session<'_>) -> T,
 ) -> Result<T> {
-    let catalog = Catalog::built_in();
     let targets = Targets::open(workspace, lineage, None)?;
-    let planning = Planning {
-        workspace,
-        catalog: &catalog,
-        targets: Some(&targets),
-        secrets,
-        earlier: None,
-        closed: false,
-        again: None,
-    };
+    let planning = Planning::new(workspace, targets.catalog(), Some(&targets), secrets);
     let sight = if asked.plan { Sight::Planned } else { Sight::Recorded };
     let draw = draw(targets.now());
     let mut work = Some(work);

@@ -131,13 +131,13 @@ async fn copy(from: &Arc<dyn Backend>, to: &Arc<dyn Backend>) -> Result<(Copied,
     let Some(snapshot) = from.read(1).await? else {
         return Err(Failure::error("No ledger", format!("There is no ledger in {}.", from.place())));
     };
-    let Referenced { blobs, state, .. } = verify_ledger::referenced(from, &snapshot.entries).await?;
+    let Referenced { blobs, state, agrees, .. } = verify_ledger::referenced(from, &snapshot).await?;
     if let Some(place) = state.moved_away {
         let detail =
             format!("The ledger in {} was moved to {place}. What stands there still is its past.", from.place());
         return Err(Failure::refused("The ledger was moved", detail));
     }
-    sound(from, &blobs).await?;
+    sound(from, &blobs, agrees).await?;
     let key = from.key(false).await?.ok_or(crate::ledger::LedgerError::KeyLost { place: from.place() })?;
     let whole = Whole { lineage: snapshot.lineage, key, entries: snapshot.entries };
     let already = stands_there(to, &whole, snapshot.head).await?;
@@ -149,7 +149,7 @@ async fn copy(from: &Arc<dyn Backend>, to: &Arc<dyn Backend>) -> Result<(Copied,
         let again = Whole { lineage: whole.lineage.clone(), key: whole.key.clone(), entries: whole.entries.clone() };
         to.restore(Arc::new(again)).await?;
     }
-    sound(to, &blobs).await?;
+    sound(to, &blobs, agrees).await?;
     if to.read(snapshot.head.seq).await?.map(|s| s.head) != Some(snapshot.head) {
         let detail = format!("What stands in {} now is not what was copied.", to.place());
         return Err(Failure::error("The copy is not the ledger", detail));
@@ -173,8 +173,9 @@ async fn stands_there(to: &Arc<dyn Backend>, whole: &Whole, head: Head) -> Resul
 }
 
 /// That nothing is wrong with a ledger.
-async fn sound(backend: &Arc<dyn Backend>, blobs: &BTreeSet<Digest>) -> Result<()> {
-    let found = backend.verify(blobs).await?.map(|v| v.findings).unwrap_or_default();
+async fn sound(backend: &Arc<dyn Backend>, blobs: &BTreeSet<Digest>, agrees: bool) -> Result<()> {
+    let mut found = backend.verify(blobs).await?.map(|v| v.findings).unwrap_or_default();
+    found.extend((!agrees).then(verify_ledger::disagrees));
     match found.iter().find(|finding| finding.is_defect()) {
         None => Ok(()),
         Some(finding) => Err(Failure::error(

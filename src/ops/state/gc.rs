@@ -190,7 +190,7 @@ async fn garbage(backend: &Arc<dyn Backend>, state: &State, keep: u64) -> Result
     if snapshot.head.seq != state.seq {
         return Err(LedgerError::Moved { place: backend.place() }.into());
     }
-    let Referenced { blobs: named, collected, .. } = verify_ledger::referenced(backend, &snapshot.entries).await?;
+    let Referenced { blobs: named, collected, .. } = verify_ledger::referenced(backend, &snapshot).await?;
     let generations = kept_generations(state, keep);
     let mut kept = mentioned_by_kept(state, &generations, &snapshot.entries);
     kept.extend(checkpoints(backend, state, &snapshot.entries).await?);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::addr::{Address, NodeKind};
+use crate::diag::capital;
 use crate::event::RunEvent;
 use crate::ledger::event::RunKind;
 use crate::view::words::{clean, count, duration, excerpt, sentence};
@@ -224,9 +225,4 @@ fn write_failure(out: &mut String, failure: &Failure, style: Style) {
         }
     }
     out.push('\n');
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -3,7 +3,7 @@
 //! * [`Sandbox`]: a project in a temporary directory and a `gantry` that sees nothing of the machine but its PATH. What it
 //!   started is ended when it is dropped, whatever became of the test.
 //! * [`scenario`]: a golden transcript of `tests/scenarios/`, run in a sandbox.
-//! * [`canary`]: a random secret, and the search for it in everything.
+//! * [`canary`]: a random secret, and the search for it in everything. [`keys`]: whom secrets are sealed for.
 //! * [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
 //!   stop asking. [`s3`]: a strict store inside this process; [`moto`]: one that others wrote.
 
@@ -11,6 +11,7 @@ mod background;
 pub(crate) mod canary;
 mod failover;
 pub(crate) mod http;
+pub(crate) mod keys;
 mod load;
 pub(crate) mod moto;
 pub(crate) mod normalise;
@@ -25,6 +26,14 @@ pub(crate) mod scenario;
 pub(crate) use background::Background;
 pub(crate) use load::Load;
 pub(crate) use sandbox::{Ran, Sandbox, shop_variant};
+
+/// Requires that a text has these parts in it.
+#[track_caller]
+pub(crate) fn holds(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+}
 
 /// Waits until something holds, looking often; says whether it did within the time.
 #[expect(clippy::disallowed_methods, reason = "tests read the clock")]

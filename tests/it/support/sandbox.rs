@@ -75,6 +75,15 @@ impl Sandbox {
         self
     }
 
+    /// The way to a store of [`super::s3`], as variables; a configuration reads `STORE` for its endpoint.
+    pub(crate) fn with_store(self, endpoint: &str) -> Self {
+        self.with("STORE", endpoint)
+            .with("AWS_ACCESS_KEY_ID", super::s3::ACCESS_KEY)
+            .with("AWS_SECRET_ACCESS_KEY", super::s3::SECRET_KEY)
+            .with("AWS_EC2_METADATA_DISABLED", "true")
+            .with("AWS_MAX_ATTEMPTS", "3")
+    }
+
     /// The directory that holds `environments/`.
     pub(crate) fn project(&self) -> PathBuf {
         self.root.join("project")
