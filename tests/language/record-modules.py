@@ -71,6 +71,16 @@ def stream(done):
     return [e["diagnostic"] for e in events if e.get("type") == "diagnostic"]
 
 
+def rotated(summary):
+    """A cycle has no beginning, and Terraform starts it anywhere: here at its first name, so that recording again changes nothing."""
+    word, links = summary.partition("Cycle: ")[1:]
+    if not word:
+        return summary
+    names = links.split(", ")
+    first = names.index(min(names))
+    return word + ", ".join(names[first:] + names[:first])
+
+
 def told(diagnostics, severity):
     out = []
     for d in diagnostics:
@@ -78,7 +88,7 @@ def told(diagnostics, severity):
             continue
         place = d.get("range") or {}
         at = f"{place['filename']}:{place['start']['line']}" if place.get("filename") else ""
-        one = {"at": at, "summary": d["summary"]}
+        one = {"at": at, "summary": rotated(d["summary"])}
         if one not in out:
             out.append(one)
     return sorted(out, key=lambda o: (o["at"].partition(":")[0], int(o["at"].partition(":")[2] or 0), o["summary"]))
