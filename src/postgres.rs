@@ -137,6 +137,10 @@ impl Server {
 pub(crate) fn reason(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(e) => e.message().to_owned(),
+        // The driver says how many bytes it had hoped for.
+        sqlx::Error::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the server closed the connection".to_owned()
+        }
         sqlx::Error::Io(e) => e.to_string(),
         sqlx::Error::Configuration(e) | sqlx::Error::Tls(e) => e.to_string(),
         other => other.to_string(),

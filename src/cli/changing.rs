@@ -21,7 +21,7 @@ use crate::ops::VarArg;
 use crate::ops::apply::{Applied, Judge, Made, Wanted};
 use crate::ops::run::{Changing, Ran};
 use crate::ops::{Failure, Result};
-use crate::view::{human, json};
+use crate::view::{human, json, time};
 
 /// Values for variables.
 #[derive(Debug, Args)]
@@ -251,7 +251,7 @@ impl Judge for Asking {
             "{} of {} (begun {}) was interrupted. {what}\n",
             crate::diag::escape_controls(&open.run),
             crate::diag::escape_controls(&open.actor),
-            crate::diag::escape_controls(&open.time),
+            time(&open.time),
         ));
     }
 

@@ -9,7 +9,7 @@ use super::root::Context;
 use super::{error, exit_code};
 use crate::ops::RunKind;
 use crate::ops::{self, Result};
-use crate::view::{human, json};
+use crate::view::{human, json, time};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -46,7 +46,8 @@ async fn plan(context: &Context, arguments: &Arguments) -> Result<u8> {
         shell.err(&format!(
             "Note: {} (begun {}) was interrupted. The next apply looks what became of its steps and goes on with it, or ends it if this \
              plan is another one.\n\n",
-            open.run, open.time
+            open.run,
+            time(&open.time)
         ));
     }
     shell.diagnostics(&made.warnings, &made.draft.desired.sources);

@@ -11,6 +11,6 @@ mod span;
 mod suggest;
 
 pub use diagnostic::{Caller, Circumstances, Diagnostic, Diagnostics, Severity, ValueNote};
-pub use render::{capital, escape_controls, render};
+pub use render::{capital, count, escape_controls, render};
 pub use span::{Extent, FileId, Position, SourceMap, Span};
 pub use suggest::{did_you_mean, nearest};

@@ -129,6 +129,16 @@ fn wrap(out: &mut String, line: &str, indent: &str) {
     out.push('\n');
 }
 
+/// So many of something, as people say it: `1 entry`, `2 entries`.
+#[must_use]
+pub fn count(n: usize, one: &str) -> String {
+    match one.strip_suffix("ry") {
+        _ if n == 1 => format!("1 {one}"),
+        Some(stem) => format!("{n} {stem}ries"),
+        None => format!("{n} {one}s"),
+    }
+}
+
 /// The text with a capital letter in front: a sentence, where it has no address or name there.
 #[must_use]
 pub fn capital(text: &str) -> String {

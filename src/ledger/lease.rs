@@ -108,6 +108,9 @@ impl LeaseRecord {
 impl fmt::Display for LeaseRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { user, host, pid, command, since, .. } = self;
+        // To the second, as everywhere where people read times.
+        let since =
+            since.split_once('.').map_or_else(|| since.clone(), |(s, _)| format!("{}Z", s.replacen('T', " ", 1)));
         write!(f, "{user} on {host} (`gantry {command}`, pid {pid}, since {since}")?;
         match &self.step {
             Some(step) => write!(f, ", at {step})"),

@@ -449,7 +449,7 @@ impl Ran {
 }
 
 /// A ledger that cannot be written stops a run that is on; where none has begun, nothing was changed.
-fn not_begun(failure: Failure) -> Failure {
+pub(super) fn not_begun(failure: Failure) -> Failure {
     match failure.kind {
         FailureKind::Unfinished => Failure { kind: FailureKind::Error, ..failure },
         _ => failure,

@@ -176,7 +176,7 @@ impl Secrets {
             format!(" ({})", named.into_iter().collect::<Vec<_>>().join(", "))
         };
         format!(
-            "Or open what is sealed: name your identity in {IDENTITY_FILE} or in encryption {{ identities }}{looked}."
+            "To open what is sealed, name your identity in {IDENTITY_FILE} or in encryption {{ identities }}{looked}."
         )
     }
 

@@ -97,7 +97,7 @@ impl Store {
             Some(fs::Kind::File) => {
                 let text = fs::read(path, crate::config::source::FILE_MAX)
                     .map_err(|e| Failure::error("Unreadable file", format!("{e}: {}.", e.source)))?;
-                let name = path.display().to_string();
+                let name = crate::config::normalise(&path.to_string_lossy());
                 let mut bundle = Bundle::default();
                 bundle.files.insert(name.clone(), text.into());
                 bundle.modules.insert(".".to_owned(), vec![name.clone()]);
@@ -175,6 +175,12 @@ impl Store {
         &self.place
     }
 
+    /// Whether the ledger was used here last.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.place == self.place)
+    }
+
     fn is_here(&self) -> bool {
         self.here.display().to_string() == self.place
     }
@@ -214,8 +220,12 @@ impl Store {
             self.place, last.place
         );
         let memory = if self.last.is_some() { self.here.join(PLACE) } else { self.here.clone() };
+        let from = match Path::new(&last.place).is_absolute() {
+            true => ".",
+            false => " --from FILE, where FILE has the environment block as it was.",
+        };
         Err(Failure::refused("The ledger is kept elsewhere", detail).hint(format!(
-            "Take it along with: gantry state migrate {name}. If it is really to be left behind, move {} away by hand.",
+            "Take it along with: gantry state migrate {name}{from} If it is really to be left behind, move {} away by hand.",
             memory.display()
         )))
     }
@@ -225,7 +235,7 @@ impl Store {
     /// # Errors
     /// When it is gone, another one stands in its place, or it was set back.
     pub fn check(&self, found: Option<(&Lineage, Head)>, entries: &[RawEntry]) -> Result<()> {
-        let Some(last) = self.last.as_ref().filter(|last| last.place == self.place) else { return Ok(()) };
+        let Some(last) = self.last.as_ref().filter(|_| self.is_used()) else { return Ok(()) };
         let (summary, what) = match found {
             None => ("The ledger is lost", "it is not there any more".to_owned()),
             Some((lineage, _)) if lineage.as_str() != last.lineage => {

@@ -9,6 +9,7 @@ use super::records;
 use super::store::Store;
 use super::workspace::Workspace;
 use crate::config::VarArg;
+use crate::diag::count;
 use crate::ledger::event::{Event, EvidenceRef};
 use crate::ledger::record::Collection;
 use crate::ledger::{Backend, Digest, Finding, LedgerError, Snapshot, State, Verification, checkpoint};
@@ -49,12 +50,13 @@ pub async fn verify(workspace: &Workspace, variables: &[VarArg]) -> Result<Repor
         let text = format!("The environment \"{}\" has no ledger yet: nothing was ever applied.\n", workspace.name);
         return Ok(Report { text, sound: true });
     };
+    let number = |n: u64, one: &str| count(usize::try_from(n).unwrap_or(usize::MAX), one);
     let mut text = format!(
-        "Ledger of \"{}\": {} entries, {} writers, {} blobs, lineage {}.\n",
+        "Ledger of \"{}\": {}, {}, {}, lineage {}.\n",
         workspace.name,
-        found.head.seq,
-        found.writers,
-        found.blobs,
+        number(found.head.seq, "entry"),
+        number(found.writers, "writer"),
+        number(found.blobs, "blob"),
         found.lineage.as_str()
     );
     for finding in &found.findings {
@@ -68,7 +70,7 @@ pub async fn verify(workspace: &Workspace, variables: &[VarArg]) -> Result<Repor
     text.push_str(if sound {
         "The chain holds, and every blob is what its name says.\n"
     } else {
-        "The ledger is damaged.\n"
+        "The ledger is damaged. Restore what is named from a backup, then run the same command again.\n"
     });
     Ok(Report { text, sound })
 }

@@ -268,7 +268,9 @@ fn targeted(outline: &Outline, options: &Options, world: &World<'_>) -> Option<B
                 declared = true;
             }
         }
-        if !declared && !world.inputs.recorded.records.keys().any(|a| target.covers(a)) {
+        // Of an object that is to be taken on it is said that there is no block for it.
+        let imported = options.imports.iter().any(|(address, _)| address == target);
+        if !declared && !imported && !world.inputs.recorded.records.keys().any(|a| target.covers(a)) {
             let names: Vec<String> = all_addresses(outline);
             let hint = crate::diag::did_you_mean(&target.to_string(), names.iter().map(String::as_str));
             let detail = format!("--target={target} is neither in the configuration nor in the ledger.");

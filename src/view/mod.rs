@@ -24,6 +24,7 @@ pub mod junit;
 mod samples;
 
 pub use style::{Ink, Style};
+pub use words::time;
 
 /// Where a view reads the time of day: handed in, because views have no clock.
 pub type Now = std::sync::Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;

@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
+pub(super) use crate::diag::count;
 use crate::diag::escape_controls;
 
 /// How long a line of somebody else's text may get, in characters: a few lines of a terminal.
 const LINE_MAX: usize = 400;
-
-/// "1 migration", "3 migrations".
-pub(super) fn count(n: usize, one: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
-}
 
 /// A duration as people read it: `320ms`, `2.4s`, `12s`, `1m05s`, `2h05m`.
 pub(super) fn duration(d: Duration) -> String {
@@ -24,7 +20,8 @@ pub(super) fn duration(d: Duration) -> String {
 }
 
 /// A recorded time to the second: `2026-11-21 00:16:30Z`. What does not look like one is shown as it is.
-pub(super) fn time(recorded: &str) -> String {
+#[must_use]
+pub fn time(recorded: &str) -> String {
     let to_seconds = |text: &str| format!("{}Z", text.replacen('T', " ", 1));
     match recorded.split_once('.') {
         Some((seconds, _)) if recorded.ends_with('Z') => to_seconds(seconds),

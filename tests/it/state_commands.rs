@@ -272,3 +272,22 @@ fn every_command_that_reads_the_ledger_takes_the_variables_of_its_place() {
         holds(&refused, &["State settings not known", "--var NAME=…"]);
     }
 }
+
+#[test]
+fn a_ledger_that_moved_is_not_moved_again_and_its_former_place_is_found_by_any_path() {
+    let sandbox = applied(TWO);
+    let kept = |path: &str| format!("environment {{\n  state \"local\" {{ path = \"../../{path}\" }}\n}}\n");
+    let keep = |path: &str| sandbox.write(MAIN, &format!("{}{TWO}", kept(path)));
+    keep("one");
+    let moved = sandbox.run("state migrate test").succeeds().stdout;
+    holds(&moved, &["Moved the ledger from", " entries and ", " blob, all of them verified."]);
+    holds(&sandbox.run("state migrate test").exits(1).stderr, &["Nothing to move", "and there it is"]);
+    sandbox.write("old.hcl", &kept("one"));
+    keep("two");
+    let _ = sandbox.run("state migrate test --from environments/../old.hcl").succeeds();
+    holds(&sandbox.run("plan test").succeeds().stdout, &["No changes"]);
+    // What stayed behind is its past.
+    keep("one");
+    let refused = sandbox.run("state migrate test").exits(5).stderr;
+    holds(&refused.replace("\n  ", " "), &["The place is not empty", "another state of this ledger", "marker.json"]);
+}

@@ -8,6 +8,7 @@ use super::edit::{Waiting, waits};
 use crate::cli::changing::{Asking, Carrying, RunView, Variables, ended, wanted};
 use crate::cli::exit_code;
 use crate::cli::root::Context;
+use crate::diag::count;
 use crate::ops::state::{Carefully, Copied};
 use crate::ops::{self, Failure, LeaseRecord, Options, Records, Result};
 use crate::view::json;
@@ -161,8 +162,10 @@ fn told(context: &Context, what: &str, copied: &Copied) {
         context.shell.out_json(&json);
         return;
     }
+    let number = |n: u64, one: &str| count(usize::try_from(n).unwrap_or(usize::MAX), one);
+    let (entries, blobs) = (number(*entries, "entry"), count(*blobs, "blob"));
     let there = if *already { ", where all of it stood already" } else { "" };
-    context.shell.out(&format!(
-        "{what} the ledger from {from} to {to}{there}: {entries} entries and {blobs} blobs, all of them verified.\n"
-    ));
+    context
+        .shell
+        .out(&format!("{what} the ledger from {from} to {to}{there}: {entries} and {blobs}, all of them verified.\n"));
 }

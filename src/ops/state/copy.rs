@@ -10,6 +10,7 @@ use crate::ledger::event::Event;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
 use crate::ledger::{Backend, Digest, Draft, Head, LocalBackend, Whole, Writer};
 use crate::ops::error::{Failure, Result};
+use crate::ops::run::not_begun;
 use crate::ops::store::Store;
 use crate::ops::verify_ledger::{self, Referenced};
 use crate::ops::workspace::Workspace;
@@ -57,7 +58,7 @@ impl Carefully<'_> {
 pub async fn pull(workspace: &Workspace, variables: &[VarArg], directory: &Path) -> Result<Copied> {
     let store = Store::open(workspace, variables).await?;
     let to: Arc<dyn Backend> = Arc::new(LocalBackend::new(directory));
-    let copied = copy(&store.backend, &to).await?;
+    let copied = copy(&store.backend, &to).await.map_err(not_begun)?;
     Ok(copied.0)
 }
 
@@ -76,7 +77,7 @@ pub async fn push(
     let from: Arc<dyn Backend> = Arc::new(LocalBackend::new(directory));
     let copied = copy(&from, &store.backend).await;
     drop(lease.release().await);
-    let (copied, whole, head) = copied?;
+    let (copied, whole, head) = copied.map_err(not_begun)?;
     store.remember(&whole.lineage, head)?;
     Ok(copied)
 }
@@ -94,14 +95,15 @@ pub async fn migrate(
 ) -> Result<Copied> {
     let mut target = Store::wanted(workspace, variables)?;
     let source = match from {
-        Some(path) => Store::former(workspace, path, variables)?,
-        None => target.before(workspace)?,
+        Some(path) => Some(Store::former(workspace, path, variables)?),
+        None if target.is_used() => None,
+        None => Some(target.before(workspace)?),
     };
-    if source.place() == target.place() {
+    let Some(source) = source.filter(|source| source.place() != target.place()) else {
         let detail = format!("The configuration says that the ledger is kept in {}, and there it is.", target.place());
         return Err(Failure::error("Nothing to move", detail)
             .hint("Write the new place into the state block of the environment first."));
-    }
+    };
     let held = (how.lease(&source.backend).await?, how.lease(&target.backend).await?);
     let moved = move_over(&source, &mut target).await;
     drop(held.0.release().await);
@@ -110,7 +112,7 @@ pub async fn migrate(
 }
 
 async fn move_over(source: &Store, target: &mut Store) -> Result<Copied> {
-    let (copied, whole, head) = copy(&source.backend, &target.backend).await?;
+    let (copied, whole, head) = copy(&source.backend, &target.backend).await.map_err(not_begun)?;
     // From here on the old place is history. Whoever still has it configured is told where to go.
     let (mut writer, reading) = Writer::open_reading_fenced(Arc::clone(&source.backend)).await?;
     let last = whole.entries.last().map(|entry| entry.seq);
@@ -168,8 +170,10 @@ async fn stands_there(to: &Arc<dyn Backend>, whole: &Whole, head: Head) -> Resul
     let what = if there.lineage == whole.lineage { "another state of this ledger" } else { "another ledger" };
     let detail =
         format!("In {} stands {what} ({} entries), and no ledger is ever overwritten.", to.place(), there.head.seq);
-    Err(Failure::refused("The place is not empty", detail)
-        .hint("Choose an empty place, or move away by hand what stands there."))
+    Err(Failure::refused("The place is not empty", detail).hint(
+        "Choose an empty place, or move away by hand what stands there: of a directory its ledger, key, marker.json and \
+         checkpoint.json.",
+    ))
 }
 
 /// That nothing is wrong with a ledger.
