@@ -34,9 +34,10 @@ pub(super) fn restore(layout: &Layout, whole: &Whole) -> Result<()> {
     fs::sync_dir(&gathered.segments_dir()).map_err(layout.not_written())?;
     crash::point("ledger.restore.gathered");
     // A key of a ledger that never got its first entry may lie here.
+    let key = whole.key.kept();
     let known = fs::read_nofollow(&layout.key(), MAX_SMALL_BYTES).map_err(layout.unreadable())?;
-    if known.as_deref() != Some(whole.key.bytes().as_slice()) {
-        fs::write_atomic(&layout.key(), whole.key.bytes(), PRIVATE).map_err(layout.not_written())?;
+    if known.as_deref() != Some(key.as_slice()) {
+        fs::write_atomic(&layout.key(), &key, PRIVATE).map_err(layout.not_written())?;
     }
     crash::point("ledger.restore.key");
     fs::rename(&gathered.segments_dir(), &layout.segments_dir()).map_err(layout.not_written())?;

@@ -265,8 +265,7 @@ pub(super) fn ensure_marker(layout: &Layout, lineage: &Lineage) -> Result<()> {
 pub(super) fn key(layout: &Layout, create: bool) -> Result<Option<Key>> {
     for attempt in 0..2 {
         if let Some(bytes) = fs::read_nofollow(&layout.key(), MAX_SMALL_BYTES).map_err(layout.unreadable())? {
-            let key = Key::from_bytes(&bytes).ok_or_else(|| layout.corrupt("key", "it has not 32 bytes"))?;
-            return Ok(Some(key));
+            return Key::from_kept(&bytes).map(Some).map_err(|why| layout.corrupt("key", why));
         }
         let has_ledger = chain::marker(layout)?.is_some() || !layout.epochs()?.is_empty();
         if has_ledger {
@@ -276,7 +275,7 @@ pub(super) fn key(layout: &Layout, create: bool) -> Result<Option<Key>> {
             break;
         }
         layout.make_dir(&layout.root)?;
-        layout.create(&layout.key(), Key::random().bytes())?;
+        layout.create(&layout.key(), &Key::random().kept())?;
     }
     Ok(None)
 }

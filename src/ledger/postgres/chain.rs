@@ -100,7 +100,7 @@ pub(super) async fn header(link: &Link) -> Result<Option<Header>> {
 
 fn key(link: &Link, row: &PgRow) -> Result<Option<Key>> {
     let bytes: Option<Vec<u8>> = row.try_get(7).map_err(|e| bad(link, &e.to_string()))?;
-    bytes.map(|bytes| Key::from_bytes(&bytes).ok_or_else(|| bad(link, "its key has not 32 bytes"))).transpose()
+    bytes.map(|bytes| Key::from_kept(&bytes).map_err(|why| bad(link, &format!("its key: {why}")))).transpose()
 }
 
 fn bad(link: &Link, reason: &str) -> LedgerError {

@@ -101,6 +101,7 @@ async fn send(
          key = excluded.key WHERE l.lineage IS NULL RETURNING name",
         link.tables.ledger
     );
+    let kept = whole.key.kept();
     let args = [
         Arg::Text(&link.ledger),
         Arg::Text(whole.lineage.as_str()),
@@ -109,7 +110,7 @@ async fn send(
         int(head.epoch),
         int(head.seq),
         Arg::Bytes(&head.digest.0),
-        Arg::Bytes(whole.key.bytes()),
+        Arg::Bytes(&kept),
     ];
     if transaction.rows(&sql, &args).await?.is_empty() {
         return Ok(false);

@@ -205,6 +205,7 @@ async fn send(link: &Link, taken: &Taken, batch: &Batch) -> std::result::Result<
         Arg::Bytes(&head.digest.0),
         Arg::Bytes(batch.lines()),
     ];
+    let kept = key.kept();
     let (ledger, table) = (&link.tables.ledger, &link.tables.batch);
     let pen = if taken.begun {
         args.push(Arg::Bytes(&prev.0));
@@ -214,7 +215,7 @@ async fn send(link: &Link, taken: &Taken, batch: &Batch) -> std::result::Result<
         )
     } else {
         let format = i64::try_from(FORMAT).unwrap_or(i64::MAX);
-        args.extend([Arg::Bytes(key.bytes()), Arg::Int(format), Arg::Text(NEEDS)]);
+        args.extend([Arg::Bytes(&kept), Arg::Int(format), Arg::Text(NEEDS)]);
         format!(
             "INSERT INTO {ledger} AS l (name, lineage, format, needs, epoch, head_seq, head_digest, head_epoch, key) \
              SELECT $1, $2, $9, $10, $3, $5, $6, $3, $8 FROM durable WHERE said IS NOT NULL \
@@ -269,7 +270,7 @@ pub(super) async fn key(link: &Link, create: bool) -> Result<Option<Key>> {
     );
     let key = Key::random();
     crash::point("postgres.key.before");
-    link.rows(&sql, &[Arg::Text(&link.ledger), Arg::Bytes(key.bytes())]).await.map_err(link.not_written())?;
+    link.rows(&sql, &[Arg::Text(&link.ledger), Arg::Bytes(&key.kept())]).await.map_err(link.not_written())?;
     crash::point("postgres.key.after");
     match chain::header(link).await? {
         Some(chain::Header { key: Some(key), .. }) => Ok(Some(key)),
