@@ -133,7 +133,7 @@ pub(super) fn index(value: &Value, key: &Value, span: Span) -> Evaluated {
             let Some(name) = name else {
                 return Err(invalid(format!("A {} is indexed by a string.", value.ty().friendly())));
             };
-            match m.get(&*name) {
+            match m.get(&name) {
                 Some(item) => item.clone(),
                 None => {
                     // The key is part of the message, and the hint would give it away, so neither names a sensitive one.

@@ -94,7 +94,7 @@ pub(super) fn differences(a: &Value, b: &Value, at: &Path, seal: Seal<'_>, found
                     None => found.push(step),
                 }
             }
-            for name in y.keys().filter(|n| !x.contains_key(*n)) {
+            for name in y.keys().filter(|n| !x.contains_key(n)) {
                 found.push(at.then(PathStep::Attribute(name.clone())));
             }
         }

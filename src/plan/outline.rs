@@ -55,6 +55,9 @@ type Number = usize;
 /// The kind and type of blocks, and their positions by name.
 type OfType = ((NodeKind, Arc<str>), BTreeMap<Arc<str>, usize>);
 
+/// The blocks of a type, by name as they stand.
+type Unsorted = Vec<(Arc<str>, usize)>;
+
 /// Where the named things of a module are.
 #[derive(Debug, Default)]
 struct Names {
@@ -79,7 +82,7 @@ impl Names {
         let first_block = next;
         next += module.nodes.len();
         let outputs = numbered(module.outputs.keys(), &mut next);
-        let mut by_type: BTreeMap<(NodeKind, Arc<str>), Vec<(Arc<str>, usize)>> = BTreeMap::new();
+        let mut by_type: BTreeMap<(NodeKind, Arc<str>), Unsorted> = BTreeMap::new();
         for (position, block) in module.nodes.iter().enumerate() {
             by_type.entry((block.kind, block.ty.clone())).or_default().push((block.name.clone(), position));
         }

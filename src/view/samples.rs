@@ -50,7 +50,7 @@ pub(super) fn resource(
     let mut differs = Vec::new();
     if let (Some(a), Some(b)) = (before.as_ref().and_then(Value::as_map), after.as_ref().and_then(Value::as_map)) {
         let names = a.keys().chain(b.keys()).collect::<std::collections::BTreeSet<_>>();
-        differs.extend(names.into_iter().filter(|n| a.get(*n) != b.get(*n)).map(|n| Path::attribute(n.clone())));
+        differs.extend(names.into_iter().filter(|n| a.get(n) != b.get(n)).map(|n| Path::attribute(n.clone())));
     }
     let detail = ResourceDetail {
         provider: "local".into(),

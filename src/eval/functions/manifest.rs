@@ -58,7 +58,7 @@ fn decoded(context: &CallContext<'_>, source: &str) -> Result<Vec<Value>, Functi
 
 fn check(manifest: &Value) -> Result<(), String> {
     let Some(fields) = manifest.as_map() else { return Err(format!("it is {}", kind(manifest))) };
-    match FIELDS.into_iter().find(|field| !fields.contains_key(*field)) {
+    match FIELDS.into_iter().find(|field| !fields.contains_key(field)) {
         Some(missing) => Err(format!("it has no {missing:?}")),
         None => Ok(()),
     }
