@@ -56,14 +56,14 @@ impl Key {
     /// # Errors
     /// When it is no key, or not the one that was kept; the reason.
     pub(in crate::ledger) fn from_kept(bytes: &[u8]) -> Result<Self, &'static str> {
-        let Some((own, rest)) = bytes.split_at_checked(KEY_BYTES) else { return Err("it is too short for a key") };
+        let Some((own, rest)) = bytes.split_at_checked(KEY_BYTES) else { return Err("it is too short") };
         match rest {
             [] => {}
             rest if rest.len() != KEY_BYTES => return Err("it is neither a key nor a key with its digest"),
             rest if rest != digest(own).0 => return Err("it is not the key that was kept: its digest is another"),
             _ => {}
         }
-        Self::from_bytes(own).ok_or("it is too short for a key")
+        Self::from_bytes(own).ok_or("it is too short")
     }
 
     /// The keyed digest of bytes, as `hmac-sha256:` and 64 hexadecimal digits.

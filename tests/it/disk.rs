@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::support::Sandbox;
+use super::support::{Sandbox, files};
 
 const MAIN: &str = "environments/local/main.hcl";
 
@@ -191,31 +191,13 @@ resource "local_file" "second" {
     sandbox.write(MAIN, text);
     let ran = sandbox.run(APPLY).exits(7);
     assert!(!sandbox.project().join("out/second").exists(), "nothing starts whose intent is not durable");
-    assert!(ran.stdout.contains("state/local took the last entries"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("its directory was moved or replaced"), "{}", ran.stdout);
     let _ = std::fs::remove_dir_all(sandbox.project().join("state/local"));
     std::fs::rename(sandbox.project().join("stolen"), sandbox.project().join("state/local")).expect("it is there");
     sandbox.write(MAIN, &text.replace("[\"mv\", \"{project}/state/local\", \"{project}/stolen\"]", "[\"true\"]"));
     drop(sandbox.run(APPLY));
     drop(sandbox.run(APPLY).succeeds());
     drop(sandbox.run("plan local --detailed-exitcode").succeeds());
-}
-
-/// Every file below a directory, relative, with its bytes.
-fn files(root: &Path) -> Vec<(String, Vec<u8>)> {
-    let (mut all, mut folders) = (Vec::new(), vec![root.to_path_buf()]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("it is readable") {
-            let path = entry.expect("it is readable").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(root).expect("the walk stays inside").display().to_string();
-                all.push((name, std::fs::read(&path).expect("it is readable")));
-            }
-        }
-    }
-    all.sort();
-    all
 }
 
 /// Every bit of everything that stands in a ledger's directory, flipped one at a time: what opening or verifying reads is

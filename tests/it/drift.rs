@@ -1,9 +1,6 @@
 //! `gantry drift`: what is there against what is recorded.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
-use super::support::Sandbox;
+use super::support::{Sandbox, files, holds};
 
 const MAIN: &str = r#"
 variable "greeting" { default = "hello" }
@@ -33,32 +30,6 @@ fn applied() -> Sandbox {
     sandbox
 }
 
-#[track_caller]
-fn holds(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in\n{text}");
-    }
-}
-
-/// All files below a directory, with their bytes.
-fn files(directory: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
-    for entry in std::fs::read_dir(directory).unwrap().flatten() {
-        match entry.file_type().unwrap() {
-            kind if kind.is_dir() => files(&entry.path(), found),
-            kind if kind.is_file() => {
-                found.insert(entry.path().display().to_string(), std::fs::read(entry.path()).unwrap());
-            }
-            _ => {}
-        }
-    }
-}
-
-fn ledger(sandbox: &Sandbox) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    files(&sandbox.project().join("state"), &mut found);
-    found
-}
-
 #[test]
 fn what_was_applied_has_not_drifted() {
     let sandbox = applied();
@@ -68,7 +39,7 @@ fn what_was_applied_has_not_drifted() {
 #[test]
 fn what_was_changed_behind_gantry_s_back_is_told_by_field_and_nothing_is_written() {
     let sandbox = applied();
-    let before = ledger(&sandbox);
+    let before = files(&sandbox.project().join("state"));
     sandbox.write("out/a.txt", "changed\n");
     std::fs::remove_file(sandbox.project().join("out/b.txt")).unwrap();
     sandbox.write("out/secret.txt", "other-secret-words\n");
@@ -84,7 +55,7 @@ fn what_was_changed_behind_gantry_s_back_is_told_by_field_and_nothing_is_written
     ];
     holds(&found.stdout, &expected);
     assert!(!found.stdout.contains("secret-words"), "{}", found.stdout);
-    assert_eq!(ledger(&sandbox), before, "a look writes nothing");
+    assert_eq!(files(&sandbox.project().join("state")), before, "a look writes nothing");
 
     let json = sandbox.run("drift test --json").exits(2);
     assert!(!json.stdout.contains("secret-words"), "{}", json.stdout);

@@ -63,10 +63,8 @@ impl Place {
         let schema = self.schema(ty);
         let mut map: Map = given.into_iter().map(|(n, v)| (n.into(), v)).collect();
         for (name, attribute) in &schema.attributes {
-            if let Some(default) = &attribute.default {
-                if !map.contains_key(name) {
-                    map.insert(name.clone(), default.clone());
-                }
+            if let Some(default) = attribute.default.as_ref().filter(|_| !map.contains_key(name)) {
+                map.insert(name.clone(), default.clone());
             }
         }
         convert(&Value::object(map), &schema.object_type()).unwrap()

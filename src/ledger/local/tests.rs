@@ -90,7 +90,7 @@ async fn files_are_private_and_nothing_is_left_lying_about() {
     names.retain(|name| !name.starts_with("blobs/"));
     let segments = ["ledger/00000000000000000001.jsonl", "ledger/00000000000000000002.jsonl"];
     assert_eq!(names, [&["key"], &["lease.lock"], &segments[..], &["marker.json"]].concat());
-    assert_eq!(fs::read(place.root.join("key")).unwrap().len(), 32);
+    assert_eq!(fs::read(place.root.join("key")).unwrap().len(), 64);
 }
 
 #[tokio::test]

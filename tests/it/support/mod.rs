@@ -4,12 +4,13 @@
 //!   started is ended when it is dropped, whatever became of the test.
 //! * [`scenario`]: a golden transcript of `tests/scenarios/`, run in a sandbox.
 //! * [`canary`]: a random secret, and the search for it in everything. [`keys`]: whom secrets are sealed for.
-//! * [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
+//! * [`files`]: everything below a directory. [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
 //!   stop asking. [`s3`]: a strict store inside this process; [`moto`]: one that others wrote.
 
 mod background;
 pub(crate) mod canary;
 mod failover;
+mod files;
 pub(crate) mod http;
 pub(crate) mod keys;
 mod load;
@@ -24,6 +25,7 @@ mod sandbox;
 pub(crate) mod scenario;
 
 pub(crate) use background::Background;
+pub(crate) use files::files;
 pub(crate) use load::Load;
 pub(crate) use sandbox::{Ran, Sandbox, shop_variant};
 

@@ -26,7 +26,7 @@ async fn what_vanished_is_no_fresh_start() {
         ("UPDATE @ledger SET head_seq = NULL", "a number in it is missing"),
         ("UPDATE @ledger SET epoch = 0", "its epoch is older than that of its newest entry"),
         ("UPDATE @ledger SET head_digest = '\\x00'", "its head is no digest"),
-        ("UPDATE @ledger SET key = '\\x00'", "its key: it is too short for a key"),
+        ("UPDATE @ledger SET key = '\\x00'", "its key: it is too short"),
         ("UPDATE @ledger SET format = 0", "it names a format that there never was"),
         ("UPDATE @batch SET last = 9 WHERE seq = 3", "it does not end with entry 9"),
         ("UPDATE @batch SET epoch = 9 WHERE seq = 3", "it belongs to another batch"),
