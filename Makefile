@@ -52,7 +52,7 @@ SEED = 1
 
 # One schedule that came to another end is printed with the command that reproduces it.
 crash:
-	SCHEDULES=$(SCHEDULES) SEED=$(SEED) cargo test --locked --release --lib sim::campaign::a_long_campaign -- --ignored --nocapture
+	SCHEDULES=$(SCHEDULES) SEED=$(SEED) cargo test --locked --release --lib sim::campaign::a_bounded_campaign -- --exact --nocapture
 
 docs:
 	cargo doc --locked --no-deps --lib

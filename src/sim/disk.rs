@@ -159,7 +159,7 @@ impl Backend for SimBackend {
             disk.epoch = disk.epoch.max(disk.head().map_or(0, |h| h.epoch)) + 1;
             (disk.head() == head).then_some(disk.epoch)
         });
-        self.world.die_if(fault == Some(Fault::DieAfter)).await;
+        self.world.done(fault).await;
         *self.epoch.lock().unwrap() = taken;
         taken.ok_or(LedgerError::Moved { place: PLACE.into() })
     }
@@ -198,12 +198,13 @@ impl Backend for SimBackend {
             };
             disk.write(&lineage, &batch, kept);
             disk.epoch = mine.unwrap_or(1);
-            if fault.is_none() {
-                disk.acknowledged = Some((batch.head().seq, batch.head().digest));
-            }
             true
         });
-        self.world.die_if(matches!(fault, Some(Fault::Torn | Fault::DieAfter))).await;
+        self.world.done(fault).await;
+        if written && fault.is_none() {
+            let head = batch.head();
+            self.world.with(|inner| inner.disk.acknowledged = Some((head.seq, head.digest)));
+        }
         match fault {
             Some(Fault::Fail | Fault::FailTorn) => Err(Self::not_written()),
             Some(Fault::Lost | Fault::LostRequest) => Ok(Appended::Unknown("the answer was lost".into())),
@@ -232,7 +233,7 @@ impl Backend for SimBackend {
         }
         let name = digest(&bytes);
         self.world.with(|inner| inner.disk.blobs.entry(name).or_insert_with(|| Arc::new(bytes)).len());
-        self.world.die_if(fault == Some(Fault::DieAfter)).await;
+        self.world.done(fault).await;
         Ok(name)
     }
 
