@@ -378,6 +378,7 @@ fn the_list_of_crash_points_is_that_of_the_source() {
     let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
     let direct = regex::Regex::new(r#"crash::point\(\s*"([^"]+)""#).unwrap();
     let named = regex::Regex::new(r#"\.end\(done, "([^"]+)", "([^"]+)"\)"#).unwrap();
+    let around = regex::Regex::new(r#"points!\("([^"]+)"\)"#).unwrap();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -386,6 +387,8 @@ fn the_list_of_crash_points_is_that_of_the_source() {
             } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("sim/campaign.rs") {
                 let text = std::fs::read_to_string(path).unwrap();
                 found.extend(direct.captures_iter(&text).map(|c| c[1].to_owned()));
+                let both = |name: &str| ["before", "after"].map(|when| format!("ledger.s3.{name}.{when}"));
+                found.extend(around.captures_iter(&text).flat_map(|c| both(&c[1])));
                 found.extend(named.captures_iter(&text).flat_map(|c| [c[1].to_owned(), c[2].to_owned()]));
             }
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use serde::Deserialize as _;
 
 use super::world::{Fault, Site, World};
 use crate::ledger::backend::{Appended, Backend, Batch, Head, Snapshot, Verification, Whole};
@@ -69,7 +70,7 @@ impl Disk {
         for line in batch.lines().split_inclusive(|&b| b == b'\n').take(count) {
             let (raw, digest) = RawEntry::unseal(line).expect("what a writer writes can be read");
             chain.admit(&raw, digest).expect("what a writer writes follows");
-            let event: Event = serde_json::from_value(raw.event.clone()).expect("what a writer writes is an event");
+            let event = Event::deserialize(&raw.event).expect("what a writer writes is an event");
             if let Event::StepIntended(intent) = &event {
                 *self.intents.entry(intent.op.clone()).or_default() += 1;
             }
