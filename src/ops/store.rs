@@ -175,6 +175,12 @@ impl Store {
         &self.place
     }
 
+    /// Whether it is known on this machine that the ledger was used here last.
+    #[must_use]
+    pub fn was_used_last(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| last.place == self.place)
+    }
+
     fn is_here(&self) -> bool {
         self.here.display().to_string() == self.place
     }
