@@ -12,7 +12,7 @@ use super::explore::{Coverage, Explorer, Failure, Quota, Schedule, Tried};
 use super::points::{Killer, POINTS};
 use super::story::{Mode, Prepared, STORIES, Story};
 use super::world::{Fault, Hit, Site, What};
-use crate::ports::clock::{Clock as _, SystemClock};
+use crate::ports::clock::{Clock as _, SystemClock, processors};
 
 /// How many failures are shown.
 const SHOWN: usize = 10;
@@ -53,18 +53,23 @@ impl Report {
     }
 
     /// Its figures: every schedule is counted once, where it came to its end or where the rest of it was known.
-    fn figures(&self, took: Duration) -> String {
+    fn figures(&self, since: (Duration, Duration)) -> String {
+        let (took, worked) = (SystemClock.elapsed() - since.0, processors() - since.1);
         #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-        let rate = self.schedules as f64 / took.as_secs_f64();
+        let per = |time: Duration| self.schedules as f64 / time.as_secs_f64();
         format!(
             "{:>9} schedules: {:>9} gone through to their end, {:>9} that led to a world from which all was tried; {:>9} \
-             processes run, {:>9} that died where another was seen to pass; {rate:.0} schedules/s, {:.1} s, {} failures",
+             processes run, {:>9} that died where another was seen to pass; {:.1} s ({:.0} schedules/s), of the processors \
+             {:.1} s ({:.0}/s), {} failures",
             self.schedules,
             self.schedules - self.same,
             self.same,
             self.processes,
             self.seen,
             took.as_secs_f64(),
+            per(took),
+            worked.as_secs_f64(),
+            per(worked),
             self.failures.len()
         )
     }
@@ -161,14 +166,14 @@ fn work<'p>(
     }
 }
 
-/// Does jobs on all cores until enough schedules were tried.
-fn carry_out(prepared: &[Prepared], jobs: &[Job], enough: u64) -> Report {
+/// Does jobs on all cores until enough schedules were tried, or it is too late.
+fn carry_out(prepared: &[Prepared], jobs: &[Job], enough: u64, until: Option<Duration>) -> Report {
     let places: Vec<usize> = {
         let tried = Tried::default();
         prepared.iter().map(|p| Explorer::new(p, Mode::Fast, 1, &tried).places().len()).collect()
     };
     let tried: Vec<[Tried; 2]> = prepared.iter().map(|_| Default::default()).collect();
-    let quota = Quota { enough, count: AtomicU64::new(0) };
+    let quota = Quota { enough, until, count: AtomicU64::new(0) };
     let (next, report) = (AtomicUsize::new(0), Mutex::new(Report::default()));
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     std::thread::scope(|scope| {
@@ -208,34 +213,36 @@ fn shuffled(mut jobs: Vec<Job>, seed: u64) -> Vec<Job> {
     jobs
 }
 
-/// A campaign of so many schedules: first every one with one fault, by both modes; then random ones; then those with two, and with
-/// three of the small stories until there are enough.
-fn campaign(schedules: u64, seed: u64) -> Report {
-    let started = SystemClock.elapsed();
+/// A campaign of so many schedules: first every one with one fault, by both modes; then those with two; then random ones; and with
+/// three faults of the small stories until there are enough.
+fn campaign(schedules: u64, seed: u64, until: Option<Duration>) -> Report {
+    let now = || (SystemClock.elapsed(), processors());
+    let started = now();
     let prepared = prepare();
     let names: Vec<&str> = STORIES.iter().map(|s| s.name).collect();
     let large = schedules >= LARGE;
     let mut report = Report::default();
     let phase = |report: &mut Report, what: &str, jobs: &[Job], enough: u64| {
-        let began = SystemClock.elapsed();
-        let done = carry_out(&prepared, jobs, enough);
-        let all = if done.schedules < enough { ", all" } else { "" };
-        eprintln!("{:<40}{}", format!("{what}{all}"), done.figures(SystemClock.elapsed() - began));
+        let began = now();
+        let done = carry_out(&prepared, jobs, enough, until);
+        let late = until.is_some_and(|until| SystemClock.elapsed() > until);
+        let all = if done.schedules < enough && !late { ", all" } else { "" };
+        eprintln!("{:<40}{}", format!("{what}{all}"), done.figures(began));
         report.add(done);
     };
     phase(&mut report, "one fault, every story", &every(&prepared, &names, Mode::Fast, 1), u64::MAX);
     let full: &[&str] = if large { &names } else { &["create", "unwind-first", "moved", "small", "small-unwind"] };
     phase(&mut report, "one fault, as the command plans", &every(&prepared, full, Mode::Full, 1), u64::MAX);
-    let count = if large { schedules / 20 } else { 500 } / RANDOM_JOB + 1;
-    let random: Vec<Job> = (0..count).map(|n| Job::Random { seed: seed + n * RANDOM_JOB, count: RANDOM_JOB }).collect();
-    phase(&mut report, &format!("random, from seed {seed}"), &random, u64::MAX);
     let twice: &[&str] = if large { &names } else { &SMALL };
     let twice = shuffled(every(&prepared, twice, Mode::Fast, 2), seed);
     phase(&mut report, "two faults", &twice, schedules / 2);
+    let count = if large { schedules / 20 } else { 500 } / RANDOM_JOB + 1;
+    let random: Vec<Job> = (0..count).map(|n| Job::Random { seed: seed + n * RANDOM_JOB, count: RANDOM_JOB }).collect();
+    phase(&mut report, &format!("random, from seed {seed}"), &random, u64::MAX);
     let thrice = shuffled(every(&prepared, &SMALL, Mode::Fast, 3), seed);
     let missing = schedules.saturating_sub(report.schedules);
     phase(&mut report, "three faults", &thrice, missing);
-    eprintln!("{:<40}{}", "in all", report.figures(SystemClock.elapsed() - started));
+    eprintln!("{:<40}{}", "in all", report.figures(started));
     report
 }
 
@@ -303,16 +310,17 @@ fn proven(coverage: &Coverage) {
     }
 }
 
-/// In every test run as many schedules as an unoptimised build carries out in a minute or two; `make crash` asks for more of an
-/// optimised one.
+/// In every test run as many schedules as an unoptimised build carries out in a few minutes; `make crash` asks for more of an
+/// optimised one. With `MINUTES` it ends then at the latest, with as many as were carried out.
 #[test]
 fn a_bounded_campaign() {
     let number = |name: &str, otherwise: u64| asked(name).map_or(otherwise, |v| v.parse().expect("a number"));
     let schedules = number("SCHEDULES", BOUNDED);
-    let report = campaign(schedules, number("SEED", 1));
+    let minutes = asked("MINUTES").map(|_| Duration::from_secs(60 * number("MINUTES", 0)));
+    let report = campaign(schedules, number("SEED", 1), minutes.map(|minutes| SystemClock.elapsed() + minutes));
     eprintln!("{}", report.coverage.table());
     judge(&report);
-    assert!(report.schedules >= schedules, "only {} schedules", report.schedules);
+    assert!(report.schedules >= schedules || minutes.is_some(), "only {} schedules", report.schedules);
 }
 
 /// What a process leaves behind that dies where another was seen to pass is what one leaves that really runs until there and dies.

@@ -11,6 +11,7 @@ use super::world::{Ended, Fault, Hit, Passed, Rest, Site, Struck, What};
 use crate::exec::Ending;
 use crate::ledger::State;
 use crate::ledger::event::Event;
+use crate::ports::clock::{Clock as _, SystemClock};
 
 /// How many processes one schedule may take to come to its end. Every fault ends one at most.
 const MOST_PROCESSES: usize = 12;
@@ -139,15 +140,20 @@ pub(super) struct Failure {
 pub(super) type Tried = Mutex<BTreeMap<(u64, usize, usize), u64>>;
 
 /// How many schedules there are to be, counted together by all who go through some.
-#[derive(Default)]
 pub(super) struct Quota {
     pub(super) enough: u64,
+    /// When it is over in any case.
+    pub(super) until: Option<Duration>,
     pub(super) count: AtomicU64,
 }
 
 impl Quota {
     pub(super) fn is_reached(&self) -> bool {
-        self.count.load(Ordering::Relaxed) >= self.enough
+        self.count.load(Ordering::Relaxed) >= self.enough || self.is_late()
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| SystemClock.elapsed() > until)
     }
 }
 
