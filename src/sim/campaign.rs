@@ -374,6 +374,31 @@ fn a_schedule_is_the_same_every_time() {
     }
 }
 
+/// What holds secrets is recorded as a digest of them, so a process that goes on with a run asks a data source again. Random schedules
+/// found that a source which did not answer just then cost the run, which went back.
+#[test]
+fn a_source_that_is_silent_when_a_run_is_gone_on_with_is_asked_again() {
+    let prepared = Prepared::new(story("update").unwrap(), 1);
+    let tried = Tried::default();
+    let mut explorer = Explorer::new(&prepared, Mode::Fast, 1, &tried);
+    let places = explorer.places();
+    let read = places.iter().position(|site| *site == Site::Data).unwrap();
+    let mut asked_again = 0;
+    for at in (read + 1..places.len()).take(20) {
+        let dies = Hit { at, what: What::Fault(Fault::Die) };
+        let (_, dead) = prepared.process(&prepared.rest, 1001, &[dies], false, Mode::Fast);
+        let (_, next) = prepared.process(&dead.rest, 1002, &[], true, Mode::Fast);
+        let again = next.trace.iter().position(|site| *site == Site::Data);
+        for fault in again.iter().flat_map(|_| [Fault::HangBefore, Fault::Passing]) {
+            let silent = Hit { at: again.unwrap() + 1, what: What::Fault(fault) };
+            explorer.follow(&Schedule { processes: vec![vec![dies], vec![silent]], pauses: Vec::new() });
+            asked_again += 1;
+        }
+    }
+    let wrong: Vec<&String> = explorer.failures.iter().map(|f| &f.why).collect();
+    assert!(wrong.is_empty() && asked_again > 10, "{asked_again}: {wrong:?}");
+}
+
 #[test]
 fn a_schedule_reads_back_from_its_text() {
     let text = "3:DieLate,9:Torn/7s+/4:any17";
