@@ -5,7 +5,7 @@
 #   make lint   formatting, clippy, documentation, licences
 #   make bench  the benchmarks
 #   make fuzz   coverage-guided fuzzing by hand (make fuzz TARGET=parse SECONDS=600): see fuzz/README.md
-#   make crash  a long campaign of crashes and faults in the simulated world (make crash SCHEDULES=1000000 SEED=7)
+#   make crash  a long campaign of crashes and faults in the simulated world (make crash SCHEDULES=1000000 SEED=7 MINUTES=60)
 #   make docs   the documentation of the source, in target/doc
 #   make language-oracle   record again what Terraform prints for tests/language and tests/fmt (needs terraform)
 
@@ -49,10 +49,12 @@ fuzz:
 
 SCHEDULES = 10000000
 SEED = 1
+# It ends then at the latest, with as many as were carried out.
+MINUTES =
 
 # One schedule that came to another end is printed with the command that reproduces it.
 crash:
-	SCHEDULES=$(SCHEDULES) SEED=$(SEED) cargo test --locked --release --lib sim::campaign::a_long_campaign -- --ignored --nocapture
+	SCHEDULES=$(SCHEDULES) SEED=$(SEED) MINUTES=$(MINUTES) cargo test --locked --release --lib sim::campaign::a_bounded_campaign -- --exact --nocapture
 
 docs:
 	cargo doc --locked --no-deps --lib

@@ -19,7 +19,7 @@ use super::recorder::Recorder;
 use super::request::fill_in;
 use super::results::RunResults;
 use super::runner::Runner;
-use super::work;
+use super::work::{self, READ_TIMEOUT};
 use crate::addr::Address;
 use crate::event::RunEvent;
 use crate::ledger::State;
@@ -30,7 +30,7 @@ use crate::plan::Plan;
 use crate::plan::step::{ActStep, Step, Work};
 use crate::ports::clock::{Clock, within};
 use crate::ports::crash;
-use crate::provider::{Action, Found, Observation, ObserveRequest, Prior};
+use crate::provider::{Action, Found, Observation, ObserveRequest, Prior, ProblemClass, Provider, ReadRequest};
 use crate::value::{Value, decode, reveal};
 
 /// How many targets are asked at once.
@@ -69,7 +69,7 @@ pub(crate) struct InDoubt {
 }
 
 /// Recovers a run that was going forward: afterwards every step has succeeded, failed, or may be started, but those of which it
-/// cannot be told now.
+/// cannot be told now. What an abandoned run had read is not needed any more.
 ///
 /// # Errors
 /// When the ledger cannot be written.
@@ -77,12 +77,16 @@ pub(crate) async fn forward(
     scene: Scene<'_>,
     recorder: &mut Recorder,
     results: &mut RunResults,
+    abandoned: bool,
 ) -> Result<InDoubt, JournalError> {
     crash::point("exec.recover");
     let Some(open) = recorder.state().open.clone() else { return Ok(InDoubt::default()) };
     for (at, step) in scene.plan.steps.iter().enumerate() {
-        if matches!(open.steps.get(&step.name), Some(StepStatus::Succeeded)) {
-            restore(scene, at, step, recorder.state(), results).await;
+        if matches!(open.steps.get(&step.name), Some(StepStatus::Succeeded))
+            && let Err(why) = restore(scene, at, step, recorder.state(), results).await
+            && !abandoned
+        {
+            return Ok(InDoubt { not_now: Some(format!("{}: {why}", step.name)), unclear: None });
         }
     }
     reconcile(scene, recorder, results, &open.steps).await
@@ -390,7 +394,16 @@ fn rename(events: &mut [Event], name: &str) {
 }
 
 /// Rebuilds the result of a step that had succeeded.
-async fn restore(scene: Scene<'_>, at: usize, step: &Step, state: &State, results: &mut RunResults) {
+///
+/// # Errors
+/// Why it cannot be had now: the run must not go on without it.
+async fn restore(
+    scene: Scene<'_>,
+    at: usize,
+    step: &Step,
+    state: &State,
+    results: &mut RunResults,
+) -> Result<(), String> {
     match &step.work {
         Work::Act(act) => restore_act(scene, at, step, act, state, results).await,
         Work::Read { provider, arguments, .. } => {
@@ -399,17 +412,17 @@ async fn restore(scene: Scene<'_>, at: usize, step: &Step, state: &State, result
             let object = object.map(|recorded| scene.runner.open(&recorded));
             if let Some(object) = object.filter(Value::is_wholly_known) {
                 results.set(&step.address, object);
-                return;
+                return Ok(());
             }
             // Secrets that it answered are recorded as digests only, so it is asked again; reading changes nothing.
-            let Some(provider) = scene.runner.providers.get(provider) else { return };
-            let Ok(asked) = fill_in(arguments, &step.address, &*results) else { return };
-            let request = crate::provider::ReadRequest {
+            let Some(provider) = scene.runner.providers.get(provider) else { return Ok(()) };
+            let Ok(asked) = fill_in(arguments, &step.address, &*results) else { return Ok(()) };
+            let request = ReadRequest {
                 address: step.address.clone(),
                 ty: step.address.ty.to_string(),
                 arguments: asked.request,
             };
-            if let Ok(value) = provider.read(&request).await {
+            if let Some(value) = read_again(scene, provider.as_ref(), &request).await? {
                 let schema = scene.schema(step);
                 let none = Value::null(crate::value::Type::Any);
                 results.set(&step.address, super::request::accept(&value, &none, schema, Action::Create).0);
@@ -421,6 +434,34 @@ async fn restore(scene: Scene<'_>, at: usize, step: &Step, state: &State, result
             }
         }
         _ => {}
+    }
+    Ok(())
+}
+
+/// Reads a data source once more, as patiently as a run does. Nothing if it is refused for good: then whoever needs the answer fails.
+async fn read_again(scene: Scene<'_>, provider: &dyn Provider, request: &ReadRequest) -> Result<Option<Value>, String> {
+    let (clock, patience) = (&*scene.runner.clock, scene.runner.patience);
+    let (started, mut wait) = (clock.elapsed(), patience.first);
+    for _ in 1..patience.attempts {
+        match read_once(clock, provider, request).await {
+            Ok(answer) => return Ok(answer),
+            Err(sentence) if clock.elapsed().saturating_sub(started) > patience.budget => return Err(sentence),
+            Err(_) => clock.sleep(wait).await,
+        }
+        wait = wait.saturating_mul(2).min(patience.longest);
+    }
+    read_once(clock, provider, request).await
+}
+
+async fn read_once(clock: &dyn Clock, provider: &dyn Provider, request: &ReadRequest) -> Result<Option<Value>, String> {
+    crash::point("exec.read");
+    match within(clock, READ_TIMEOUT, provider.read(request)).await {
+        Some(Ok(value)) => Ok(Some(value)),
+        Some(Err(problem)) if matches!(problem.class, ProblemClass::Throttled | ProblemClass::Transient) => {
+            Err(problem.sentence)
+        }
+        Some(Err(_)) => Ok(None),
+        None => Err(format!("There was no answer within {} s.", READ_TIMEOUT.as_secs())),
     }
 }
 
@@ -470,7 +511,9 @@ async fn opened(
     let Some(provider) = scene.runner.providers.get(&act.provider) else { return object };
     let prior = Prior { attributes: object.clone(), identity: identity.clone() };
     let request = ObserveRequest { address: address.clone(), ty: address.ty.to_string(), prior };
-    match provider.observe(&[request]).await.into_iter().next() {
+    let observed =
+        within(&*scene.runner.clock, OBSERVE_TIMEOUT, provider.observe(std::slice::from_ref(&request))).await;
+    match observed.unwrap_or_default().into_iter().next() {
         Some(Observation::Present { attributes, .. }) => reveal(&object, &attributes, &*scene.runner.seal),
         _ => object,
     }

@@ -124,7 +124,7 @@ impl Run<'_> {
         }
         let scene = self.scene(self.plan, false);
         let mut results = RunResults::new(self.draws());
-        if let Some(why) = recover::forward(scene, self.recorder, &mut results).await?.not_now {
+        if let Some(why) = recover::forward(scene, self.recorder, &mut results, abandoned).await?.not_now {
             return Ok(Verdict::not_now(&why));
         }
         if abandoned {

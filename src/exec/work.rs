@@ -25,7 +25,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3600);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one read of a data source may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Reads a data source.
 pub(crate) async fn read(provider: &Arc<dyn Provider>, request: &ReadRequest, tries: &mut Tries<'_>) -> Answer {

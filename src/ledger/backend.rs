@@ -289,6 +289,15 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// `NotEmpty` where there is a ledger; when it cannot be written.
     async fn restore(&self, whole: Arc<Whole>) -> Result<()>;
 
+    /// Finishes a [`Backend::restore`] of this ledger that ended after its entries had got here, if anything of it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another ledger stands here.
+    async fn finish_restore(&self, lineage: &Lineage) -> Result<()> {
+        let _ = lineage;
+        Ok(())
+    }
+
     /// The key of the ledger's keyed digests. `None` where there is no ledger yet, unless `create` asks for one.
     ///
     /// # Errors

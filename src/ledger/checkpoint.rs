@@ -29,6 +29,12 @@ use crate::addr::Address;
 /// After so many entries a new checkpoint is worth its writing: replaying as many takes milliseconds.
 pub const ENTRIES: u64 = 1000;
 
+/// Whether so many entries since the newest checkpoint are enough for another.
+#[must_use]
+pub fn is_due(entries: u64) -> bool {
+    entries >= crate::ports::crash::checkpoint_after().unwrap_or(ENTRIES)
+}
+
 /// So many generations are in one chunk. All chunks but the last stay as they are.
 const GENERATIONS: usize = 64;
 

@@ -253,6 +253,11 @@ impl Backend for LocalBackend {
         self.run(move |shared| restore::restore(&shared.layout, &whole)).await
     }
 
+    async fn finish_restore(&self, lineage: &Lineage) -> Result<()> {
+        let lineage = lineage.clone();
+        self.run(move |shared| restore::finish(&shared.layout, &lineage)).await
+    }
+
     async fn key(&self, create: bool) -> Result<Option<Key>> {
         self.run(move |shared| write::key(&shared.layout, create)).await
     }

@@ -37,6 +37,8 @@ pub mod checkpoint;
 pub mod reading;
 #[cfg(test)]
 pub(crate) mod conformance;
+#[cfg(test)]
+mod contention;
 
 pub use backend::{Appended, Backend, Batch, Draft, Finding, Head, Snapshot, Verification, Whole};
 pub use error::{Consequence, LedgerError};

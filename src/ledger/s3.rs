@@ -261,6 +261,10 @@ impl Backend for S3Backend {
         self.pen.lock().await.append(&self.shared, expected_seq, &batch).await
     }
 
+    async fn finish_restore(&self, lineage: &Lineage) -> Result<()> {
+        write::ensure_marker(&self.shared, lineage).await
+    }
+
     async fn restore(&self, whole: Arc<Whole>) -> Result<()> {
         self.shared.restoration(&whole).await
     }

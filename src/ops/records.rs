@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize as _;
 use serde_json::Value as Json;
 
 use super::error::{Failure, Result};
@@ -40,7 +41,7 @@ pub fn meta(entry: &RawEntry) -> Meta {
 /// # Errors
 /// When it is none that this Gantry can read.
 pub fn event(entry: &RawEntry) -> Result<Event> {
-    serde_json::from_value(entry.event.clone()).map_err(|e| {
+    Event::deserialize(&entry.event).map_err(|e| {
         Failure::error(
             "Unreadable ledger",
             format!("Entry {} of the ledger holds an event of another form: {e}.", entry.seq),

@@ -291,7 +291,7 @@ impl Opened {
             self.writer = Some(writer);
         }
         if self.state.open.is_none()
-            && self.state.since_checkpoint >= checkpoint::ENTRIES
+            && checkpoint::is_due(self.state.since_checkpoint)
             && let Err(e) = self.checkpoint().await
         {
             // The run is recorded as a whole; the next one writes a checkpoint.

@@ -175,9 +175,9 @@ impl Store {
         &self.place
     }
 
-    /// Whether the ledger was used here last.
+    /// Whether it is known on this machine that the ledger was used here last.
     #[must_use]
-    pub fn is_used(&self) -> bool {
+    pub fn was_used_last(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.place == self.place)
     }
 
@@ -235,7 +235,7 @@ impl Store {
     /// # Errors
     /// When it is gone, another one stands in its place, or it was set back.
     pub fn check(&self, found: Option<(&Lineage, Head)>, entries: &[RawEntry]) -> Result<()> {
-        let Some(last) = self.last.as_ref().filter(|_| self.is_used()) else { return Ok(()) };
+        let Some(last) = self.last.as_ref().filter(|_| self.was_used_last()) else { return Ok(()) };
         let (summary, what) = match found {
             None => ("The ledger is lost", "it is not there any more".to_owned()),
             Some((lineage, _)) if lineage.as_str() != last.lineage => {

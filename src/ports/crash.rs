@@ -2,7 +2,7 @@
 //!
 //! Every durable write, every call to a target and every answer stands behind a point. Built with the feature
 //! `crash-points`, the process kills itself (SIGKILL, nothing is cleaned up) at the point whose number
-//! `GANTRY_CRASH_AT` names, and appends the name of each point that it passes to the file `GANTRY_CRASH_LOG`, so
+//! `GANTRY_CRASH_AT` names (or at the so-many-th passage of a point by its name: `ledger.blob.synced#2`), and appends the name of each point that it passes to the file `GANTRY_CRASH_LOG`, so
 //! that a test can enumerate them. Without the feature a point is nothing.
 
 use std::io;
@@ -17,6 +17,15 @@ pub fn point(name: &'static str) {
     watched::pass(name);
     #[cfg(not(feature = "crash-points"))]
     let _ = name;
+}
+
+/// After how many entries a checkpoint is written, where a test says so with `GANTRY_CHECKPOINT_AFTER`: only with the feature.
+#[must_use]
+pub(crate) fn checkpoint_after() -> Option<u64> {
+    #[cfg(feature = "crash-points")]
+    return counted::checkpoint_after();
+    #[cfg(not(feature = "crash-points"))]
+    None
 }
 
 /// Passes an act that changes a ledger's directory, and says whether the disk refuses it.
@@ -39,9 +48,30 @@ mod counted {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    /// Where the process dies.
+    enum Target {
+        /// At the so-many-th point.
+        Number(u64),
+        /// At the so-many-th passage of this one.
+        Passage(String, u64),
+    }
+
     static PASSED: AtomicU64 = AtomicU64::new(0);
+    static PASSAGES: AtomicU64 = AtomicU64::new(0);
     static ACTS: AtomicU64 = AtomicU64::new(0);
-    static TARGET: OnceLock<Option<u64>> = OnceLock::new();
+    static TARGET: OnceLock<Option<Target>> = OnceLock::new();
+
+    fn target() -> Option<Target> {
+        let text = std::env::var("GANTRY_CRASH_AT").ok()?;
+        match text.split_once('#') {
+            Some((name, count)) => Some(Target::Passage(name.to_owned(), count.parse().ok()?)),
+            None => Some(Target::Number(text.parse().ok()?)),
+        }
+    }
+
+    pub(super) fn checkpoint_after() -> Option<u64> {
+        std::env::var("GANTRY_CHECKPOINT_AFTER").ok()?.parse().ok()
+    }
 
     pub(super) fn disk(act: &str, path: &Path) -> io::Result<()> {
         if !path.components().any(|part| part.as_os_str() == "state") {
@@ -69,10 +99,14 @@ mod counted {
     }
 
     pub(super) fn pass(name: &str) {
-        let target = *TARGET.get_or_init(|| std::env::var("GANTRY_CRASH_AT").ok()?.parse().ok());
         let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
         note("GANTRY_CRASH_LOG", number, name);
-        if target == Some(number) {
+        let dies = match TARGET.get_or_init(target) {
+            None => false,
+            Some(Target::Number(at)) => number == *at,
+            Some(Target::Passage(at, count)) => at == name && PASSAGES.fetch_add(1, Ordering::SeqCst) + 1 == *count,
+        };
+        if dies {
             let me = rustix::process::getpid();
             let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
             loop {

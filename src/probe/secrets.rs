@@ -1,6 +1,7 @@
 //! Taking secrets out of texts, in the forms in which a program would echo them.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -19,8 +20,8 @@ const SHORTEST_ENCODED: usize = 6;
 pub struct Secrets {
     /// Every form of every secret, longest first.
     forms: Vec<String>,
-    /// The same in UTF-16, in both orders of bytes.
-    wide: Vec<Vec<u8>>,
+    /// The same in UTF-16, in both orders of bytes. Only bytes are searched for them, and most secrets never meet any.
+    wide: OnceLock<Vec<Vec<u8>>>,
 }
 
 impl fmt::Debug for Secrets {
@@ -55,18 +56,21 @@ impl Secrets {
         forms.retain(|f| !f.is_empty());
         forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
+        Self { forms, wide: OnceLock::new() }
+    }
+
+    fn wide(&self) -> &[Vec<u8>] {
         let wide = |order: fn(u16) -> [u8; 2]| {
-            forms.iter().map(move |form| form.encode_utf16().flat_map(order).collect::<Vec<u8>>())
+            self.forms.iter().map(move |form| form.encode_utf16().flat_map(order).collect::<Vec<u8>>())
         };
-        let wide = wide(u16::to_le_bytes).chain(wide(u16::to_be_bytes)).collect();
-        Self { forms, wide }
+        self.wide.get_or_init(|| wide(u16::to_le_bytes).chain(wide(u16::to_be_bytes)).collect())
     }
 
     /// Bytes without them, also where they stand in UTF-16.
     #[must_use]
     pub fn hide_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let mut parts = vec![bytes.to_vec()];
-        for form in self.forms.iter().map(String::as_bytes).chain(self.wide.iter().map(Vec::as_slice)) {
+        for form in self.forms.iter().map(String::as_bytes).chain(self.wide().iter().map(Vec::as_slice)) {
             parts = parts.iter().flat_map(|part| split(part, form)).collect();
         }
         parts.join(HIDDEN.as_bytes())
@@ -77,7 +81,7 @@ impl Secrets {
     pub fn hide(&self, text: &str) -> String {
         // Behind the first replacement a later, shorter form could match inside of the mark itself; marks are kept apart.
         let mut parts = vec![text.to_owned()];
-        for form in &self.forms {
+        for form in self.forms.iter().filter(|form| text.contains(form.as_str())) {
             let split = parts.iter().flat_map(|part| part.split(form.as_str()).map(str::to_owned));
             parts = split.collect();
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use serde::Deserialize as _;
 
 use super::world::{Fault, Site, World};
 use crate::ledger::backend::{Appended, Backend, Batch, Head, Snapshot, Verification, Whole};
@@ -69,7 +70,7 @@ impl Disk {
         for line in batch.lines().split_inclusive(|&b| b == b'\n').take(count) {
             let (raw, digest) = RawEntry::unseal(line).expect("what a writer writes can be read");
             chain.admit(&raw, digest).expect("what a writer writes follows");
-            let event: Event = serde_json::from_value(raw.event.clone()).expect("what a writer writes is an event");
+            let event = Event::deserialize(&raw.event).expect("what a writer writes is an event");
             if let Event::StepIntended(intent) = &event {
                 *self.intents.entry(intent.op.clone()).or_default() += 1;
             }
@@ -159,7 +160,7 @@ impl Backend for SimBackend {
             disk.epoch = disk.epoch.max(disk.head().map_or(0, |h| h.epoch)) + 1;
             (disk.head() == head).then_some(disk.epoch)
         });
-        self.world.die_if(fault == Some(Fault::DieAfter)).await;
+        self.world.done(fault).await;
         *self.epoch.lock().unwrap() = taken;
         taken.ok_or(LedgerError::Moved { place: PLACE.into() })
     }
@@ -198,12 +199,13 @@ impl Backend for SimBackend {
             };
             disk.write(&lineage, &batch, kept);
             disk.epoch = mine.unwrap_or(1);
-            if fault.is_none() {
-                disk.acknowledged = Some((batch.head().seq, batch.head().digest));
-            }
             true
         });
-        self.world.die_if(matches!(fault, Some(Fault::Torn | Fault::DieAfter))).await;
+        self.world.done(fault).await;
+        if written && fault.is_none() {
+            let head = batch.head();
+            self.world.with(|inner| inner.disk.acknowledged = Some((head.seq, head.digest)));
+        }
         match fault {
             Some(Fault::Fail | Fault::FailTorn) => Err(Self::not_written()),
             Some(Fault::Lost | Fault::LostRequest) => Ok(Appended::Unknown("the answer was lost".into())),
@@ -232,7 +234,7 @@ impl Backend for SimBackend {
         }
         let name = digest(&bytes);
         self.world.with(|inner| inner.disk.blobs.entry(name).or_insert_with(|| Arc::new(bytes)).len());
-        self.world.die_if(fault == Some(Fault::DieAfter)).await;
+        self.world.done(fault).await;
         Ok(name)
     }
 
@@ -272,7 +274,7 @@ impl Backend for SimBackend {
             }
             may
         });
-        self.world.die_if(fault == Some(Fault::DieAfter)).await;
+        self.world.done(fault).await;
         if may { Ok(()) } else { Err(LedgerError::Fenced { place: PLACE.into() }) }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::story::{Essence, Mode, Prepared, Told};
@@ -10,6 +11,7 @@ use super::world::{Ended, Fault, Hit, Passed, Rest, Site, Struck, What};
 use crate::exec::Ending;
 use crate::ledger::State;
 use crate::ledger::event::Event;
+use crate::ports::clock::{Clock as _, SystemClock};
 
 /// How many processes one schedule may take to come to its end. Every fault ends one at most.
 const MOST_PROCESSES: usize = 12;
@@ -137,6 +139,24 @@ pub(super) struct Failure {
 /// next process, and how many faults may still come. Two worlds that are the same go on in the same way, so that one is enough.
 pub(super) type Tried = Mutex<BTreeMap<(u64, usize, usize), u64>>;
 
+/// How many schedules there are to be, counted together by all who go through some.
+pub(super) struct Quota {
+    pub(super) enough: u64,
+    /// When it is over in any case.
+    pub(super) until: Option<Duration>,
+    pub(super) count: AtomicU64,
+}
+
+impl Quota {
+    pub(super) fn is_reached(&self) -> bool {
+        self.count.load(Ordering::Relaxed) >= self.enough || self.is_late()
+    }
+
+    pub(super) fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| SystemClock.elapsed() > until)
+    }
+}
+
 /// Goes through schedules of one story.
 pub(super) struct Explorer<'a> {
     pub(super) prepared: &'a Prepared,
@@ -148,9 +168,14 @@ pub(super) struct Explorer<'a> {
     pub(super) same: u64,
     tried: &'a Tried,
     pub(super) processes: u64,
+    /// How many processes were not run because what they leave behind when they die was seen in passing: the world at that place in the
+    /// process that they are the same as up to there.
+    pub(super) seen: u64,
     pub(super) failures: Vec<Failure>,
-    /// No more schedules than these.
-    pub(super) limit: u64,
+    /// How many schedules are enough; nothing if there are to be all.
+    pub(super) quota: Option<&'a Quota>,
+    /// Whether such processes are run nevertheless, and have to leave behind the same.
+    pub(super) compare: bool,
     /// Every so-many-th schedule is planned again at its end, and its whole chain verified.
     pub(super) thorough: u64,
     /// Whether every process is told of.
@@ -170,8 +195,10 @@ impl<'a> Explorer<'a> {
             same: 0,
             tried,
             processes: 0,
+            seen: 0,
             failures: Vec::new(),
-            limit: u64::MAX,
+            quota: None,
+            compare: false,
             thorough: 64,
             aloud: false,
             last: None,
@@ -207,22 +234,22 @@ impl<'a> Explorer<'a> {
     }
 
     fn explore(&mut self, rest: &Rest, processes: &mut Vec<Vec<Hit>>, depth: usize) {
-        if self.schedules >= self.limit || self.failures.len() > 20 {
+        if self.quota.is_some_and(Quota::is_reached) || self.failures.len() > 20 {
             return;
         }
         let number = processes.len();
         let hits = processes.last().cloned().unwrap_or_default();
         let key = (rest.fingerprint(), number, depth);
         if hits.is_empty()
-            && let Some(count) = self.tried.lock().unwrap().get(&key)
+            && let Some(count) = self.tried.lock().unwrap().get(&key).copied()
         {
-            self.schedules += count;
+            self.count(count);
             self.same += count;
             return;
         }
         let (schedules, failures) = (self.schedules, self.failures.len());
         self.explore_here(rest, processes, depth, &hits);
-        if hits.is_empty() && failures == self.failures.len() && self.schedules < self.limit {
+        if hits.is_empty() && failures == self.failures.len() && !self.quota.is_some_and(Quota::is_reached) {
             self.tried.lock().unwrap().insert(key, self.schedules - schedules);
         }
     }
@@ -230,9 +257,30 @@ impl<'a> Explorer<'a> {
     fn explore_here(&mut self, rest: &Rest, processes: &mut Vec<Vec<Hit>>, depth: usize, hits: &[Hit]) {
         let number = processes.len();
         let (ended, passed) = self.run(rest, number, hits, depth > 0);
-        match self.verdict(&ended, &passed, processes.len()) {
+        self.go_on(&ended, &passed, processes, depth);
+        if depth == 0 {
+            return;
+        }
+        let after = hits.last().map_or(0, |hit| hit.at);
+        for (n, (site, shot)) in passed.trace.iter().zip(&passed.shots).enumerate().skip(after) {
+            for fault in site.faults() {
+                let mut more = hits.to_vec();
+                more.push(Hit { at: n + 1, what: What::Fault(*fault) });
+                *processes.last_mut().unwrap() = more;
+                match shot.dead(n + 1, *site, *fault) {
+                    Some(dead) => self.died(rest, &dead, processes, depth - 1),
+                    None => self.explore(rest, processes, depth - 1),
+                }
+            }
+        }
+        *processes.last_mut().unwrap() = hits.to_vec();
+    }
+
+    /// What follows a process.
+    fn go_on(&mut self, ended: &Ended<Told>, passed: &Passed, processes: &mut Vec<Vec<Hit>>, depth: usize) {
+        match self.verdict(ended, passed, processes.len()) {
             Ok(true) => {
-                self.schedules += 1;
+                self.count(1);
                 if let Err(why) = self.end(&passed.rest) {
                     self.fail(processes, why);
                 }
@@ -244,19 +292,39 @@ impl<'a> Explorer<'a> {
             }
             Err(why) => self.fail(processes, why),
         }
-        if depth == 0 {
+    }
+
+    /// What follows a process that died where another one, the same up to there, was seen to pass.
+    fn died(&mut self, before: &Rest, dead: &Passed, processes: &mut Vec<Vec<Hit>>, depth: usize) {
+        if self.quota.is_some_and(Quota::is_reached) || self.failures.len() > 20 {
             return;
         }
-        let after = hits.last().map_or(0, |hit| hit.at);
-        for (n, site) in passed.trace.iter().enumerate().skip(after) {
-            for fault in site.faults() {
-                let mut more = hits.to_vec();
-                more.push(Hit { at: n + 1, what: What::Fault(*fault) });
-                *processes.last_mut().unwrap() = more;
-                self.explore(rest, processes, depth - 1);
+        if self.compare {
+            let (number, hits) = (processes.len(), processes.last().cloned().unwrap_or_default());
+            let (ended, passed) = self.run(before, number, &hits, false);
+            let same = matches!(ended, Ended::Died)
+                && passed.rest.fingerprint() == dead.rest.fingerprint()
+                && passed.rest.target().listed() == dead.rest.target().listed()
+                && passed.struck.last() == dead.struck.last();
+            if !same {
+                self.fail(
+                    processes,
+                    format!("it leaves another world than was seen there, or did not die: {:?}", passed.struck),
+                );
+                return;
             }
+        } else {
+            self.seen += 1;
+            dead.struck.iter().for_each(|s| self.coverage.add(s, followed(s, &Ended::Died, &dead.rest)));
         }
-        *processes.last_mut().unwrap() = hits.to_vec();
+        self.go_on(&Ended::Died, dead, processes, depth);
+    }
+
+    fn count(&mut self, schedules: u64) {
+        self.schedules += schedules;
+        if let Some(quota) = self.quota {
+            quota.count.fetch_add(schedules, Ordering::Relaxed);
+        }
     }
 
     /// One schedule.
@@ -272,7 +340,7 @@ impl<'a> Explorer<'a> {
             let more = number + 1 < schedule.processes.len();
             match self.verdict(&ended, &passed, processes.len()) {
                 Ok(true) if !more || matches!(ended, Ended::Done(Told::Nothing)) => {
-                    self.schedules += 1;
+                    self.count(1);
                     if let Err(why) = self.end(&passed.rest) {
                         self.fail_as(schedule, why);
                     }
@@ -282,8 +350,8 @@ impl<'a> Explorer<'a> {
                 Err(why) => return self.fail_as(schedule, why),
             }
             let key = (rest.fingerprint(), number + 2, 0);
-            if !more && let Some(count) = self.tried.lock().unwrap().get(&key) {
-                self.schedules += count;
+            if !more && let Some(count) = self.tried.lock().unwrap().get(&key).copied() {
+                self.count(count);
                 self.same += count;
                 return;
             }

@@ -48,7 +48,7 @@ impl SimOutside {
     }
 
     async fn answered(&self, fault: Option<Fault>) -> Result<(), MigrateError> {
-        self.0.die_if(fault == Some(Fault::DieAfter)).await;
+        self.0.done(fault).await;
         match fault {
             Some(Fault::Lost | Fault::LostRequest) => Err(unknown(FailureClass::Unknown)),
             Some(Fault::NotSent) => Err(unknown(FailureClass::NotSent)),
@@ -68,7 +68,7 @@ impl Outside for SimOutside {
         _: &mut (dyn for<'a> FnMut(&'a Attempt) + Send),
     ) -> Verdict {
         let fault = self.0.arrive(Site::Probe).await;
-        self.0.die_if(fault == Some(Fault::DieAfter)).await;
+        self.0.done(fault).await;
         let passed = !matches!(probe, Probe::Tcp { address } if address.starts_with("bad"));
         let sentence = if passed { "it answers" } else { "nobody answers" };
         Verdict { passed, sentence: sentence.into(), count: 1, elapsed: Duration::ZERO, attempts: Vec::new() }

@@ -7,8 +7,7 @@ pub(super) enum Killer {
     World,
     /// Real processes: `tests/it/kill.rs`.
     Process,
-    /// Nobody at each of them: the tests of the shared backends, of checkpoints and of moving a ledger kill and fence writers there, but not
-    /// point by point.
+    /// Real processes, with each of the backends: `tests/it/kill_backend.rs`.
     Backend,
 }
 
@@ -46,13 +45,33 @@ pub(super) const POINTS: &[(&str, Killer)] = &[
     ("ledger.restore.gathered", Killer::Backend),
     ("ledger.restore.key", Killer::Backend),
     ("ledger.restore.named", Killer::Backend),
+    ("ledger.s3.append.after", Killer::Backend),
+    ("ledger.s3.append.before", Killer::Backend),
+    ("ledger.s3.blob.after", Killer::Backend),
+    ("ledger.s3.blob.before", Killer::Backend),
+    ("ledger.s3.checkpoint.after", Killer::Backend),
+    ("ledger.s3.checkpoint.before", Killer::Backend),
+    ("ledger.s3.claim.after", Killer::Backend),
+    ("ledger.s3.claim.before", Killer::Backend),
     ("ledger.s3.complete.after", Killer::Backend),
     ("ledger.s3.complete.before", Killer::Backend),
+    ("ledger.s3.fence.after", Killer::Backend),
+    ("ledger.s3.fence.before", Killer::Backend),
+    ("ledger.s3.key.after", Killer::Backend),
+    ("ledger.s3.key.before", Killer::Backend),
+    ("ledger.s3.lease.after", Killer::Backend),
+    ("ledger.s3.lease.before", Killer::Backend),
+    ("ledger.s3.marker.after", Killer::Backend),
+    ("ledger.s3.marker.before", Killer::Backend),
     ("ledger.s3.part.after", Killer::Backend),
     ("ledger.s3.part.before", Killer::Backend),
+    ("ledger.s3.probe.after", Killer::Backend),
+    ("ledger.s3.probe.before", Killer::Backend),
     ("ledger.s3.remove.after", Killer::Backend),
     ("ledger.s3.remove.before", Killer::Backend),
     ("ledger.s3.remove.listed", Killer::Backend),
+    ("ledger.s3.restore.after", Killer::Backend),
+    ("ledger.s3.restore.before", Killer::Backend),
     ("local_command start", Killer::Process),
     ("local_command started", Killer::Process),
     ("local_file delete", Killer::Process),

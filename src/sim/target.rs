@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::world::{Fault, Site, World};
+use super::world::{Fault, Shared, Site, World};
 use crate::ports::clock::Clock as _;
 use crate::provider::{
     Act, Action, AttributeSchema, Evidence, Found, ImportRequest, Lowering, Observation, ObserveRequest, Outcome,
@@ -129,6 +129,10 @@ impl Target {
         let mut all: Vec<String> = self.objects.values().map(Object::line).collect();
         all.sort();
         all
+    }
+
+    pub(super) fn is_violated(&self) -> bool {
+        !self.violations.is_empty()
     }
 
     pub(super) fn take_violations(&mut self) -> Vec<String> {
@@ -382,10 +386,12 @@ impl SimProvider {
         Self { world: Arc::clone(world), schemas }
     }
 
-    fn target<T>(&self, work: impl FnOnce(&mut Target) -> T) -> T {
+    fn target<T>(&self, work: impl FnOnce(&mut Shared<Target>) -> T) -> T {
         let now = self.world.clock.elapsed();
         self.world.with(|inner| {
-            inner.target.land(now);
+            if inner.target.late.iter().any(|(at, _)| *at <= now) {
+                inner.target.land(now);
+            }
             work(&mut inner.target)
         })
     }
@@ -437,7 +443,7 @@ impl Provider for SimProvider {
 
     async fn read(&self, request: &ReadRequest) -> Result<Value, Problem> {
         let fault = self.world.arrive(Site::Data).await;
-        self.world.die_if(fault == Some(Fault::DieAfter)).await;
+        self.world.done(fault).await;
         match fault {
             None => {
                 let mut object: Map = request.arguments.as_map().cloned().unwrap_or_default();
@@ -529,12 +535,15 @@ impl Provider for SimProvider {
                         (sent.done, sent.at) = (true, now);
                     }
                     // What the answer tells, the caller knows.
-                    sent.open = matches!(fault, Some(Fault::Lost | Fault::Hang | Fault::DieAfter));
+                    sent.open = matches!(fault, None | Some(Fault::Lost | Fault::Hang | Fault::DieAfter));
                     done
                 }
             }
         });
-        self.world.die_if(matches!(fault, Some(Fault::DieAfter | Fault::DieLate))).await;
+        self.world.done(fault).await;
+        if fault.is_none() {
+            self.target(|target| target.sent.entry(act.op.clone()).or_default().open = false);
+        }
         match (fault, refused, done) {
             (Some(Fault::Hang | Fault::HangBefore), ..) => {
                 self.never().await;

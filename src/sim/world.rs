@@ -171,16 +171,64 @@ pub(super) struct Struck {
     pub(super) op: Option<String>,
 }
 
+/// A part of the world that worlds share until one of them changes it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shared<T>(Arc<T>);
+
+impl<T> std::ops::Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Clone> std::ops::DerefMut for Shared<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+/// The world at a place that a process passed: what a process that dies there leaves behind.
+pub(super) struct Shot {
+    /// As it was when the process came there: what is left if it dies before it has an effect.
+    pub(super) before: Rest,
+    /// With the effect, before anybody is told of it; nothing where there is none.
+    pub(super) after: Option<Rest>,
+    /// For an act: its identity.
+    op: Option<String>,
+}
+
+impl Shot {
+    /// What is left of a process that dies of this at this place, if the shot shows that.
+    pub(super) fn dead(&self, at: usize, site: Site, fault: Fault) -> Option<Passed> {
+        let rest = match fault {
+            Fault::Die => &self.before,
+            Fault::DieAfter => self.after.as_ref()?,
+            _ => return None,
+        };
+        let entries = self.before.disk.entries.len();
+        Some(Passed {
+            rest: rest.clone(),
+            trace: Vec::new(),
+            shots: Vec::new(),
+            struck: vec![Struck { at, site, fault, entries, op: self.op.clone() }],
+            violations: Vec::new(),
+        })
+    }
+}
+
 /// What outlives a process, and what there is of the one that runs.
 pub(super) struct Inner {
-    pub(super) disk: Disk,
-    pub(super) target: Target,
-    pub(super) databases: Databases,
+    pub(super) disk: Shared<Disk>,
+    pub(super) target: Shared<Target>,
+    pub(super) databases: Shared<Databases>,
     passed: usize,
     /// The act that is about to be sent.
     pub(super) op: Option<String>,
     hits: Vec<Hit>,
     trace: Option<Vec<Site>>,
+    shots: Vec<Shot>,
     dead: bool,
     waker: Option<Waker>,
     pub(super) struck: Vec<Struck>,
@@ -191,9 +239,9 @@ pub(super) struct Inner {
 /// A world at rest: no process runs.
 #[derive(Clone)]
 pub(super) struct Rest {
-    disk: Disk,
-    target: Target,
-    databases: Databases,
+    disk: Shared<Disk>,
+    target: Shared<Target>,
+    databases: Shared<Databases>,
     now: Duration,
 }
 
@@ -207,7 +255,7 @@ pub(super) struct World {
 impl World {
     /// A world in which nothing has happened.
     pub(super) fn untouched() -> Rest {
-        Rest { disk: Disk::default(), target: Target::default(), databases: Databases::default(), now: Duration::ZERO }
+        Rest { disk: Shared::default(), target: Shared::default(), databases: Shared::default(), now: Duration::ZERO }
     }
 
     /// A world that goes on from one at rest.
@@ -222,6 +270,7 @@ impl World {
             op: None,
             hits: Vec::new(),
             trace: None,
+            shots: Vec::new(),
             dead: false,
             waker: None,
             struck: Vec::new(),
@@ -248,15 +297,18 @@ impl World {
     }
 
     fn pass(&self, site: Site) -> Option<Fault> {
+        let now = self.clock.elapsed();
         self.with(|inner| {
             if inner.dead {
                 return None;
             }
             inner.passed += 1;
+            let (passed, op) = (inner.passed, inner.op.take());
+            let before = inner.rest(now);
             if let Some(trace) = &mut inner.trace {
                 trace.push(site);
+                inner.shots.push(Shot { before, after: None, op: op.clone() });
             }
-            let (passed, op) = (inner.passed, inner.op.take());
             let fault = match inner.hits.iter().find(|hit| hit.at == passed)?.what {
                 What::Fault(fault) => fault,
                 What::Any(n) => site.faults()[n % site.faults().len()],
@@ -286,8 +338,22 @@ impl World {
         }
     }
 
+    /// What was to be done at the newest place is done, and nobody has been told yet: dies, if that is what was to happen.
+    pub(super) async fn done(&self, fault: Option<Fault>) {
+        if fault.is_none() {
+            let now = self.clock.elapsed();
+            self.with(|inner| {
+                let rest = inner.rest(now);
+                if let Some(shot) = inner.shots.last_mut() {
+                    shot.after = Some(rest);
+                }
+            });
+        }
+        self.die_if(matches!(fault, Some(Fault::DieAfter | Fault::DieLate | Fault::Torn))).await;
+    }
+
     /// Dies here, if it is to.
-    pub(super) async fn die_if(&self, dies: bool) {
+    async fn die_if(&self, dies: bool) {
         if dies {
             self.kill();
         }
@@ -311,6 +377,14 @@ pub(super) fn replay(disk: &Disk) -> State {
         state.apply(&meta, &entry.event).expect("what was written can be replayed");
     }
     state
+}
+
+impl Inner {
+    /// The world as it is at this moment.
+    fn rest(&self, now: Duration) -> Rest {
+        let (disk, target) = (self.disk.clone(), self.target.clone());
+        Rest { disk, target, databases: self.databases.clone(), now }
+    }
 }
 
 impl Rest {
@@ -362,7 +436,9 @@ pub(super) enum Ended<T> {
 /// What a process did, beside its end.
 pub(super) struct Passed {
     pub(super) rest: Rest,
+    /// The places that it passed, and the world at each, where that was asked for.
     pub(super) trace: Vec<Site>,
+    pub(super) shots: Vec<Shot>,
     pub(super) struck: Vec<Struck>,
     pub(super) violations: Vec<String>,
 }
@@ -404,16 +480,19 @@ pub(super) fn process<T, W: AsyncFnOnce(Arc<World>) -> T>(
     });
     crash::watched::set(None);
     id::seeded::clear();
-    let passed = world.with(|inner| Passed {
-        rest: Rest {
-            disk: inner.disk.clone(),
-            target: inner.target.clone(),
-            databases: inner.databases.clone(),
-            now: world.clock.elapsed(),
-        },
-        trace: inner.trace.take().unwrap_or_default(),
-        struck: std::mem::take(&mut inner.struck),
-        violations: inner.violations.drain(..).chain(inner.target.take_violations()).collect(),
+    let now = world.clock.elapsed();
+    let passed = world.with(|inner| {
+        let mut violations = std::mem::take(&mut inner.violations);
+        if inner.target.is_violated() {
+            violations.append(&mut inner.target.take_violations());
+        }
+        Passed {
+            rest: inner.rest(now),
+            trace: inner.trace.take().unwrap_or_default(),
+            shots: std::mem::take(&mut inner.shots),
+            struck: std::mem::take(&mut inner.struck),
+            violations,
+        }
     });
     (ended, passed)
 }

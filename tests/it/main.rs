@@ -19,6 +19,7 @@ mod functions;
 mod fuzz;
 mod harness;
 mod kill;
+mod kill_backend;
 mod language;
 mod laws;
 mod lifecycle;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::ledger::backend::Whole;
 use crate::ledger::checkpoint::{self, Pointer};
 use crate::ledger::error::{LedgerError, Result};
+use crate::ledger::format::Lineage;
 use crate::ports::{crash, fs};
 
 use super::layout::{Layout, MAX_SMALL_BYTES, PRIVATE, segment_name};
@@ -47,7 +48,13 @@ pub(super) fn restore(layout: &Layout, whole: &Whole) -> Result<()> {
     if let Some(pointer) = pointer {
         write::note(layout, &pointer)?;
     }
-    fs::remove_dir_all(&gathered.root).map_err(layout.not_written())
+    finish(layout, &whole.lineage)
+}
+
+/// What is left to do once the segments are where they belong.
+pub(super) fn finish(layout: &Layout, lineage: &Lineage) -> Result<()> {
+    write::ensure_marker(layout, lineage)?;
+    fs::remove_dir_all(&layout.root.join(GATHERED)).map_err(layout.not_written())
 }
 
 /// Bytes, by epoch.

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::ledger::backend::{Draft, Finding};
 use crate::ledger::conformance::{self, QUICK, draft, numbers, take};
+use crate::ledger::contention::{self, Refused};
 use crate::ledger::format::RawEntry;
 use crate::ledger::writer::Writer;
 
@@ -50,6 +51,15 @@ impl Place {
     async fn findings(&self) -> Vec<Finding> {
         self.open().verify(&BTreeSet::new()).await.unwrap().unwrap().findings
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_on_a_local_disk() {
+    let make = || -> Box<dyn Fn() -> Arc<dyn Backend> + Send + Sync> {
+        let place = Place::new();
+        Box::new(move || place.open())
+    };
+    contention::report("local disk", make, Refused::MayStand).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

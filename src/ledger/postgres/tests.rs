@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::ledger::Writer;
 use crate::ledger::conformance::{self, draft, numbers};
+use crate::ledger::contention;
 
 mod damage;
 #[cfg(feature = "crash-points")]
@@ -165,11 +166,11 @@ async fn a_blob_of_several_parts_comes_back() {
     assert!(matches!(fresh.open().blob_file(digest).await, Err(LedgerError::BlobCorrupt { .. })));
 }
 
-/// 10,000 rounds by hand: `GANTRY_ROUNDS=10000 cargo nextest run rounds_of_contention --no-capture`.
+/// 10,000 rounds by hand: `GANTRY_CONTENTION_ROUNDS=10000 cargo nextest run rounds_of_contention --no-capture`.
 #[tokio::test(flavor = "multi_thread")]
 async fn rounds_of_contention_lose_nothing() {
     const WRITERS: u64 = 8;
-    let rounds: u64 = crate::ports::env::var("GANTRY_ROUNDS").map_or(200, |text| text.parse().unwrap());
+    let rounds = contention::wanted_rounds() as u64;
     let place = Place::new().await;
     let began = tokio::time::Instant::now();
     let next = Arc::new(std::sync::atomic::AtomicU64::new(0));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::config::VarArg;
 use crate::ledger::event::Event;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
-use crate::ledger::{Backend, Digest, Draft, Head, LocalBackend, Whole, Writer};
+use crate::ledger::{Backend, Digest, Draft, Head, LedgerError, LocalBackend, Whole, Writer};
 use crate::ops::error::{Failure, Result};
 use crate::ops::run::not_begun;
 use crate::ops::store::Store;
@@ -94,16 +94,16 @@ pub async fn migrate(
     how: &mut Carefully<'_>,
 ) -> Result<Copied> {
     let mut target = Store::wanted(workspace, variables)?;
+    if from.is_none() && target.was_used_last() {
+        return Err(nothing_to_move(&target));
+    }
     let source = match from {
-        Some(path) => Some(Store::former(workspace, path, variables)?),
-        None if target.is_used() => None,
-        None => Some(target.before(workspace)?),
+        Some(path) => Store::former(workspace, path, variables)?,
+        None => target.before(workspace)?,
     };
-    let Some(source) = source.filter(|source| source.place() != target.place()) else {
-        let detail = format!("The configuration says that the ledger is kept in {}, and there it is.", target.place());
-        return Err(Failure::error("Nothing to move", detail)
-            .hint("Write the new place into the state block of the environment first."));
-    };
+    if source.place() == target.place() {
+        return Err(nothing_to_move(&target));
+    }
     let held = (how.lease(&source.backend).await?, how.lease(&target.backend).await?);
     let moved = move_over(&source, &mut target).await;
     drop(held.0.release().await);
@@ -111,7 +111,40 @@ pub async fn migrate(
     moved
 }
 
+fn nothing_to_move(target: &Store) -> Failure {
+    let detail = format!("The configuration says that the ledger is kept in {}, and there it is.", target.place());
+    Failure::error("Nothing to move", detail).hint("Write the new place into the state block of the environment first.")
+}
+
+/// Ends a move that was cut off after its last write to the old place: the new one has everything, and nothing is left to do but to
+/// remember that.
+async fn moved_before(source: &Store, target: &mut Store) -> Result<Option<Copied>> {
+    let Some(there) = source.backend.read(1).await? else { return Ok(None) };
+    let Referenced { blobs, state, .. } = verify_ledger::referenced(&source.backend, &there).await?;
+    if state.moved_away.as_deref() != Some(target.place()) {
+        return Ok(None);
+    }
+    let Some(found) = target.backend.read(1).await? else { return Ok(None) };
+    // The newest entry of the old place says where the ledger went; the one before it is the newest that was copied.
+    let newest = there.entries.last().map(|entry| (entry.seq - 1, entry.prev));
+    let has = |(seq, digest)| found.entries.iter().any(|e| e.seq == seq && e.digest().is_ok_and(|own| own == digest));
+    if found.lineage != there.lineage || !newest.is_some_and(has) {
+        return Ok(None);
+    }
+    target.remember(&found.lineage, found.head)?;
+    Ok(Some(Copied {
+        from: source.backend.place(),
+        to: target.backend.place(),
+        entries: found.entries.len() as u64,
+        blobs: blobs.len(),
+        already: true,
+    }))
+}
+
 async fn move_over(source: &Store, target: &mut Store) -> Result<Copied> {
+    if let Some(copied) = moved_before(source, target).await.map_err(not_begun)? {
+        return Ok(copied);
+    }
     let (copied, whole, head) = copy(&source.backend, &target.backend).await.map_err(not_begun)?;
     // From here on the old place is history. Whoever still has it configured is told where to go.
     let (mut writer, reading) = Writer::open_reading_fenced(Arc::clone(&source.backend)).await?;
@@ -140,10 +173,12 @@ async fn copy(from: &Arc<dyn Backend>, to: &Arc<dyn Backend>) -> Result<(Copied,
         return Err(Failure::refused("The ledger was moved", detail));
     }
     sound(from, &blobs, agrees).await?;
-    let key = from.key(false).await?.ok_or(crate::ledger::LedgerError::KeyLost { place: from.place() })?;
+    let key = from.key(false).await?.ok_or(LedgerError::KeyLost { place: from.place() })?;
     let whole = Whole { lineage: snapshot.lineage, key, entries: snapshot.entries };
     let already = stands_there(to, &whole, snapshot.head).await?;
-    if !already {
+    if already {
+        to.finish_restore(&whole.lineage).await?;
+    } else {
         for blob in &blobs {
             let path = from.blob_file(*blob).await?;
             to.put_file(&path, true).await?;
@@ -163,7 +198,12 @@ async fn copy(from: &Arc<dyn Backend>, to: &Arc<dyn Backend>) -> Result<(Copied,
 
 /// Whether just this ledger is there already: a copy that was interrupted before its end was told.
 async fn stands_there(to: &Arc<dyn Backend>, whole: &Whole, head: Head) -> Result<bool> {
-    let Some(there) = to.read(1).await? else { return Ok(false) };
+    let there = match to.read(1).await {
+        Ok(Some(there)) => there,
+        // Of a copy that was cut off there is something, and not all: it is done again, over nothing but the same copy's own.
+        Ok(None) | Err(LedgerError::Lost { .. }) => return Ok(false),
+        Err(e) => return Err(e.into()),
+    };
     if there.lineage == whole.lineage && there.head == head {
         return Ok(true);
     }
