@@ -134,8 +134,8 @@ struct Pen {
 impl Pen {
     async fn new(workspace: &Workspace) -> Result<Self> {
         let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(&workspace.state));
-        let (writer, _) = Writer::open(Arc::clone(&backend)).await?;
-        drop(writer.key().await?);
+        let (writer, _) = Writer::open_reading(Arc::clone(&backend)).await?;
+        writer.key().await?;
         Ok(Self { backend, writer, state: State::default(), drafts: Vec::new() })
     }
 

@@ -4,7 +4,7 @@
 //! again the same command comes to its end. By default a sample of the acts; `GANTRY_KILL_ALL=1` takes every one.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

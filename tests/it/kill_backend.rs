@@ -220,6 +220,7 @@ fn listed(kind: Kind) -> BTreeSet<String> {
     all.filter(|name| kind.points().iter().any(|prefix| name.starts_with(prefix))).collect()
 }
 
+#[expect(clippy::print_stderr, reason = "the table is what the run is looked at for")]
 fn kill_loop(kind: Kind) {
     let servers = Servers::start(kind);
     let (mut kills, mut table) = (Vec::new(), BTreeMap::<String, [usize; 3]>::new());
