@@ -1,6 +1,6 @@
 //! The kill loop of the backends: `gantry` is killed (SIGKILL) at the crash points inside of PostgreSQL's and S3's ledger, of
-//! checkpoints, and of moving a ledger, each in a world of its own; then the same command is given again. What comes out has to be
-//! what comes out where nothing happens.
+//! checkpoints, and of moving and collecting a ledger, each in a world of its own; then the same command is given again. What
+//! comes out has to be what comes out where nothing happens.
 //!
 //! In every run of the tests each listed point is passed, and killed at where that takes no server, else a sample of them; with
 //! `GANTRY_KILL_ALL=1` every passage of every point is.
@@ -68,15 +68,18 @@ enum Story {
     Second,
     /// The ledger is moved there from the project's directory.
     Move,
+    /// What the generations before the last two had beside them is collected.
+    Collect,
 }
 
-const STORIES: [Story; 3] = [Story::First, Story::Second, Story::Move];
+const STORIES: [Story; 4] = [Story::First, Story::Second, Story::Move, Story::Collect];
 
 impl Story {
     fn command(self) -> &'static str {
         match self {
             Self::First | Self::Second => "apply local --auto-approve",
             Self::Move => "state migrate local",
+            Self::Collect => "state gc local --keep 1 --auto-approve",
         }
     }
 }
@@ -124,6 +127,12 @@ impl Servers {
             Story::Second => {
                 drop(sandbox.run("apply local --auto-approve").succeeds());
                 configure(&sandbox, kind.state(), "two", 200);
+            }
+            Story::Collect => {
+                for (content, size) in [("one", 100), ("two", 200), ("three", 300)] {
+                    configure(&sandbox, kind.state(), content, size);
+                    drop(sandbox.run("apply local --auto-approve").succeeds());
+                }
             }
             Story::Move => {
                 configure(&sandbox, before, "one", LARGE);
@@ -223,7 +232,7 @@ fn listed(kind: Kind) -> BTreeSet<String> {
 #[expect(clippy::print_stderr, reason = "the table is what the run is looked at for")]
 fn kill_loop(kind: Kind) {
     let servers = Servers::start(kind);
-    let (mut kills, mut table) = (Vec::new(), BTreeMap::<String, [usize; 3]>::new());
+    let (mut kills, mut table) = (Vec::new(), BTreeMap::<String, [usize; STORIES.len()]>::new());
     for (column, story) in STORIES.into_iter().enumerate() {
         let (points, expected) = passed(&servers, kind, story);
         assert!(expected.starts_with("plan Some(0)\nverify Some(0)"), "{kind:?}, {story:?}: {expected}");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use super::super::support::Sandbox;
+use super::super::support::{Sandbox, eventually};
 use super::small;
 
 /// Something that is not seen by then does not come.
@@ -60,6 +60,7 @@ impl Terminal {
         Self { keyboard, screen: receiver, shown: String::new(), child }
     }
 
+    /// Types. Control keys wait for the prompt: before it, the terminal itself takes them, and one that ends the input is lost.
     fn types(&mut self, keys: &str) {
         self.keyboard.write_all(keys.as_bytes()).expect("the terminal takes keys");
     }
@@ -77,9 +78,18 @@ impl Terminal {
         self.shown.drain(..at);
     }
 
+    #[track_caller]
     fn ends_with(mut self, code: i32) {
-        while self.screen.recv_timeout(PATIENCE).is_ok() {}
-        assert_eq!(self.child.wait().expect("a child").code(), Some(code));
+        while let Ok(bytes) = self.screen.recv_timeout(PATIENCE) {
+            self.shown.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        // It closed the terminal, or it says nothing more and would not end by being waited for.
+        let ended = eventually(PATIENCE, || self.child.try_wait().expect("a child").is_some());
+        if !ended {
+            drop(self.child.kill());
+        }
+        let status = self.child.wait().expect("a child");
+        assert!(ended && status.code() == Some(code), "{status}, with {:?}", self.shown);
     }
 }
 
@@ -123,6 +133,7 @@ fn a_conversation() {
     terminal.shows("\n(sensitive value)\r\n");
     terminal.types("terraform_data.a.ou\t\r");
     terminal.shows("\n\"one\"\r\n");
+    terminal.shows("> ");
     terminal.types(CONTROL_D);
     terminal.ends_with(0);
 }
