@@ -141,7 +141,7 @@ impl Carrying {
 }
 
 /// Counts SIGINT, SIGTERM and SIGHUP. Whoever takes notice of them says so.
-fn interrupts() -> tokio::sync::watch::Receiver<u8> {
+pub(super) fn interrupts() -> tokio::sync::watch::Receiver<u8> {
     let (tell, told) = tokio::sync::watch::channel(0_u8);
     tokio::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};

@@ -171,6 +171,7 @@ impl Watcher for ScrubbedWatcher {
             | RunEvent::Warned { sentence, .. }
             | RunEvent::Reconciled { sentence, .. }
             | RunEvent::Unwinding { sentence, .. }
+            | RunEvent::Untold { sentence }
             | RunEvent::Finished { sentence, .. } => hide(sentence),
             RunEvent::Started { .. }
             | RunEvent::StepStarted { .. }

@@ -10,9 +10,12 @@ use super::workspace::Workspace;
 use crate::addr::Address;
 use crate::config::VarArg;
 use crate::ledger::record::Record;
-use crate::plan::drift::{self, Drift, Finding, Standing};
+use crate::plan::drift::{self, Finding, Standing};
 use crate::provider::{Observation, ObserveRequest, Role};
 use crate::value::{Seal, Value};
+
+pub use crate::plan::drift::Drift;
+pub use crate::plan::watch::Seen;
 
 /// A record, read for the question about its object.
 struct Recorded<'r> {
@@ -94,5 +97,6 @@ fn finding(
             (value, standing)
         }
     };
-    Finding { address: one.address.clone(), provider: one.record.provider.clone(), recorded, standing }
+    let parts = drift::parts(&standing, seal);
+    Finding { address: one.address.clone(), provider: one.record.provider.clone(), recorded, standing, parts }
 }

@@ -15,6 +15,7 @@ pub mod apply;
 pub mod rollback;
 pub mod console;
 pub mod drift;
+pub mod tell;
 pub mod graph;
 pub mod init;
 pub mod format;

@@ -67,6 +67,10 @@ pub struct Opened {
     lineage: String,
     backend: Arc<dyn Backend>,
     store: Store,
+    /// The newest generation that had ended when the ledger was opened.
+    ended_before: u64,
+    /// Who hears of what could not be told to others.
+    watcher: Option<Arc<dyn Watcher>>,
 }
 
 /// How a run ended, with what it was about.
@@ -99,7 +103,7 @@ impl Opened {
         let lease = unless_interrupted(how, async { Ok(lease.await?) }).await.map_err(not_begun)?;
         let opened = Self::with_lease(workspace, how, store).await.map_err(not_begun);
         match opened {
-            Ok(opened) => Ok(Self { lease: Some(lease), ..opened }),
+            Ok(opened) => Ok(Self { lease: Some(lease), watcher: Some(Arc::clone(&how.watcher)), ..opened }),
             Err(e) => {
                 drop(lease.release().await);
                 Err(e)
@@ -129,6 +133,7 @@ impl Opened {
         let (base, entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
         let state = records::replay(base.clone(), &entries)?;
         store.still_here(&state)?;
+        let ended_before = state.generations.iter().rev().find(|g| g.outcome.is_some()).map_or(0, |g| g.number);
         Ok(Self {
             workspace,
             state,
@@ -141,6 +146,8 @@ impl Opened {
             lineage,
             backend: Arc::clone(&store.backend),
             store,
+            ended_before,
+            watcher: None,
         })
     }
 
@@ -153,11 +160,17 @@ impl Opened {
         Ok(())
     }
 
-    /// Gives the lease back.
+    /// Gives the lease back, then tells the project's webhooks how runs ended.
     pub async fn close(mut self) {
         if let Some(lease) = self.lease.take() {
             // A lease that cannot be given back runs out; whoever waits sees that this process is gone.
             drop(tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await);
+        }
+        // Without a watcher nobody commands: the simulated world has no webhooks.
+        let Some(watcher) = self.watcher.take() else { return };
+        let (generations, before) = (&self.state.generations, self.ended_before);
+        for sentence in super::tell::runs(&self.workspace, &self.lineage, generations, before).await {
+            watcher.event(crate::event::RunEvent::Untold { sentence });
         }
     }
 

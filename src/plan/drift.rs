@@ -4,7 +4,7 @@
 use crate::addr::Address;
 use crate::ledger::record::Record;
 use crate::provider::{Observation, Prior, Readiness, ResourceSchema};
-use crate::value::{DecodeError, Opener, Path, Seal, Value, convert, decode, open_sealed};
+use crate::value::{DecodeError, Opener, Path, PathStep, Seal, Value, convert, decode, open_sealed};
 
 use super::compare::{align, differences};
 
@@ -39,6 +39,52 @@ pub struct Finding {
     pub recorded: Value,
     /// How it stands.
     pub standing: Standing,
+    /// What of it drifted, part by part, with digests that tell one drift from the next.
+    pub parts: Vec<Part>,
+}
+
+/// A part of an object that drifted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The way to it; empty for the object as a whole, where it is gone or not ready.
+    pub path: String,
+    /// A keyed digest of what it is now.
+    pub digest: String,
+}
+
+/// What drifted of an object, part by part. Where it is not ready, why is left out of the digest: the sentence may have a time or
+/// a count in it, and nobody wants to hear of the same outage twice.
+#[must_use]
+pub fn parts(standing: &Standing, seal: Seal<'_>) -> Vec<Part> {
+    let whole = |word: &str| vec![Part { path: String::new(), digest: seal(word.as_bytes()) }];
+    match standing {
+        Standing::AsRecorded | Standing::Unreadable(_) => Vec::new(),
+        Standing::Gone => whole("gone"),
+        Standing::NotReady(_) => whole("not ready"),
+        Standing::Changed { observed, differs } => differs
+            .iter()
+            .map(|path| {
+                let now = at(observed, path).map(|value| crate::value::encode(value, seal));
+                let text = serde_json::json!([path.to_string(), now]).to_string();
+                Part { path: path.to_string(), digest: seal(text.as_bytes()) }
+            })
+            .collect(),
+    }
+}
+
+/// One digest for several parts.
+#[must_use]
+pub fn digest_of<'p>(parts: impl IntoIterator<Item = &'p Part>, seal: Seal<'_>) -> String {
+    let all: Vec<[&str; 2]> = parts.into_iter().map(|part| [&*part.path, &*part.digest]).collect();
+    seal(serde_json::json!(all).to_string().as_bytes())
+}
+
+fn at<'v>(value: &'v Value, path: &Path) -> Option<&'v Value> {
+    path.0.iter().try_fold(value, |value, step| match step {
+        PathStep::Attribute(name) | PathStep::Key(name) => value.as_map()?.get(name),
+        PathStep::Index(n) => value.as_items()?.get(*n),
+        PathStep::Element => None,
+    })
 }
 
 impl Finding {

@@ -31,6 +31,7 @@ mod local_service;
 mod local_support;
 mod migrate;
 mod modules;
+mod notify;
 mod oci;
 mod probe;
 mod project_file;

@@ -25,6 +25,7 @@ pub mod outputs;
 pub mod show;
 pub mod state;
 pub mod value;
+pub mod watch;
 
 pub use checks::verdicts;
 pub use diagnostics::{diagnostic, diagnostics};

@@ -84,6 +84,7 @@ pub(in crate::view) fn weight(event: &RunEvent) -> Weight {
         | RunEvent::Committed
         | RunEvent::Unwinding { .. }
         | RunEvent::Interrupted { .. }
+        | RunEvent::Untold { .. }
         | RunEvent::Finished { .. } => Weight::Must,
     }
 }
@@ -158,6 +159,9 @@ pub(super) fn describe(event: &RunEvent, style: Style, starts: bool) -> Option<S
             style.paint(Ink::Yellow, line)
         }
         RunEvent::Interrupted { again: true } => style.paint(Ink::Yellow, "Interrupted again: stopping at once."),
+        RunEvent::Untold { sentence: text } => {
+            format!("{}: {}", style.paint(Ink::Yellow, "Not told yet"), sentence(text))
+        }
         RunEvent::Finished { outcome, elapsed, .. } => {
             format!("Run ended after {}: {}", duration(*elapsed), clean(outcome))
         }

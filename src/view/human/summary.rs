@@ -92,6 +92,7 @@ impl Tally {
             | RunEvent::StepRetried { .. }
             | RunEvent::Reconciled { .. }
             | RunEvent::Committed
+            | RunEvent::Untold { .. }
             | RunEvent::Interrupted { .. } => {}
         }
     }

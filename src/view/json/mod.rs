@@ -13,6 +13,7 @@ pub mod drift;
 pub mod plan;
 pub mod records;
 pub mod stream;
+pub mod watch;
 
 pub use console::{console_text, console_type, console_value};
 pub use drift::drift;

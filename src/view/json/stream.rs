@@ -262,6 +262,9 @@ impl Watcher for Stream {
             RunEvent::Interrupted { again } => {
                 say("warn", "Interrupted", "interrupted", vec![("again", json!(again))]);
             }
+            RunEvent::Untold { sentence: text } => {
+                say("warn", &format!("Not told yet: {}", sentence(&text)), "untold", vec![("sentence", json!(text))]);
+            }
             RunEvent::Finished { outcome, sentence: text, elapsed } => {
                 let level = if outcome == "verified" { "info" } else { "error" };
                 let message = format!("Run ended {outcome}: {}", sentence(&text));
