@@ -32,6 +32,7 @@ pub mod postgres;
 pub mod s3;
 pub mod event;
 pub mod record;
+pub mod acknowledged;
 pub mod replay;
 pub mod checkpoint;
 pub mod reading;

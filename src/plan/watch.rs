@@ -35,6 +35,8 @@ pub enum News {
     Changed,
     /// It is as it was recorded again.
     Settled,
+    /// It is as it was, and somebody acknowledged that.
+    Acknowledged,
     /// It cannot be looked at any more.
     Unreadable,
     /// It can be looked at again.
@@ -49,6 +51,7 @@ impl News {
             Self::Drifted => "drifted",
             Self::Changed => "changed",
             Self::Settled => "settled",
+            Self::Acknowledged => "acknowledged",
             Self::Unreadable => "unreadable",
             Self::Readable => "readable",
         }
@@ -90,6 +93,7 @@ impl Notice {
             News::Drifted => stands,
             News::Changed => format!("{stands} (not as at the last look)"),
             News::Settled => "is as it was recorded again".to_owned(),
+            News::Acknowledged => format!("{stands}, which was acknowledged"),
             News::Unreadable => format!("cannot be looked at{because}"),
             News::Readable => "can be looked at again".to_owned(),
         }
@@ -108,7 +112,8 @@ impl Seen {
             let mark = if finding.is_unreadable() {
                 Mark { unreadable: true, ..before.clone() }
             } else {
-                let parts = finding.parts.iter().map(|part| (part.path.clone(), part.digest.clone()));
+                let alarming = finding.parts.iter().filter(|part| !part.known);
+                let parts = alarming.map(|part| (part.path.clone(), part.digest.clone()));
                 Mark { drift: parts.collect(), unreadable: false }
             };
             let mut say = |news| notices.push(notice(news, finding, &address));
@@ -119,6 +124,7 @@ impl Seen {
             }
             match (before.drift.is_empty(), mark.drift.is_empty()) {
                 (true, false) => say(News::Drifted),
+                (false, true) if finding.is_acknowledged() => say(News::Acknowledged),
                 (false, true) => say(News::Settled),
                 (false, false) if before.drift != mark.drift => say(News::Changed),
                 _ => {}
@@ -152,7 +158,8 @@ fn notice(news: News, finding: &Finding, address: &str) -> Notice {
         Standing::NotReady(why) => (Some("not_ready"), Some(why.clone())),
         Standing::Unreadable(why) => (Some("unreadable"), Some(why.clone())),
     };
-    let fields = finding.parts.iter().map(|part| part.path.clone()).filter(|path| !path.is_empty()).collect();
+    let told = finding.parts.iter().filter(|part| !part.known || news == News::Acknowledged);
+    let fields = told.map(|part| part.path.clone()).filter(|path| !path.is_empty()).collect();
     Notice { news, address: address.to_owned(), standing, fields, sentence }
 }
 
@@ -170,6 +177,7 @@ mod tests {
             recorded: Value::null(Type::Any),
             standing: standing.clone(),
             parts: parts(standing, &seal),
+            known: Vec::new(),
         };
         let findings = objects.iter().map(finding).collect();
         Drift { environment: "test".into(), generation: None, open: None, findings }

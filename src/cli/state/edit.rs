@@ -68,7 +68,7 @@ pub(super) struct Unlock {
 
 /// How long another command is waited for.
 #[derive(Debug, Args)]
-pub(super) struct Waiting {
+pub(in crate::cli) struct Waiting {
     /// How long to wait for another command, as in 30s
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub(super) lock_timeout: String,
@@ -80,11 +80,11 @@ impl Waiting {
     }
 
     /// How a command goes about it that only may have to wait.
-    pub(super) fn how(&self, context: &Context) -> Result<Changing> {
+    pub(in crate::cli) fn how(&self, context: &Context) -> Result<Changing> {
         Carrying::only_waiting(&self.lock_timeout).changing(context, &RunView::of(context.shell))
     }
 
-    pub(super) async fn open_for(
+    pub(in crate::cli) async fn open_for(
         &self,
         context: &Context,
         environment: Option<&str>,

@@ -13,7 +13,7 @@ use crate::view::{Ink, Style};
 pub fn notice(now: Timestamp, environment: &str, notice: &Notice, style: Style) -> String {
     let ink = match notice.news {
         News::Drifted | News::Changed | News::Unreadable => Ink::Yellow,
-        News::Settled | News::Readable => Ink::Green,
+        News::Settled | News::Acknowledged | News::Readable => Ink::Green,
     };
     let words = style.paint(ink, &sentence(&notice.words()));
     format!("{} {}: {} {words}\n", stamp(now), clean(environment), style.bold(&clean(&notice.address)))

@@ -12,7 +12,7 @@ use crate::plan::watch::{News, Notice};
 pub fn notice(now: Timestamp, environment: &str, notice: &Notice) -> String {
     let level = match notice.news {
         News::Drifted | News::Changed | News::Unreadable => "warn",
-        News::Settled | News::Readable => "info",
+        News::Settled | News::Acknowledged | News::Readable => "info",
     };
     let rest = vec![
         ("environment", json!(environment)),
