@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, wanted};
+use super::changing::{Asking, Carrying, Limits, RefreshOnly, RunView, Variables, ended, wanted};
 use super::error;
 use super::root::Context;
 use crate::ops::RunKind;
@@ -20,6 +20,8 @@ pub(super) struct Arguments {
     variables: Variables,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    refresh_only: RefreshOnly,
     #[command(flatten)]
     carrying: Carrying,
 }
@@ -38,15 +40,18 @@ pub(super) async fn run(context: &Context, mut arguments: Arguments) -> u8 {
 async fn apply(context: &Context, arguments: &Arguments) -> Result<u8> {
     let view = RunView::of(context.shell);
     let how = arguments.carrying.changing(context, &view)?;
-    let wanted =
-        wanted(&arguments.variables, arguments.limits.options(RunKind::Apply)?, arguments.carrying.allow_destroy)?;
+    let options = arguments.refresh_only.of(arguments.limits.options(RunKind::Apply)?)?;
+    let wanted = wanted(&arguments.variables, options, arguments.carrying.allow_destroy)?;
     let file = arguments.plan.clone().map(|p| context.directory.join(p));
     let workspace = match &file {
         Some(path) => of_plan_file(context, arguments, path)?,
         None => context.workspace(arguments.environment.as_deref())?,
     };
     let name = workspace.name.clone();
-    let question = format!("Apply this to \"{name}\"?");
+    let question = match arguments.refresh_only.is_asked() {
+        true => format!("Update the recorded state of \"{name}\" to reflect these detected changes?"),
+        false => format!("Apply this to \"{name}\"?"),
+    };
     let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view, &how);
     let applied = match &file {
         Some(path) => ops::apply::apply_file(workspace, path, &wanted, &how, &mut asking).await,

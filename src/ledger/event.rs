@@ -26,6 +26,8 @@ pub enum RunKind {
     Verify,
     /// `promote`
     Promote,
+    /// `apply --refresh-only`: records follow what is there.
+    Refresh,
     /// A kind of a later Gantry.
     #[serde(other)]
     Unknown,

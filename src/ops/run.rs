@@ -18,7 +18,7 @@ use super::workspace::Workspace;
 use crate::config::VarArg;
 use crate::event::Watcher;
 use crate::exec::{Begin, Ending, Finished, Patience, Runner};
-use crate::ledger::event::{Event, RunOutcome, RunStarted};
+use crate::ledger::event::{Event, RunKind, RunOutcome, RunStarted};
 use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
 use crate::ledger::reading::Reading;
@@ -226,7 +226,8 @@ impl Opened {
             writer.fence().await.map_err(|e| not_begun(e.into()))?;
         }
         let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
-        let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
+        // A generation is a configuration that was carried out; what only looks and records is none.
+        let makes_generation = !matches!(plan.kind, RunKind::Verify | RunKind::Refresh);
         let started = RunStarted {
             kind: plan.kind,
             generation: makes_generation.then_some(plan.generation),

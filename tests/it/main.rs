@@ -37,6 +37,7 @@ mod oci;
 mod probe;
 mod project_file;
 mod properties;
+mod refresh_only;
 mod s3_state;
 mod sample;
 mod scenarios;

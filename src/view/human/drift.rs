@@ -41,6 +41,7 @@ pub fn drift(drift: &Drift, style: Style) -> String {
     if drifted > 0 {
         page.gap();
         page.prose(&format!("To bring them back to what was recorded: gantry apply {name}"));
+        page.prose(&format!("To record what is there instead:         gantry apply {name} --refresh-only"));
     }
     page.finish()
 }

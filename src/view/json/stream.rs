@@ -105,6 +105,7 @@ impl Stream {
             ChangeKind::Read => "read",
             ChangeKind::Create => "create",
             ChangeKind::Update => "update",
+            ChangeKind::Record => "record",
             ChangeKind::ReplaceCreateFirst | ChangeKind::ReplaceDeleteFirst => "replace",
             ChangeKind::Delete => "delete",
             ChangeKind::Forget => "remove",
