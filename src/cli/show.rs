@@ -16,6 +16,9 @@ pub(super) struct Arguments {
     /// A generation instead of the present state
     #[arg(long, value_name = "NUMBER")]
     generation: Option<u64>,
+    /// Replay what happened in a run, by its identity; its first digits are enough
+    #[arg(long, value_name = "ID", conflicts_with_all = ["generation", "evidence"])]
+    run: Option<String>,
     /// Show a piece of evidence by the digest that stands behind its name; its first digits are enough
     #[arg(long, value_name = "DIGEST")]
     evidence: Option<String>,
@@ -45,6 +48,14 @@ async fn show(context: &Context, arguments: &Arguments) -> Result<u8> {
     if let Some(digest) = &arguments.evidence {
         let bytes = ops::show::evidence(&records, digest).await?;
         shell.out(&String::from_utf8_lossy(&bytes));
+        return Ok(exit_code::SUCCESS);
+    }
+    if let Some(run) = &arguments.run {
+        let story = ops::show::run(&records, run).await?;
+        match shell.json {
+            true => shell.out_json(&json::show_run(&story)),
+            false => shell.out(&human::show_run(&workspace.name, &story, shell.out_style())),
+        }
         return Ok(exit_code::SUCCESS);
     }
     match arguments.generation {

@@ -34,6 +34,7 @@ pub mod event;
 pub mod record;
 pub mod acknowledged;
 pub mod replay;
+pub mod story;
 pub mod checkpoint;
 pub mod reading;
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod init;
 pub mod format;
 pub mod reseal;
 pub mod show;
+pub mod stats;
 pub mod state;
 pub mod validate;
 pub mod verify_ledger;

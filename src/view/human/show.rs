@@ -279,13 +279,15 @@ url = \"http://here\"
     #[test]
     fn history_is_a_table() {
         let expected = "\
-GENERATION  OUTCOME      RUN    STARTED               TOOK  BY        EFFECT        WHAT
-1*          verified     apply  2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
-2           rolled back  apply  2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
-3           under way    apply  2026-11-21 00:20:00Z        ann@host  e
+GENERATION  OUTCOME      RUN    STARTED               TOOK  BY        CHANGED      CHECKS  EFFECT        WHAT
+1*          verified     apply  2026-11-21 00:16:30Z  12s   ann@host  +1 ~2 -0 >1  1/1     fedcba987654  All checks passed.
+2           rolled back  apply  2026-11-21 00:16:30Z  12s   ann@host               0/1     fedcba987654  All checks passed.
+3           under way    apply  2026-11-21 00:20:00Z        ann@host                       e
 ";
-        assert_eq!(history(&state_under_way(), Style::Plain), expected);
-        assert_eq!(history(&State::default(), Style::Plain), "No generation yet: nothing has been applied.\n");
+        let done = crate::ledger::story::Changes { added: 1, changed: 2, destroyed: 0, migrations: 1 };
+        let changes = BTreeMap::from([("run-1".to_owned(), done)]);
+        assert_eq!(history(&state_under_way(), &changes, Style::Plain), expected);
+        assert_eq!(history(&State::default(), &changes, Style::Plain), "No generation yet: nothing has been applied.\n");
     }
 
     #[test]

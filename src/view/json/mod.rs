@@ -12,6 +12,8 @@ mod values;
 pub mod drift;
 pub mod plan;
 pub mod records;
+pub mod stats;
+pub mod story;
 pub mod stream;
 pub mod watch;
 
@@ -20,4 +22,6 @@ pub use drift::drift;
 pub use line::diagnostic;
 pub use plan::plan;
 pub use records::{history, output, outputs, show, show_generation, state_list, state_pull, state_show};
+pub use story::show_run;
+pub use stats::stats;
 pub use stream::Stream;
