@@ -125,3 +125,84 @@ fn several_environments_are_told_one_by_one_though_one_cannot_be() {
     holds(&sandbox.run("drift none").exits(1).stderr, &["There is no environment \"none\""]);
     holds(&sandbox.run("drift test --all").exits(1).stderr, &["cannot be used with"]);
 }
+
+/// Everything that can be changed behind the back of a local resource, each seen by its attribute.
+#[test]
+fn drift_is_seen_for_every_attribute_that_a_target_can_change() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "environments/test/main.hcl",
+        r#"
+resource "local_file" "text" {
+  filename = "${path.project}/out/text"
+  content  = "one\n"
+}
+
+resource "local_file" "bytes" {
+  filename       = "${path.project}/out/bytes"
+  content_base64 = "AP8="
+}
+
+resource "local_file" "secret" {
+  filename          = "${path.project}/out/secret"
+  sensitive_content = "top-secret-words\n"
+}
+
+resource "local_command" "read" {
+  create = ["sh", "-c", "echo '{\"a\":1}' > ../../out/read"]
+  read   = ["sh", "-c", "cat ../../out/read || exit 3"]
+}
+
+resource "local_command" "blind" { create = ["true"] }
+
+resource "terraform_data" "kept" { input = 1 }
+"#,
+    );
+    std::fs::create_dir_all(sandbox.project().join("out")).unwrap();
+    let _ = sandbox.run("apply test --auto-approve").succeeds();
+    let path = |name: &str| sandbox.project().join("out").join(name);
+    let mode = |name: &str, mode: u32| {
+        std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    type Change<'a> = Box<dyn Fn() + 'a>;
+    let write = |name: &'static str, bytes: &'static [u8]| -> Change<'_> {
+        Box::new(move || std::fs::write(path(name), bytes).unwrap())
+    };
+    let gone = |name: &'static str| -> Change<'_> { Box::new(move || std::fs::remove_file(path(name)).unwrap()) };
+    let changes: Vec<(Change<'_>, &str, Option<&str>)> = vec![
+        (write("text", b"two\n"), "local_file.text", Some("content")),
+        (write("text", b""), "local_file.text", Some("content")),
+        (Box::new(|| mode("text", 0o600)), "local_file.text", Some("file_permission")),
+        (gone("text"), "local_file.text", None),
+        (write("bytes", b"x"), "local_file.bytes", Some("content_base64")),
+        (Box::new(|| mode("bytes", 0o755)), "local_file.bytes", Some("file_permission")),
+        (gone("bytes"), "local_file.bytes", None),
+        (write("secret", b"other-secret-words\n"), "local_file.secret", Some("sensitive_content")),
+        (Box::new(|| mode("secret", 0o666)), "local_file.secret", Some("file_permission")),
+        (gone("secret"), "local_file.secret", None),
+        (write("read", b"{\"a\":2}\n"), "local_command.read", Some("stdout")),
+        (write("read", b"{\"a\":3}\n"), "local_command.read", Some("json")),
+        (gone("read"), "local_command.read", None),
+    ];
+    for (n, (change, address, attribute)) in changes.iter().enumerate() {
+        change();
+        let json = sandbox.run("drift test --json").exits(2);
+        assert!(!json.stdout.contains("secret-words"), "{}", json.stdout);
+        let found: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        let drifted: Vec<&str> =
+            found["resource_drift"].as_array().unwrap().iter().map(|d| d["address"].as_str().unwrap()).collect();
+        assert_eq!(drifted, [*address], "change {n}");
+        if let Some(attribute) = attribute {
+            let fields = found["gantry"]["fields"][address].as_array().unwrap();
+            assert!(fields.iter().any(|field| field[0] == *attribute), "change {n}: {fields:?}");
+        }
+        // What a command says of itself is no value that the configuration asks for, so that an apply does not change it.
+        let settle = match attribute {
+            Some("stdout" | "json") => "apply test --refresh-only --auto-approve",
+            _ => "apply test --auto-approve",
+        };
+        let _ = sandbox.run(settle).succeeds();
+        let _ = sandbox.run("drift test").succeeds();
+    }
+}

@@ -217,7 +217,26 @@ impl Sandbox {
         let shown = format!("gantry {}", arguments.join(" "));
         let (out, err) = (collect(out), collect(err));
         let status = wait(command, &shown);
-        Ran { command: shown.clone(), status, stdout: finish(&out, &shown), stderr: finish(&err, &shown) }
+        let ran = Ran { command: shown.clone(), status, stdout: finish(&out, &shown), stderr: finish(&err, &shown) };
+        if ran.code() == Some(0) && self.program.len() == 1 && ran.stdout.contains("Apply complete!") {
+            self.has_not_drifted(variables, arguments);
+        }
+        ran
+    }
+
+    /// Right after an apply nothing may be other than it was recorded, in any test.
+    fn has_not_drifted(&self, variables: &[(&str, &str)], arguments: &[&str]) {
+        let ["apply", environment, rest @ ..] = arguments else { return };
+        // What is limited to some objects leaves the others as they are.
+        let limited = rest.iter().any(|argument| argument.starts_with("-target") || argument.starts_with("--target"));
+        if limited || !self.project().join("environments").join(environment).is_dir() {
+            return;
+        }
+        let mut command = self.command(&["drift", environment, "--json"]);
+        let output = command.envs(variables.iter().copied()).output().expect("gantry can be started");
+        let Ok(found) = serde_json::from_slice::<serde_json::Value>(&output.stdout) else { return };
+        let drifted = found["resource_drift"].as_array().is_some_and(|all| !all.is_empty());
+        assert!(!drifted, "drift right after gantry {}: {found:#}", arguments.join(" "));
     }
 
     /// Runs `gantry` with a text on its standard input.
