@@ -172,6 +172,11 @@ impl Pen {
             on_failure: "rollback".into(),
             partial: false,
             engine: "bench".into(),
+            configuration: None,
+            release: None,
+            takes_back: None,
+            overrides: Default::default(),
+            gates: Default::default(),
         };
         self.push(&run, &Event::RunStarted(Box::new(started))).await?;
         for n in 0..resources {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::format::Digest;
-use super::record::{Pin, Record};
+use super::record::{Gates, Override, Pin, Record};
+use super::release::Release;
 use crate::addr::Address;
 
 /// What kind of run it is.
@@ -113,6 +114,21 @@ pub struct RunStarted {
     pub partial: bool,
     /// The version of Gantry.
     pub engine: String,
+    /// The digest of the configuration bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    /// The release that it promotes, or whose artifacts it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Box<Release>>,
+    /// The name of the release that it takes back, where it is a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_back: Option<String>,
+    /// The artifacts that a person named against what was promoted, those of earlier runs that still hold among them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<Address, Override>,
+    /// What it may be followed by.
+    #[serde(default, skip_serializing_if = "Gates::is_open")]
+    pub gates: Gates,
 }
 
 /// A step's intent, durable before its act.
@@ -376,6 +392,13 @@ pub enum Event {
         address: Address,
         /// Why, where a person did it.
         reason: Option<String>,
+    },
+    /// A person lifted the quarantine of a release.
+    ReleaseLifted {
+        /// Its name.
+        release: String,
+        /// Why.
+        reason: String,
     },
     /// What is current was sealed anew; nothing else changed.
     Resealed(Box<Resealed>),

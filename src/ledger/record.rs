@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::event::{AppliedMigration, CheckJudged, RunKind, RunOutcome};
+use super::release::Release;
 use crate::addr::Address;
 
 /// A resource as the ledger knows it.
@@ -91,6 +92,18 @@ pub struct Generation {
     pub migrations: BTreeMap<Address, Vec<AppliedMigration>>,
     /// What failed in it, in order: step and sentence.
     pub failures: Vec<(String, String)>,
+    /// The digest of the configuration bundle; `None` where an older Gantry made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    /// The release that was promoted to it, or to an earlier one whose artifacts it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Box<Release>>,
+    /// The artifacts that a person named for it against what was promoted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<Address, Override>,
+    /// What it may be followed by.
+    #[serde(default, skip_serializing_if = "Gates::is_open")]
+    pub gates: Gates,
     /// Set once its blobs were given up: there is no way back to it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collected: Option<Collection>,
@@ -103,4 +116,55 @@ pub struct Collection {
     pub time: String,
     /// Who.
     pub actor: String,
+}
+
+impl std::fmt::Display for Collection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { time, actor } = self;
+        // Nobody needs the fractions of a second.
+        let whole = time.split_once('.').map_or(time.as_str(), |(whole, _)| whole).trim_end_matches('Z');
+        write!(f, "{actor} collected it with gantry state gc at {whole}Z")
+    }
+}
+
+/// An artifact that a person named against what was promoted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// The image or file that was named.
+    pub reference: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What has to hold before an environment changes. Those of the newest verified generation count beside those that are planned, so
+/// that whoever loosens a gate passes the old one first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Gates {
+    /// From where releases come; `None` where artifacts are the environment's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotionGate>,
+    /// Whether destroying, and losing data, has to be meant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+}
+
+impl Gates {
+    /// Whether nothing is asked for.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `promotion { … }` of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromotionGate {
+    /// The environment that releases come from.
+    pub from: String,
+    /// For how long, in seconds, a release has to have stood verified there.
+    pub soak: u64,
+    /// The checks that have to have passed on it there.
+    pub require: std::collections::BTreeSet<Address>,
+    /// Whether files may come from the working tree that the release did not prove.
+    pub allow_unproven: bool,
 }

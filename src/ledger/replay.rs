@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::event::{
-    AppliedMigration, CheckJudged, Collected, Event, Resealed, RunOutcome, RunStarted, StepFailed, StepIntended,
+    AppliedMigration, CheckJudged, Collected, Event, Resealed, RunKind, RunOutcome, RunStarted, StepFailed, StepIntended,
     StepResult, StepSucceeded,
 };
 use super::format::Digest;
-use super::record::{Collection, Generation, Pin, Record};
+use super::record::{Collection, Gates, Generation, Pin, Record};
+use super::release::Quarantined;
 use crate::addr::Address;
 use crate::value::without_seals;
 
@@ -114,6 +115,8 @@ pub struct State {
     pub generations: Vec<Generation>,
     /// The outputs of the newest verified generation, encoded.
     pub outputs: BTreeMap<String, Json>,
+    /// Releases that must not come here, by name.
+    pub quarantine: BTreeMap<String, Quarantined>,
     /// The run that has not ended, if there is one.
     pub open: Option<OpenRun>,
     /// Where the ledger was moved to.
@@ -145,6 +148,12 @@ impl State {
     #[must_use]
     pub fn current(&self) -> Option<&Generation> {
         self.generations.iter().rev().find(|g| g.outcome == Some(RunOutcome::Verified))
+    }
+
+    /// What has to hold before this environment changes, as its newest verified generation says.
+    #[must_use]
+    pub fn gates(&self) -> Gates {
+        self.current().map(|generation| generation.gates.clone()).unwrap_or_default()
     }
 
     /// A generation by its number.
@@ -183,6 +192,10 @@ impl State {
             Event::Collected(collected) => {
                 self.collected(meta, collected);
                 return Ok(());
+            }
+            Event::ReleaseLifted { release, .. } => {
+                let lifted = self.quarantine.remove(release);
+                return lifted.map(drop).ok_or_else(|| illegal("a release is lifted that is not quarantined"));
             }
             Event::Moved { from, to, .. } => return self.moved(from, to).map_err(illegal),
             Event::Resealed(resealed) => return self.resealed(resealed).map_err(illegal),
@@ -292,6 +305,7 @@ impl State {
             | Event::Checkpoint { .. }
             | Event::MovedAway { .. }
             | Event::Collected(_)
+            | Event::ReleaseLifted { .. }
             | Event::Unlocked { .. }
             | Event::Unknown => {}
         }
@@ -362,6 +376,10 @@ impl State {
                 checks: Vec::new(),
                 migrations: BTreeMap::new(),
                 failures: Vec::new(),
+                configuration: started.configuration.clone(),
+                release: started.release.clone(),
+                overrides: started.overrides.clone(),
+                gates: started.gates.clone(),
                 collected: None,
             });
         }
@@ -441,8 +459,40 @@ impl State {
         self.checks.insert(judged.address.clone(), (judged.clone(), meta.time.clone()));
     }
 
+    /// A release that failed where it was promoted to, and one that was taken back, is not to come again by itself.
+    fn quarantine_after(&mut self, meta: &Meta, open: &OpenRun, outcome: RunOutcome, sentence: &str) {
+        let started = &open.started;
+        // A run that a person held, or that was interrupted, says nothing about its release.
+        let failed = || {
+            let this = self.generations.last().filter(|g| Some(g.number) == started.generation);
+            this.is_some_and(|g| !g.failures.is_empty() || g.checks.last().is_some_and(|judged| !judged.passed))
+        };
+        let bad = match outcome {
+            RunOutcome::RolledBack | RunOutcome::Stuck => true,
+            RunOutcome::Held => failed(),
+            RunOutcome::Verified | RunOutcome::Unknown => false,
+        };
+        let (release, reason) = match (started.kind, outcome) {
+            (RunKind::Promote, _) if bad => {
+                (started.release.as_ref().map(|release| release.id()), sentence.to_owned())
+            }
+            (RunKind::Rollback, RunOutcome::Verified) => {
+                (started.takes_back.clone(), format!("{} took it back.", open.actor))
+            }
+            _ => return,
+        };
+        let Some(release) = release else { return };
+        let generation = match started.kind {
+            RunKind::Rollback => started.base.unwrap_or_default(),
+            _ => started.generation.unwrap_or_default(),
+        };
+        let (run, time, actor) = (open.run.clone(), meta.time.clone(), open.actor.clone());
+        self.quarantine.insert(release, Quarantined { generation, run, time, actor, reason });
+    }
+
     fn run_finished(&mut self, meta: &Meta, outcome: RunOutcome, sentence: &str, outputs: &BTreeMap<String, Json>) {
         let Some(open) = self.open.take() else { return };
+        self.quarantine_after(meta, &open, outcome, sentence);
         if outcome == RunOutcome::Verified && open.started.generation.is_some() {
             self.outputs.clone_from(outputs);
         }

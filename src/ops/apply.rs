@@ -17,6 +17,7 @@ use crate::exec::Finished;
 use crate::ledger::event::{RunKind, RunOutcome};
 use crate::ledger::lease::LeaseRecord;
 use crate::ledger::{Key, State};
+use crate::plan::difference::Difference;
 use crate::plan::{Options, Plan, PlanFile, PlanFileError, SavedInputs, effect, file};
 use crate::ports::fs;
 use crate::provider::catalog::Catalog;
@@ -45,6 +46,8 @@ pub struct Made {
     pub state: State,
     /// What is worth saying though the command goes on.
     pub warnings: Diagnostics,
+    /// For a promotion: what it brings against what was proven.
+    pub difference: Option<Box<Difference>>,
 }
 
 /// Whoever decides about a plan that would change something.
@@ -92,7 +95,7 @@ pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Recor
     let (state, made) = (&records.state, (&plan, &draft));
     let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, workspace).await?;
     let warnings = warnings.into_iter().chain(back).collect();
-    Ok((Made { plan, draft, state: records.state.clone(), warnings }, records, secrets))
+    Ok((Made { plan, draft, state: records.state.clone(), warnings, difference: None }, records, secrets))
 }
 
 /// Writes a plan file.
@@ -215,7 +218,7 @@ pub(crate) async fn apply_opened(
     let (state, made) = (&opened.state, (&plan, &draft));
     let back = restore::for_a_way_back(opened.backend(), state, made, &opened.secrets, &opened.workspace).await?;
     let warnings = warnings.into_iter().chain(back).collect();
-    let made = Made { plan, draft, state: opened.state.clone(), warnings };
+    let made = Made { plan, draft, state: opened.state.clone(), warnings, difference: None };
     carry_out(opened, made, wanted, how, judge, None).await
 }
 
@@ -289,18 +292,19 @@ pub(super) async fn carry_out(
     if !made.plan.has_changes() {
         return Ok(Applied::Nothing(Box::new(made)));
     }
-    guard(&made.plan, wanted)?;
+    guard(&made.plan, &made.state, wanted)?;
     let approved = plan_file.is_some() || judge.approve(&made)?;
     if !approved {
         return Ok(Applied::Declined);
     }
+    super::promote::bring_artifacts(opened, &made.plan).await?;
     let ran = opened.run(how, made.plan, &made.draft, plan_file).await?;
     Ok(Applied::Ran(Box::new(ran)))
 }
 
 /// What a protected environment does not let happen by accident.
-fn guard(plan: &Plan, wanted: &Wanted) -> Result<()> {
-    if !plan.protected || wanted.allow_destroy {
+fn guard(plan: &Plan, state: &State, wanted: &Wanted) -> Result<()> {
+    if !(plan.gates.protected || state.gates().protected) || wanted.allow_destroy {
         return Ok(());
     }
     let losing: Vec<String> = plan
@@ -371,6 +375,9 @@ async fn apply_file_opened(
             return Err(stale(&opened.state));
         }
     }
+    if let Some(release) = &file.inputs.options.promoted {
+        super::promote::not_quarantined(&opened.state, release, &opened.workspace.name)?;
+    }
     let basis = crate::plan::basis(&opened.state);
     let fresh = fresh_variables(opened, &file.inputs, wanted)?;
     let fresh = Fresh { variables: &fresh };
@@ -397,7 +404,7 @@ async fn apply_file_opened(
         let planning = Planning { targets: None, earlier: Some((&told, &key)), ..opened.planning() };
         plan = planning.plan(&mut draft, &opened.state).await?;
     }
-    let made = Made { plan, draft, state: opened.state.clone(), warnings: Diagnostics::default() };
+    let made = Made { plan, draft, state: opened.state.clone(), warnings: Diagnostics::default(), difference: None };
     let digest = file.digest.clone();
     carry_out(opened, made, wanted, how, judge, Some(digest)).await
 }
@@ -464,7 +471,7 @@ pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge
         let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
         opened.configure(&draft)?;
         let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
-        let made = Made { plan, draft, state: opened.state.clone(), warnings };
+        let made = Made { plan, draft, state: opened.state.clone(), warnings, difference: None };
         if made.plan.steps.is_empty() {
             return Ok(Applied::Nothing(Box::new(made)));
         }

@@ -9,7 +9,6 @@ use super::run::{Changing, Opened, Ran, unless_interrupted};
 use super::workspace::Workspace;
 use crate::ledger::State;
 use crate::ledger::event::{RunKind, RunOutcome};
-use crate::ledger::record::Collection;
 use crate::plan::{Options, SavedInputs};
 
 /// Plans an older generation's configuration against today, asks, and carries it out.
@@ -64,7 +63,7 @@ pub(crate) async fn rollback_opened(
         ..wanted.options.clone()
     };
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
-    let made = Made { plan, draft, state: opened.state.clone(), warnings };
+    let made = Made { plan, draft, state: opened.state.clone(), warnings, difference: None };
     carry_out(opened, made, wanted, how, judge, None).await
 }
 
@@ -109,11 +108,6 @@ fn reverts(
     all
 }
 
-/// By whom something was collected, and when.
-pub(super) fn collected_by(Collection { time, actor }: &Collection) -> String {
-    format!("{actor} collected it with gantry state gc at {time}")
-}
-
 fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::record::Generation> {
     let verified = |g: &&crate::ledger::record::Generation| g.outcome == Some(RunOutcome::Verified) && !g.partial;
     let kept = |g: &&crate::ledger::record::Generation| g.collected.is_none();
@@ -137,7 +131,7 @@ fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::reco
     };
     match found {
         Some(g) if verified(&g) && !kept(&g) => {
-            let by = g.collected.as_ref().map(collected_by).unwrap_or_default();
+            let by = g.collected.as_ref().map(ToString::to_string).unwrap_or_default();
             let detail = format!("What generation {} was made from is gone: {by}. {}", g.number, listed());
             let hint = "Go back to one that is kept, or check its configuration out of version control and apply that. How many are kept: history { keep = N } in the environment block.";
             Err(Failure::refused("Generation was collected", detail).hint(hint))

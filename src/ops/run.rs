@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::{Failure, FailureKind, Result};
 use super::journal::RunJournal;
+use super::origin::Origin;
 use super::planning::{Again, Draft, Planning};
 use super::records;
 use super::restore::{Fresh, Other};
@@ -208,11 +209,10 @@ impl Opened {
         }
         let saved = draft.save(&self.workspace.name, &self.secrets, &plan);
         let bytes = serde_json::to_vec(&saved).expect("invariant: saved inputs are plain data");
-        if let Some(writer) = self.writer.as_mut().filter(|writer| writer.head().is_some()) {
-            // Before the first blob: from here on no earlier writer removes any, `state gc` among them.
-            writer.fence().await.map_err(|e| not_begun(e.into()))?;
-        }
+        // Before the first blob: from here on no earlier writer removes any, `state gc` among them.
+        self.fence().await.map_err(not_begun)?;
         let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
+        let origin = Origin::of(&self.state, &plan, draft, (&self.workspace.name, &self.lineage));
         let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
         let started = RunStarted {
             kind: plan.kind,
@@ -225,6 +225,11 @@ impl Opened {
             on_failure: plan.on_failure.word().to_owned(),
             partial: plan.partial,
             engine: file::ENGINE.to_owned(),
+            configuration: Some(format!("sha256:{}", draft.bundle.digest())),
+            release: origin.release,
+            takes_back: origin.takes_back,
+            overrides: origin.overrides,
+            gates: plan.gates.clone(),
         };
         let run = format!("run-{}", id::random_hex::<8>());
         let finished = self.carry_out(how, &plan, run, Begin::New(Box::new(started)), draft).await?;

@@ -7,7 +7,6 @@ use super::apply::{Made, replan};
 use super::error::{Failure, Result};
 use super::records::Records;
 use super::restore::Fresh;
-use super::rollback::collected_by;
 use super::secrets::Secrets;
 use super::verify_ledger::referenced;
 use super::workspace::Workspace;
@@ -45,7 +44,7 @@ pub async fn plan_file(
     let fresh = Fresh { variables: &fresh };
     let (draft, plan, _) = replan(workspace, file, &fresh, &recorded, &secrets, None).await?;
     let variables = draft.variables.clone();
-    Ok((Made { plan, draft, state: recorded, warnings: Diagnostics::default() }, variables))
+    Ok((Made { plan, draft, state: recorded, warnings: Diagnostics::default(), difference: None }, variables))
 }
 
 /// The state that the plan was made on: the present one, or, where the ledger has moved on, the one of then.
@@ -100,7 +99,7 @@ pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
                     let Some(collected) = collected.get(&digest) else {
                         return Err(LedgerError::BlobMissing { place, digest }.into());
                     };
-                    let detail = format!("The evidence {only} is gone: {}.", collected_by(collected));
+                    let detail = format!("The evidence {only} is gone: {collected}.");
                     Err(Failure::refused("Evidence was collected", detail))
                 }
                 found => Ok(found?),

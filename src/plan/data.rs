@@ -109,8 +109,14 @@ impl Planner<'_> {
             );
             return value;
         }
+        if let Some(named) = options.artifacts.get(&one.address) {
+            return self.pin_now(one, kind, &Value::string(named.reference.as_str()), recorded.as_ref());
+        }
+        if let Some(promoted) = self.promoted(one, recorded.as_ref()) {
+            return promoted;
+        }
         if let Some(pin) = options.pins.get(&one.address).cloned() {
-            return self.pin_again(one, recorded.as_ref(), &pin);
+            return self.pin_again(one, recorded.as_ref(), &pin, Reason::TakenBack);
         }
         if source.is_wholly_known() && !self.needs_changes(one.id) {
             return self.pin_now(one, kind, &source, recorded.as_ref());
@@ -124,12 +130,18 @@ impl Planner<'_> {
     }
 
     /// A pin of an earlier generation holds.
-    fn pin_again(&mut self, one: &BlockInstance<'_>, recorded: Option<&Pin>, pin: &Pin) -> Value {
+    pub(super) fn pin_again(
+        &mut self,
+        one: &BlockInstance<'_>,
+        recorded: Option<&Pin>,
+        pin: &Pin,
+        why: Reason,
+    ) -> Value {
         let value = self.pinned(pin);
         let before = recorded.map(|pin| self.pinned(pin));
         let same = recorded == Some(pin);
         let (kind, reason) =
-            if same { (ChangeKind::NoOp, Reason::UpToDate) } else { (ChangeKind::Run, Reason::TakenBack) };
+            if same { (ChangeKind::NoOp, Reason::UpToDate) } else { (ChangeKind::Run, why) };
         self.decide(one.id, Change { before, after: Some(value.clone()), ..bare(one, kind, reason) });
         value
     }
@@ -193,7 +205,7 @@ pub fn pinned(pin: &Pin, blobs: &str) -> Value {
 }
 
 /// The object of an artifact that is not fixed yet, for showing.
-fn unfinished(one: &BlockInstance<'_>, kind: &str, source: &Value) -> Value {
+pub(super) fn unfinished(one: &BlockInstance<'_>, kind: &str, source: &Value) -> Value {
     let later = |name: &str, ty: Type| result::attribute(&one.address, name, ty);
     let none = || Value::null(Type::String);
     let is_file = kind == "file";

@@ -9,7 +9,8 @@ use crate::addr::Address;
 use crate::config::Desired;
 use crate::ledger::State;
 use crate::ledger::event::RunKind;
-use crate::ledger::record::Pin;
+use crate::ledger::Release;
+use crate::ledger::record::{Override, Pin};
 use crate::provider::catalog::Catalog;
 use crate::value::{Opener, Value};
 
@@ -51,6 +52,12 @@ pub struct Options {
     pub limit: Option<BTreeSet<Address>>,
     /// Pins that hold whatever files and tags say now: those of the generation that is gone back to.
     pub pins: BTreeMap<Address, Pin>,
+    /// The release that is promoted: artifacts are what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<Box<Release>>,
+    /// `--artifact`: what a person names against what was promoted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<Address, Override>,
     /// Migrations to take back, newest first, by node: version numbers.
     pub revert: BTreeMap<Address, Vec<u64>>,
     /// Whether applied migrations that the configuration does not have are fine: it is an older one.
@@ -83,6 +90,8 @@ impl Default for Options {
             destroy: false,
             limit: None,
             pins: BTreeMap::new(),
+            promoted: None,
+            artifacts: BTreeMap::new(),
             revert: BTreeMap::new(),
             older: false,
             going_back: false,

@@ -46,6 +46,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
         planner.world.report(wrong);
         Settings::default()
     });
+    planner.by_promotion = super::promotion::source(&settings, inputs.recorded);
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
@@ -53,6 +54,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     planner.wishes_without_blocks();
     planner.moves_hold();
     planner.removals_hold();
+    planner.overrides_hold();
     planner.orphans();
     planner.finish(&settings)
 }
@@ -108,7 +110,9 @@ impl Planner<'_> {
             effect,
             asked: if hollow { String::new() } else { asked(&inputs) },
             partial: !inputs.options.targets.is_empty() || !inputs.options.replace.is_empty(),
-            protected: settings.protected,
+            gates: settings.gates(),
+            promoted: inputs.options.promoted.clone(),
+            overrides: inputs.options.artifacts.clone(),
             schemas,
             conditions: self.world.conditions.take(),
             unreadable: self.unreadable,
@@ -213,6 +217,8 @@ pub fn basis(recorded: &State) -> String {
         "pins": recorded.pins,
         "migrations": recorded.migrations,
         "generation": recorded.generation(),
+        "gates": recorded.gates(),
+        "quarantine": recorded.quarantine,
         "open": recorded.open.as_ref().map(|o| &o.run),
     });
     super::effect::digest(text.to_string().as_bytes())
@@ -231,6 +237,8 @@ fn asked(inputs: &Inputs<'_>) -> String {
         "destroy": options.destroy,
         "refresh_only": options.refresh_only,
         "to": options.to_generation,
+        "promoted": options.promoted,
+        "artifacts": options.artifacts,
     });
     super::effect::digest(text.to_string().as_bytes())
 }

@@ -93,7 +93,9 @@ pub(super) fn plan(changes: Vec<Change>) -> Plan {
         effect: "sha256:effect".into(),
         asked: "sha256:asked".into(),
         partial: false,
-        protected: false,
+        gates: Default::default(),
+            promoted: None,
+            overrides: Default::default(),
         schemas: BTreeMap::new(),
         conditions: Default::default(),
         unreadable: Vec::new(),
@@ -292,6 +294,10 @@ pub(super) fn generation(number: u64, outcome: RunOutcome) -> Generation {
         checks: vec![judged("health_check.shop", outcome == RunOutcome::Verified)],
         migrations: BTreeMap::new(),
         failures: Vec::new(),
+        configuration: None,
+        release: None,
+        overrides: BTreeMap::new(),
+        gates: Default::default(),
         collected: None,
     }
 }
@@ -343,6 +349,7 @@ pub(super) fn state() -> State {
         checkpoint: None,
         since_checkpoint: 40,
         moves: Vec::new(),
+        quarantine: BTreeMap::new(),
         open: None,
     }
 }
@@ -361,6 +368,11 @@ pub(super) fn state_under_way() -> State {
         on_failure: "rollback".into(),
         partial: false,
         engine: "0.1.0".into(),
+        configuration: None,
+        release: None,
+        takes_back: None,
+        overrides: Default::default(),
+        gates: Default::default(),
     };
     let meta = Meta { seq: 41, time: "2026-11-21T00:20:00Z".into(), run: "run-3".into(), actor: "ann@host".into() };
     state.apply(&meta, &crate::ledger::event::Event::RunStarted(Box::new(started))).unwrap();

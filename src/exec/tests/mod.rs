@@ -294,6 +294,11 @@ fn started(plan: &Plan) -> RunStarted {
         on_failure: plan.on_failure.word().into(),
         partial: false,
         engine: "test".into(),
+        configuration: None,
+        release: None,
+        takes_back: None,
+        overrides: Default::default(),
+        gates: Default::default(),
     }
 }
 
@@ -404,7 +409,9 @@ impl Build {
             effect: String::new(),
             asked: String::new(),
             partial: false,
-            protected: false,
+            gates: Default::default(),
+            promoted: None,
+            overrides: Default::default(),
             schemas,
             conditions: Default::default(),
             unreadable: Vec::new(),

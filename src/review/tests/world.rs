@@ -216,6 +216,11 @@ impl World {
             on_failure: "rollback".into(),
             partial: false,
             engine: String::new(),
+            configuration: None,
+            release: None,
+            takes_back: None,
+            overrides: Default::default(),
+            gates: Default::default(),
         };
         let meta = Meta { seq: 1, time: String::new(), run: "r".into(), actor: String::new() };
         self.state.apply(&meta, &Event::RunStarted(Box::new(started))).unwrap();
