@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, wanted};
+use super::changing::{Artifacts, Asking, Carrying, Limits, RunView, Variables, ended, wanted};
 use super::error;
 use super::root::Context;
 use crate::ops::RunKind;
@@ -20,6 +20,8 @@ pub(super) struct Arguments {
     variables: Variables,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    artifacts: Artifacts,
     #[command(flatten)]
     carrying: Carrying,
 }
@@ -38,8 +40,9 @@ pub(super) async fn run(context: &Context, mut arguments: Arguments) -> u8 {
 async fn apply(context: &Context, arguments: &Arguments) -> Result<u8> {
     let view = RunView::of(context.shell);
     let how = arguments.carrying.changing(context, &view)?;
-    let wanted =
-        wanted(&arguments.variables, arguments.limits.options(RunKind::Apply)?, arguments.carrying.allow_destroy)?;
+    let mut options = arguments.limits.options(RunKind::Apply)?;
+    options.artifacts = arguments.artifacts.named()?;
+    let wanted = wanted(&arguments.variables, options, arguments.carrying.allow_destroy)?;
     let file = arguments.plan.clone().map(|p| context.directory.join(p));
     let workspace = match &file {
         Some(path) => of_plan_file(context, arguments, path)?,

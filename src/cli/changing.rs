@@ -1,5 +1,6 @@
 //! What all commands have in common that change something: their flags, the plan's approval, the run's watcher, its end.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,13 @@ use clap::Args;
 use super::exit_code;
 use super::root::Context;
 use super::shell::{Shell, now};
-use crate::addr::Address;
+use crate::addr::{Address, NodeKind};
 use crate::diag::{Diagnostic, SourceMap};
 use crate::event::{RunEvent, Watcher};
 use crate::ops::Finished;
 use crate::ops::LeaseRecord;
 use crate::ops::Options;
+use crate::ops::Override;
 use crate::ops::RunKind;
 use crate::ops::State;
 use crate::ops::VarArg;
@@ -87,6 +89,45 @@ fn addresses(option: &str, texts: &[String]) -> Result<Vec<Address>> {
         })
     };
     texts.iter().map(parse).collect()
+}
+
+/// Artifacts that a person names against what was promoted.
+#[derive(Debug, Args)]
+pub(super) struct Artifacts {
+    /// Take this image or file for an artifact instead of what was promoted, until the next promotion; may be given several times
+    #[arg(long, value_name = "NAME=REFERENCE")]
+    artifact: Vec<String>,
+    /// Why an artifact is named; it is recorded
+    #[arg(long, value_name = "TEXT", requires = "artifact")]
+    reason: Option<String>,
+}
+
+impl Artifacts {
+    /// As options of a plan.
+    pub(super) fn named(&self) -> Result<BTreeMap<Address, Override>> {
+        let invalid = |detail: String| Failure::error("Invalid --artifact", detail);
+        let mut all = BTreeMap::new();
+        for text in &self.artifact {
+            let Some((name, reference)) = text.split_once('=').filter(|(_, reference)| !reference.trim().is_empty())
+            else {
+                return Err(invalid(format!("--artifact takes NAME=REFERENCE, but \"{text}\" is not that.")));
+            };
+            let name = name.trim();
+            let address = if name.contains('.') { name.to_owned() } else { format!("artifact.{name}") };
+            let address: Address = address.parse().map_err(|e| invalid(format!("--artifact {name}: {e}.")))?;
+            if address.kind != NodeKind::Artifact {
+                return Err(invalid(format!("--artifact names an artifact, and {address} is none.")));
+            }
+            let reason = self.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+            let reason = reason.ok_or_else(|| {
+                let detail = "An artifact that is named by hand was proven nowhere, so it is recorded why it is.";
+                Failure::refused("Reason missing", detail).hint("Say it: --reason \"…\"")
+            })?;
+            let (reference, reason) = (reference.trim().to_owned(), reason.to_owned());
+            all.insert(address, Override { reference, reason });
+        }
+        Ok(all)
+    }
 }
 
 /// How a change is carried out.
@@ -213,8 +254,16 @@ impl Judge for Asking {
     fn approve(&mut self, made: &Made) -> Result<bool> {
         self.shell.diagnostics(&made.warnings, &made.draft.desired.sources);
         self.shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
+        if let Some(difference) = made.difference.as_ref().filter(|_| !self.shell.json) {
+            self.shell.out(&human::promotion(difference, &made.plan.environment, self.shell.out_style()));
+        }
         match &*self.view {
-            RunView::Json(stream) => stream.plan(&made.plan),
+            RunView::Json(stream) => {
+                if let Some(difference) = &made.difference {
+                    self.shell.out_json(&json::promotion(difference, &made.plan.environment));
+                }
+                stream.plan(&made.plan);
+            }
             RunView::Human(_) => self.shell.out(&human::plan(&made.plan, &made.state.checks, self.shell.out_style())),
         }
         if self.auto_approve {

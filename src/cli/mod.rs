@@ -21,6 +21,8 @@ mod import;
 mod init;
 mod output;
 mod plan;
+mod promote;
+mod release;
 mod resume;
 mod rollback;
 mod show;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::changing::{Limits, Variables, wanted};
+use super::changing::{Artifacts, Limits, Variables, wanted};
 use super::root::Context;
 use super::{error, exit_code};
 use crate::ops::RunKind;
@@ -19,6 +19,8 @@ pub(super) struct Arguments {
     variables: Variables,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    artifacts: Artifacts,
     /// Plan to take everything away
     #[arg(long)]
     destroy: bool,
@@ -40,6 +42,7 @@ async fn plan(context: &Context, arguments: &Arguments) -> Result<u8> {
     let kind = if arguments.destroy { RunKind::Destroy } else { RunKind::Apply };
     let mut options = arguments.limits.options(kind)?;
     options.destroy = arguments.destroy;
+    options.artifacts = arguments.artifacts.named()?;
     let wanted = wanted(&arguments.variables, options, true)?;
     let (made, records, secrets) = ops::apply::plan(&workspace, &wanted).await?;
     if let Some(open) = &records.state.open {

@@ -65,23 +65,26 @@ pub(super) async fn show(
 ) -> Result<u8> {
     let workspace = context.workspace(environment)?;
     let known = ops::release::show(&workspace, &variables.given()?, release).await?;
+    let shown = human::KnownRelease {
+        environment: &workspace.name,
+        release: &known.release,
+        generations: &known.generations,
+        current: known.current,
+        quarantined: known.quarantined.as_ref(),
+    };
     match context.shell.json {
-        true => context.shell.out_json(&json::release(&workspace.name, &known)),
-        false => context.shell.out(&human::release(&workspace.name, &known, context.shell.out_style())),
+        true => context.shell.out_json(&json::release(&shown)),
+        false => context.shell.out(&human::release(&shown, context.shell.out_style())),
     }
     Ok(exit_code::SUCCESS)
 }
 
 async fn lift(context: &Context, arguments: &Lift) -> Result<u8> {
-    let workspace = context.workspace(Some(&arguments.environment))?;
-    let name = workspace.name.clone();
-    let how = arguments.waiting.changing(context)?;
-    let variables = arguments.variables.given()?;
-    let mut waiting = |holder: &ops::LeaseRecord| {
-        context.shell.err(&format!("Waiting for {}\n", crate::diag::escape_controls(&holder.to_string())));
-    };
-    let lifted =
-        ops::release::lift(workspace, &variables, &arguments.release, &arguments.reason, &how, &mut waiting).await?;
+    let mut opened = arguments.waiting.open(context, Some(&arguments.environment), &arguments.variables).await?;
+    let name = opened.workspace.name.clone();
+    let lifted = ops::release::lift(&mut opened, &arguments.release, &arguments.reason).await;
+    opened.close().await;
+    let lifted = lifted?;
     match context.shell.json {
         true => context.shell.out_json(&serde_json::json!({ "lifted": lifted, "environment": name })),
         false => context.shell.out(&format!("Release {lifted} may come to \"{name}\" again.\n")),

@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use super::shell::Shell;
 use super::{
     apply, arguments, completions, console, destroy, drift, error, exit_code, fmt, graph, history, import, init,
-    output, plan, resume, rollback, show, state, validate, verify, version,
+    output, plan, promote, release, resume, rollback, show, state, validate, verify, version,
 };
 use crate::ops::{Failure, Workspace, workspace};
 use crate::ports::env;
@@ -50,6 +50,10 @@ enum Command {
     Rollback(rollback::Arguments),
     /// Go on with an interrupted run
     Resume(resume::Arguments),
+    /// Move what one environment proved on to another
+    Promote(promote::Arguments),
+    /// Show releases, and lift the quarantine of one
+    Release(release::Arguments),
     /// Compare what is there with what is recorded
     Drift(drift::Arguments),
     /// List the generations
@@ -189,6 +193,8 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
             Command::Verify(a) => verify::run(context, a).await,
             Command::Rollback(a) => rollback::run(context, a).await,
             Command::Resume(a) => resume::run(context, a).await,
+            Command::Promote(a) => promote::run(context, a).await,
+            Command::Release(a) => release::run(context, a).await,
             Command::Drift(a) => drift::run(context, &a).await,
             Command::History(a) => history::run(context, &a).await,
             Command::Show(a) => show::run(context, a).await,

@@ -6,6 +6,8 @@ pub(super) mod copy;
 mod edit;
 mod gc;
 
+pub(super) use edit::Waiting;
+
 use super::changing::{Asking, Carrying, RunView, Variables, wanted};
 use super::root::Context;
 use super::{error, exit_code};

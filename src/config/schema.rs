@@ -191,6 +191,14 @@ const TERRAFORM: Shape = closed(
     &[any_number("required_providers", &[], &OPEN), any_number("provider_meta", &["provider"], &OPEN)],
 );
 
+const WEBHOOK: Shape = closed(&[must("url"), may("secret"), may("format"), may("events")], &[]);
+
+/// What may stand in the project file.
+pub(super) const PROJECT: Shape = closed(
+    &[may("environments")],
+    &[any_number("variables", &[], &OPEN), any_number("webhook", &["name"], &WEBHOOK)],
+);
+
 /// The blocks at the top of a file.
 pub(super) const TOP: [Block; 17] = [
     one("environment", &[], &ENVIRONMENT),

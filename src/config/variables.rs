@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::desired::{Desired, Variable};
 use super::error::ConfigError;
+use super::project;
 use super::source::FILE_MAX;
 use super::syntax;
 use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, did_you_mean};
@@ -214,13 +215,9 @@ impl Gathering<'_> {
 
     /// `variables { … }` of the project file.
     fn shared(&mut self, project_dir: &Path) {
-        let path = project_dir.join("gantry.hcl");
-        if fs::kind(&path).is_none() {
-            return;
-        }
-        let Some((text, file)) = self.read(&path, "gantry.hcl") else { return };
-        match syntax::deep(|| syntax::parse(&text, file)) {
-            Ok(body) => {
+        match project::read_into(project_dir, &mut self.sources) {
+            Ok(None) => {}
+            Ok(Some((body, _))) => {
                 for block in body.blocks.iter().filter(|b| &*b.ty == "variables") {
                     for (name, attribute) in &block.body.attributes {
                         self.constant(name, &attribute.term, attribute.name_span, Undeclared::Ignored);

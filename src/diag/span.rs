@@ -135,6 +135,12 @@ impl SourceMap {
         FileId(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
     }
 
+    /// The number that the next file is going to get.
+    #[must_use]
+    pub fn next_id(&self) -> FileId {
+        FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX))
+    }
+
     /// How many bytes all files have together.
     #[must_use]
     pub fn bytes(&self) -> usize {

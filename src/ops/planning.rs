@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::error::{Failure, Result, sentence};
+use super::error::{Failure, FailureKind, Result, sentence};
 use super::secrets::Secrets;
 use super::targets::Targets;
 use super::workspace::Workspace;
@@ -151,7 +151,12 @@ impl<'a> Planning<'a> {
 
     fn round(&self, draft: &Draft, recorded: &State) -> Result<Planned> {
         let planned = self.with_inputs(draft, recorded, plan);
-        planned.map_err(|diagnostics| Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()))
+        planned.map_err(|diagnostics| {
+            // Nothing is wrong with the configuration: a gate is closed.
+            let closed = diagnostics.iter().all(|d| d.summary == crate::plan::NOT_PROMOTED || !d.is_error());
+            let kind = if closed { FailureKind::Refused } else { FailureKind::Error };
+            Failure { kind, ..Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()) }
+        })
     }
 
     /// Hands over what planning, or looking, is a function of.

@@ -58,14 +58,6 @@ struct Prepared {
     difference: Difference,
 }
 
-/// What a target is told, whether it is only looked at or held for changing.
-struct Target<'a> {
-    workspace: &'a Workspace,
-    state: &'a State,
-    targets: &'a Targets,
-    secrets: Secrets,
-}
-
 impl Promotion {
     /// Plans the promotion and changes nothing.
     ///
@@ -77,8 +69,7 @@ impl Promotion {
         let targets = Targets::open(&self.target, records.lineage.as_deref().unwrap_or_default(), None)?;
         let offered = released::offered(&self.source, &self.pick).await?;
         let secrets = Secrets::of_machine(Arc::clone(&records.key))?;
-        let target = Target { workspace: &self.target, state: &records.state, targets: &targets, secrets };
-        let (mut draft, warnings, secrets) = self.draft(&offered, target, wanted)?;
+        let (mut draft, warnings, secrets) = self.draft(&offered, &secrets, wanted)?;
         let gates = gates(&draft, &self.target, &records.state)?;
         if let Some(failure) = self.pass(&offered, &gates, &records.state, targets.now()).await? {
             return Err(failure);
@@ -126,13 +117,7 @@ impl Promotion {
             let why = format!("there is nothing newer than {}", gate::named(&offered.release));
             return Ok(Promoted::Waits(why));
         }
-        let target = Target {
-            workspace: &opened.workspace,
-            state: &opened.state,
-            targets: &opened.targets,
-            secrets: opened.secrets.clone(),
-        };
-        let (mut draft, warnings, secrets) = self.draft(&offered, target, wanted)?;
+        let (mut draft, warnings, secrets) = self.draft(&offered, &opened.secrets, wanted)?;
         opened.secrets = secrets;
         let gates = gates(&draft, &opened.workspace, &opened.state)?;
         let passed = self.pass(&offered, &gates, &opened.state, opened.targets.now());
@@ -167,22 +152,22 @@ impl Promotion {
     }
 
     /// The target's configuration from the release's files, with the options of the promotion.
-    fn draft(&self, offered: &Offered, target: Target<'_>, wanted: &Wanted) -> Result<(Draft, Diagnostics, Secrets)> {
+    fn draft(&self, offered: &Offered, secrets: &Secrets, wanted: &Wanted) -> Result<(Draft, Diagnostics, Secrets)> {
         let options = Options {
             kind: RunKind::Promote,
             promoted: Some(Box::new(offered.release.clone())),
             ..wanted.options.clone()
         };
         let opened = match self.worktree {
-            true => planning::open(target.workspace, &wanted.variables, options),
+            true => planning::open(&self.target, &wanted.variables, options),
             false => {
-                let directory = format!("environments/{}", target.workspace.name);
+                let directory = format!("environments/{}", self.target.name);
                 let shared = Arc::new(offered.bundle.seen_from(&directory));
-                planning::open_released(target.workspace, &wanted.variables, options, shared)
+                planning::open_released(&self.target, &wanted.variables, options, shared)
             }
         };
         let (draft, warnings) = opened.map_err(|failure| self.explained(failure))?;
-        let secrets = target.secrets.configured(&draft, target.workspace)?;
+        let secrets = secrets.configured(&draft, &self.target)?;
         Ok((draft, warnings, secrets))
     }
 

@@ -161,6 +161,25 @@ fn hcl_of_the_documentation_loads() {
     assert!(checked >= 5, "only {checked} blocks of HCL were found");
 }
 
+#[test]
+fn project_files_of_the_documentation_load() {
+    let mut checked = 0;
+    for path in ["docs/language.md"] {
+        for (line, block) in blocks(&read(path), "hcl gantry.hcl") {
+            let project = tempfile::tempdir().expect("a temporary directory");
+            for name in ["staging", "production"] {
+                std::fs::create_dir_all(project.path().join("environments").join(name)).expect("a directory");
+            }
+            std::fs::write(project.path().join("gantry.hcl"), &block).expect("a file");
+            if let Err(e) = gantry::config::read_project(project.path()) {
+                panic!("{path} line {line}: the project file does not load: {e}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked >= 1, "no project file was found");
+}
+
 /// The targets of `[text](target)` outside of code blocks.
 fn links(page: &str) -> Vec<String> {
     let mut inside = false;

@@ -33,6 +33,7 @@ mod migrate;
 mod modules;
 mod oci;
 mod probe;
+mod project_file;
 mod properties;
 mod s3_state;
 mod sample;

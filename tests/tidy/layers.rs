@@ -63,9 +63,9 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("getrandom", &["ports"]),
 ];
 
-/// The files of `config` that may ask the disk: what the first reads becomes part of the bundle, what the second reads must
+/// The files of `config` that may ask the disk: what the first reads becomes part of the bundle, what the others read must
 /// not (docs/decisions/2026-11-20-variable-files-are-read-beside-the-bundle.md).
-const READ_FOR_CONFIG: [&str; 2] = ["src/config/source.rs", "src/config/variables.rs"];
+const READ_FOR_CONFIG: [&str; 3] = ["src/config/source.rs", "src/config/variables.rs", "src/config/project.rs"];
 
 /// Uses of a module of this crate that the table does not allow.
 pub(crate) fn who_may_use_whom(source: &Source) -> Vec<Finding> {

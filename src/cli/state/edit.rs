@@ -68,14 +68,19 @@ pub(super) struct Unlock {
 
 /// How long another command is waited for.
 #[derive(Debug, Args)]
-pub(super) struct Waiting {
+pub(in crate::cli) struct Waiting {
     /// How long to wait for another command, as in 30s
     #[arg(long, value_name = "DURATION", default_value = "0s")]
     pub(super) lock_timeout: String,
 }
 
 impl Waiting {
-    async fn open(&self, context: &Context, environment: Option<&str>, variables: &Variables) -> Result<Opened> {
+    pub(in crate::cli) async fn open(
+        &self,
+        context: &Context,
+        environment: Option<&str>,
+        variables: &Variables,
+    ) -> Result<Opened> {
         self.open_for(context, environment, &variables.given()?, &self.how(context)?).await
     }
 

@@ -9,7 +9,7 @@ use crate::config::schema::{Attribute, Block, Form, Shape};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 
 /// Checks a body. `also` are names of attributes and blocks that were taken out of it before, for suggestions.
-pub(super) fn body(body: &Body, shape: &Shape, also: &[&str], errors: &mut Diagnostics) {
+pub(in crate::config) fn body(body: &Body, shape: &Shape, also: &[&str], errors: &mut Diagnostics) {
     for (name, attribute) in &body.attributes {
         match shape.attributes.iter().find(|a| a.name == &**name) {
             Some(known) => form(known, attribute, errors),

@@ -6,7 +6,7 @@
 
 mod loader;
 mod files;
-mod check;
+pub(super) mod check;
 mod read;
 mod blocks;
 mod call;

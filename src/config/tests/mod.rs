@@ -3,6 +3,7 @@
 mod deep;
 mod loading;
 mod mistakes;
+mod project;
 mod robust;
 mod tokens;
 mod templates;

@@ -61,7 +61,7 @@ pub async fn rm(
     Ok(Some(found))
 }
 
-pub(super) fn no_open_run(state: &State) -> Result<()> {
+pub(in crate::ops) fn no_open_run(state: &State) -> Result<()> {
     match &state.open {
         None => Ok(()),
         Some(open) => {

@@ -11,6 +11,7 @@ mod values;
 
 pub mod drift;
 pub mod plan;
+pub mod promotion;
 pub mod records;
 pub mod stream;
 
@@ -18,5 +19,6 @@ pub use console::{console_text, console_type, console_value};
 pub use drift::drift;
 pub use line::diagnostic;
 pub use plan::plan;
+pub use promotion::{promotion, promotion_waits, release};
 pub use records::{history, output, outputs, show, show_generation, state_list, state_pull, state_show};
 pub use stream::Stream;
