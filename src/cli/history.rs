@@ -5,7 +5,7 @@ use clap::Args;
 use super::changing::Variables;
 use super::root::Context;
 use super::{error, exit_code};
-use crate::ops::{Records, Result};
+use crate::ops::{self, Records, Result};
 use crate::view::{human, json};
 
 #[derive(Debug, Args)]
@@ -23,10 +23,11 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> u8 {
 async fn history(context: &Context, arguments: &Arguments) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let records = Records::read(&workspace, &arguments.variables.given()?).await?;
+    let releases = ops::release::names(&records, &workspace.name);
     if context.shell.json {
-        context.shell.out_json(&json::history(&records.state));
+        context.shell.out_json(&json::history(&records.state, &releases));
     } else {
-        context.shell.out(&human::history(&records.state, context.shell.out_style()));
+        context.shell.out(&human::history(&records.state, &releases, context.shell.out_style()));
     }
     Ok(exit_code::SUCCESS)
 }

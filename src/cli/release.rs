@@ -27,7 +27,7 @@ enum Command {
 struct Show {
     /// The environment: a name under environments/, or a path
     environment: Option<String>,
-    /// The release's name, or its first digits; the newest one by default
+    /// The release's name, or its first digits; what the environment is now by default
     release: Option<String>,
     #[command(flatten)]
     variables: Variables,

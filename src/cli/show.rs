@@ -16,6 +16,9 @@ pub(super) struct Arguments {
     /// A generation instead of the present state
     #[arg(long, value_name = "NUMBER")]
     generation: Option<u64>,
+    /// The release that the environment is, or the one of this name
+    #[arg(long, value_name = "RELEASE", num_args = 0..=1, default_missing_value = "", conflicts_with = "generation")]
+    release: Option<String>,
     /// Show a piece of evidence by the digest that stands behind its name; its first digits are enough
     #[arg(long, value_name = "DIGEST")]
     evidence: Option<String>,
@@ -40,6 +43,10 @@ async fn show(context: &Context, arguments: &Arguments) -> Result<u8> {
         }
     }
     let shell = context.shell;
+    if let Some(release) = &arguments.release {
+        let release = Some(release.as_str()).filter(|name| !name.is_empty());
+        return super::release::show(context, arguments.what.as_deref(), release, &arguments.variables).await;
+    }
     let workspace = context.workspace(arguments.what.as_deref())?;
     let records = Records::read(&workspace, &arguments.variables.given()?).await?;
     if let Some(digest) = &arguments.evidence {

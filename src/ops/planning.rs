@@ -8,7 +8,7 @@ use super::secrets::Secrets;
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::{Bundle, Desired, Gathered, Reader};
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::ledger::{Key, State};
 use crate::migrate;
 use crate::plan::change::{Detail, PlannedMigration};
@@ -153,7 +153,7 @@ impl<'a> Planning<'a> {
         let planned = self.with_inputs(draft, recorded, plan);
         planned.map_err(|diagnostics| {
             // Nothing is wrong with the configuration: a gate is closed.
-            let closed = diagnostics.iter().all(|d| d.summary == crate::plan::NOT_PROMOTED || !d.is_error());
+            let closed = diagnostics.iter().all(|d| d.summary == crate::plan::NOT_PROMOTED || d.severity != Severity::Error);
             let kind = if closed { FailureKind::Refused } else { FailureKind::Error };
             Failure { kind, ..Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()) }
         })

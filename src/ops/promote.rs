@@ -156,6 +156,7 @@ impl Promotion {
         let options = Options {
             kind: RunKind::Promote,
             promoted: Some(Box::new(offered.release.clone())),
+            pins: offered.release.artifacts.clone(),
             ..wanted.options.clone()
         };
         let opened = match self.worktree {
@@ -332,7 +333,7 @@ pub(super) async fn bring_artifacts(opened: &mut Opened, plan: &Plan) -> Result<
     let source = Workspace::locate(&opened.workspace.project, Some(&release.environment))?;
     let mut source = Some(Records::read(&source, &[]).await?);
     for text in digests {
-        let digest = text.parse().map_err(|e| Failure::error("Unreadable release", format!("{text}: {e}.")))?;
+        let digest = text.trim_start_matches("sha256:").parse().map_err(|e| Failure::error("Unreadable release", format!("{text}: {e}.")))?;
         if opened.backend().blob_file(digest).await.is_ok() {
             continue;
         }

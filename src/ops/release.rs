@@ -1,5 +1,7 @@
 //! `release`: what an environment proved, and what it must not get again.
 
+use std::collections::BTreeMap;
+
 use super::error::{Failure, Result};
 use super::records::Records;
 use super::run::Opened;
@@ -24,7 +26,7 @@ pub struct Known {
     pub quarantined: Option<Quarantined>,
 }
 
-/// A release of an environment: the one whose name begins so, or the newest.
+/// A release of an environment: the one whose name begins so, or what the environment is now, or else the newest.
 ///
 /// # Errors
 /// When the ledger cannot be read, or there is none of that name.
@@ -33,7 +35,8 @@ pub async fn show(workspace: &Workspace, variables: &[VarArg], prefix: Option<&s
     let lineage = records.lineage.as_deref().unwrap_or_default();
     let all = known(&records.state, &workspace.name, lineage);
     let Some(prefix) = prefix else {
-        return all.into_iter().next_back().ok_or_else(|| {
+        let current = all.iter().position(|known| known.current).or(all.len().checked_sub(1));
+        return current.and_then(|at| all.into_iter().nth(at)).ok_or_else(|| {
             let detail = format!("\"{}\" has no release: no generation of it ended verified and whole.", workspace.name);
             Failure::error("No release", detail).hint(format!("Look at what there is: gantry history {}", workspace.name))
         });
@@ -76,6 +79,14 @@ fn known(state: &State, environment: &str, lineage: &str) -> Vec<Known> {
         all.push(known);
     }
     all
+}
+
+/// The names of the releases that generations are, or were to be, by their numbers.
+#[must_use]
+pub fn names(records: &Records, environment: &str) -> BTreeMap<u64, String> {
+    let lineage = records.lineage.as_deref().unwrap_or_default();
+    let all = known(&records.state, environment, lineage);
+    all.iter().flat_map(|known| known.generations.iter().map(|n| (*n, known.id.clone()))).collect()
 }
 
 fn listed(all: &[Known]) -> String {

@@ -114,7 +114,8 @@ impl Planner<'_> {
         let detail = format!("Artifacts of \"{to}\" come from \"{from}\" by promotion only, and none has come for {}.", one.address);
         let wrong = Diagnostic::error(NOT_PROMOTED, detail).at(one.block.span).on(&one.address);
         let wrong = wrong.hint(format!("Promote what \"{from}\" proved: gantry promote {from} {to}"));
-        self.world.report(wrong.hint("In an emergency name one: --artifact NAME=REFERENCE --reason \"…\""));
+        let name = &one.address;
+        self.world.report(wrong.hint(format!("In an emergency name one: --artifact {name}=REFERENCE --reason \"…\"")));
         Some(Value::opaque(artifact_type()))
     }
 

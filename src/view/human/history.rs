@@ -1,5 +1,7 @@
 //! The generations of an environment, a line each.
 
+use std::collections::BTreeMap;
+
 use crate::ledger::State;
 use crate::ledger::event::{RunKind, RunOutcome};
 use crate::ledger::record::Generation;
@@ -39,15 +41,15 @@ pub(super) fn ink(word: &str) -> Ink {
     }
 }
 
-/// All generations, oldest first: number (`*` marks the current one), outcome, kind of run, when, how long, who, effect,
+/// All generations, oldest first: number (`*` marks the current one), outcome, kind of run, release, when, how long, who, effect,
 /// sentence.
 #[must_use]
-pub fn history(state: &State, style: Style) -> String {
+pub fn history(state: &State, releases: &BTreeMap<u64, String>, style: Style) -> String {
     if state.generations.is_empty() {
         return "No generation yet: nothing has been applied.\n".into();
     }
     let current = state.current().map(|g| g.number);
-    let head = ["GENERATION", "OUTCOME", "RUN", "STARTED", "TOOK", "BY", "EFFECT", "WHAT"];
+    let head = ["GENERATION", "OUTCOME", "RUN", "RELEASE", "STARTED", "TOOK", "BY", "EFFECT", "WHAT"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for generation in &state.generations {
         let star = if current == Some(generation.number) { "*" } else { "" };
@@ -57,6 +59,7 @@ pub fn history(state: &State, style: Style) -> String {
             format!("{}{star}", generation.number),
             outcome(generation).to_owned(),
             format!("{}{partial}{collected}", kind(generation.kind)),
+            release(state, releases.get(&generation.number)),
             time(&generation.started),
             took(generation).unwrap_or_default(),
             clean(&generation.actor),
@@ -73,6 +76,13 @@ pub fn history(state: &State, style: Style) -> String {
         format!("{}\n", line.replacen(word, &style.paint(ink(word), word), 1))
     };
     lines.lines().enumerate().map(paint).collect()
+}
+
+/// The release that a generation is or was to be, and whether it is kept out.
+fn release(state: &State, id: Option<&String>) -> String {
+    let Some(id) = id else { return "-".to_owned() };
+    let kept_out = if state.quarantine.contains_key(id) { " (quarantined)" } else { "" };
+    format!("{}{kept_out}", short(id))
 }
 
 /// How long a generation's run took, where both times can be read.

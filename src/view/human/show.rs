@@ -72,6 +72,15 @@ pub fn show_generation(environment: &str, generation: &Generation, style: Style)
         row("ended", format!("{}{took}", time(finished)));
     }
     row("effect", short(&generation.effect));
+    if let Some(release) = &generation.release {
+        let id = release.id();
+        let from = format!("generation {} of \"{}\"", release.generation, clean(&release.environment));
+        row("release", format!("{}, proven as {from}", crate::ledger::release::short(&id)));
+    }
+    for (address, named) in &generation.overrides {
+        let (reference, reason) = (clean(&named.reference), sentence(&named.reason));
+        row("by hand", format!("{} is {reference}: {reason}", clean(&address.to_string())));
+    }
     if generation.partial {
         row("partial", "limited by --target or --replace; cannot be promoted".into());
     }
@@ -284,8 +293,8 @@ GENERATION  OUTCOME      RUN    STARTED               TOOK  BY        EFFECT    
 2           rolled back  apply  2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
 3           under way    apply  2026-11-21 00:20:00Z        ann@host  e
 ";
-        assert_eq!(history(&state_under_way(), Style::Plain), expected);
-        assert_eq!(history(&State::default(), Style::Plain), "No generation yet: nothing has been applied.\n");
+        assert_eq!(history(&state_under_way(), &BTreeMap::new(), Style::Plain), expected);
+        assert_eq!(history(&State::default(), &BTreeMap::new(), Style::Plain), "No generation yet: nothing has been applied.\n");
     }
 
     #[test]

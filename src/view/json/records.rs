@@ -88,10 +88,13 @@ pub fn show_generation(generation: &Generation) -> Json {
 
 /// All generations, oldest first.
 #[must_use]
-pub fn history(state: &State) -> Json {
+pub fn history(state: &State, releases: &BTreeMap<u64, String>) -> Json {
     let current = state.current().map(|g| g.number);
     let one = |generation: &Generation| {
         let mut out = summary(generation);
+        let release = releases.get(&generation.number);
+        out["release"] = json!(release);
+        out["quarantined"] = json!(release.is_some_and(|id| state.quarantine.contains_key(id)));
         out["current"] = json!(current == Some(generation.number));
         out
     };
@@ -113,6 +116,8 @@ fn summary(generation: &Generation) -> Json {
         "partial": generation.partial,
         "sentence": generation.sentence,
         "collected": generation.collected,
+        "promoted_from": generation.release.as_ref().map(|r| json!({ "environment": r.environment, "generation": r.generation })),
+        "overrides": generation.overrides,
     })
 }
 
