@@ -174,6 +174,7 @@ impl Pen {
             engine: "bench".into(),
             configuration: None,
             release: None,
+            unproven: false,
             takes_back: None,
             overrides: Default::default(),
             gates: Default::default(),

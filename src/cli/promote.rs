@@ -71,7 +71,11 @@ fn pairs(context: &Context, arguments: &Arguments) -> Result<Vec<(Workspace, Wor
     let named = |name: &String| context.workspace(Some(name));
     let names: Vec<String> = match arguments.environments.as_slice() {
         [_, _] => arguments.environments.clone(),
-        [] if arguments.auto && arguments.generation.is_none() && arguments.release.is_none() && arguments.out.is_none() => {
+        [] if arguments.auto
+            && arguments.generation.is_none()
+            && arguments.release.is_none()
+            && arguments.out.is_none() =>
+        {
             project::chain(&context.directory)?
         }
         _ => {

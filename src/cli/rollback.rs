@@ -15,6 +15,9 @@ pub(super) struct Arguments {
     /// The generation to go back to; the verified one before the present one by default
     #[arg(long, value_name = "GENERATION")]
     to: Option<u64>,
+    /// Leave the schema where it is, where the older release runs on it
+    #[arg(long)]
+    keep_schema: bool,
     #[command(flatten)]
     variables: Variables,
     #[command(flatten)]
@@ -30,7 +33,8 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> u8 {
 async fn rollback(context: &Context, arguments: &Arguments) -> Result<u8> {
     let view = RunView::of(context.shell);
     let how = arguments.carrying.changing(context, &view)?;
-    let options = arguments.limits.options(RunKind::Rollback)?;
+    let mut options = arguments.limits.options(RunKind::Rollback)?;
+    options.keep_schema = arguments.keep_schema;
     let wanted = wanted(&arguments.variables, options, arguments.carrying.allow_destroy)?;
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let name = workspace.name.clone();

@@ -120,6 +120,9 @@ pub struct RunStarted {
     /// The release that it promotes, or whose artifacts it goes on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Box<Release>>,
+    /// Whether files come with it that the release does not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// The name of the release that it takes back, where it is a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takes_back: Option<String>,

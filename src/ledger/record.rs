@@ -49,6 +49,39 @@ pub struct Pin {
     pub tag: Option<String>,
     /// For a file: its size in bytes.
     pub size: Option<u64>,
+    /// On which versions of schemas it runs, by migration, as far as it says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schema: BTreeMap<Address, SchemaRange>,
+}
+
+/// Versions of a schema, both ends included; `None` for no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SchemaRange {
+    /// The lowest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u64>,
+    /// The highest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u64>,
+}
+
+impl SchemaRange {
+    /// Whether a version is in it. A database without any migration has version 0.
+    #[must_use]
+    pub fn holds(&self, version: u64) -> bool {
+        self.min.is_none_or(|min| version >= min) && self.max.is_none_or(|max| version <= max)
+    }
+}
+
+impl std::fmt::Display for SchemaRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.min, self.max) {
+            (Some(min), Some(max)) => write!(f, "{min} to {max}"),
+            (Some(min), None) => write!(f, "{min} and above"),
+            (None, Some(max)) => write!(f, "up to {max}"),
+            (None, None) => f.write_str("of any version"),
+        }
+    }
 }
 
 /// A generation as the ledger knows it.
@@ -98,6 +131,9 @@ pub struct Generation {
     /// The release that was promoted to it, or to an earlier one whose artifacts it goes on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Box<Release>>,
+    /// Whether files came with it that the release does not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
     /// The artifacts that a person named for it against what was promoted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<Address, Override>,

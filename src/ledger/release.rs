@@ -67,7 +67,7 @@ impl Release {
         if !proven {
             return None;
         }
-        if let Some(release) = &generation.release {
+        if let Some(release) = generation.release.as_ref().filter(|_| !generation.unproven) {
             return Some((**release).clone());
         }
         let migration = |m: &super::event::AppliedMigration| ReleasedMigration {

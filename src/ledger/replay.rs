@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::event::{
-    AppliedMigration, CheckJudged, Collected, Event, Resealed, RunKind, RunOutcome, RunStarted, StepFailed, StepIntended,
-    StepResult, StepSucceeded,
+    AppliedMigration, CheckJudged, Collected, Event, Resealed, RunKind, RunOutcome, RunStarted, StepFailed,
+    StepIntended, StepResult, StepSucceeded,
 };
 use super::format::Digest;
 use super::record::{Collection, Gates, Generation, Pin, Record};
@@ -378,6 +378,7 @@ impl State {
                 failures: Vec::new(),
                 configuration: started.configuration.clone(),
                 release: started.release.clone(),
+                unproven: started.unproven,
                 overrides: started.overrides.clone(),
                 gates: started.gates.clone(),
                 collected: None,
@@ -473,9 +474,7 @@ impl State {
             RunOutcome::Verified | RunOutcome::Unknown => false,
         };
         let (release, reason) = match (started.kind, outcome) {
-            (RunKind::Promote, _) if bad => {
-                (started.release.as_ref().map(|release| release.id()), sentence.to_owned())
-            }
+            (RunKind::Promote, _) if bad => (started.release.as_ref().map(|release| release.id()), sentence.to_owned()),
             (RunKind::Rollback, RunOutcome::Verified) => {
                 (started.takes_back.clone(), format!("{} took it back.", open.actor))
             }

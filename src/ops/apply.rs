@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::{Failure, FailureKind, Result, sentence};
+use super::origin;
 use super::planning::{self, Again, Draft, Planning};
 use super::records::Records;
 use super::restore::{self, Fresh, Other};
@@ -94,7 +95,8 @@ pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Recor
     let plan = planning.plan(&mut draft, &records.state).await?;
     let (state, made) = (&records.state, (&plan, &draft));
     let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, workspace).await?;
-    let warnings = warnings.into_iter().chain(back).collect();
+    let unproven = origin::warning(state, &draft, records.backend.as_ref()).await?;
+    let warnings = warnings.into_iter().chain(back).chain(unproven).collect();
     Ok((Made { plan, draft, state: records.state.clone(), warnings, difference: None }, records, secrets))
 }
 
@@ -217,7 +219,8 @@ pub(crate) async fn apply_opened(
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
     let (state, made) = (&opened.state, (&plan, &draft));
     let back = restore::for_a_way_back(opened.backend(), state, made, &opened.secrets, &opened.workspace).await?;
-    let warnings = warnings.into_iter().chain(back).collect();
+    let unproven = origin::warning(state, &draft, opened.backend()).await?;
+    let warnings = warnings.into_iter().chain(back).chain(unproven).collect();
     let made = Made { plan, draft, state: opened.state.clone(), warnings, difference: None };
     carry_out(opened, made, wanted, how, judge, None).await
 }

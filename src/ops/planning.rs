@@ -153,7 +153,8 @@ impl<'a> Planning<'a> {
         let planned = self.with_inputs(draft, recorded, plan);
         planned.map_err(|diagnostics| {
             // Nothing is wrong with the configuration: a gate is closed.
-            let closed = diagnostics.iter().all(|d| d.summary == crate::plan::NOT_PROMOTED || d.severity != Severity::Error);
+            let gates = [crate::plan::NOT_PROMOTED, crate::plan::SCHEMA_GATE, crate::plan::NO_WAY_DOWN];
+            let closed = diagnostics.iter().all(|d| gates.contains(&&*d.summary) || d.severity != Severity::Error);
             let kind = if closed { FailureKind::Refused } else { FailureKind::Error };
             Failure { kind, ..Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()) }
         })
@@ -453,7 +454,10 @@ fn drafted(bundle: Bundle, desired: Desired, gathered: Gathered, options: Option
     let values = gathered.values.into_iter().map(|(n, g)| (n, g.value)).collect();
     let desired = Arc::new(Desired { sources: gathered.sources, ..desired });
     let seed = u64::from_le_bytes(crate::ports::id::random::<8>());
-    (Draft { bundle, desired, variables: values, options, facts: Facts::default(), seed, released: None }, gathered.warnings)
+    (
+        Draft { bundle, desired, variables: values, options, facts: Facts::default(), seed, released: None },
+        gathered.warnings,
+    )
 }
 
 /// Whether the files that a saved bundle was read from still say the same.

@@ -12,7 +12,10 @@ use crate::config::read_project;
 /// When there is no project, its file is wrong, or names no chain.
 pub fn chain(directory: &Path) -> Result<Vec<String>> {
     let project = project_of(directory).ok_or_else(|| {
-        Failure::error("No project", "No directory from here upwards holds environments/, so there is no chain to walk.")
+        Failure::error(
+            "No project",
+            "No directory from here upwards holds environments/, so there is no chain to walk.",
+        )
     })?;
     let names = read_project(&project)?.environments.unwrap_or_default();
     if names.len() < 2 {

@@ -19,10 +19,10 @@ use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::{Bundle, is_own};
 use crate::diag::Diagnostics;
-use crate::ledger::{Release, State};
 use crate::ledger::event::RunKind;
 use crate::ledger::record::PromotionGate;
 use crate::ledger::release::short;
+use crate::ledger::{Release, State};
 use crate::plan::difference::{Difference, FilesUsed, Proof, difference};
 use crate::plan::gate::{self, Offer, Refusal, Source};
 use crate::plan::{Options, Plan, SavedInputs, Settings};
@@ -145,7 +145,8 @@ impl Promotion {
             return Err(Failure::error("Source and target are the same", detail));
         }
         if source.project != target.project {
-            let detail = "Both environments have to stand in one project: their files are compared by their places in it.";
+            let detail =
+                "Both environments have to stand in one project: their files are compared by their places in it.";
             return Err(Failure::error("Environments of two projects", detail));
         }
         released::no_loop(source, target)
@@ -231,14 +232,16 @@ impl Promotion {
         let detail = format!("Release {named} may not go to \"{to}\":\n  {}", sentences.join("\n  "));
         let failure = Failure::refused("Promotion refused", detail);
         match source {
-            Source::Drifted(_) => failure.hint(format!("See what differs: gantry drift {from}; put it right: gantry apply {from}")),
+            Source::Drifted(_) => {
+                failure.hint(format!("See what differs: gantry drift {from}; put it right: gantry apply {from}"))
+            }
             Source::Unreadable(..) => failure.hint(format!("See what cannot be read: gantry drift {from}")),
             Source::Sound => failure,
         }
     }
 
     /// Compares with what was proven, and refuses what was not and may not be.
-    fn compared(&self, offered: &Offered, made: Made, gates: &[PromotionGate]) -> Result<Prepared> {
+    fn compared(&self, offered: &Offered, mut made: Made, gates: &[PromotionGate]) -> Result<Prepared> {
         let shared = offered.bundle.seen_from(&made.draft.bundle.directory);
         let files = files_used(&made.draft.bundle, &shared);
         if !files.unproven.is_empty() && !gates.iter().all(|gate| gate.allow_unproven) {
@@ -251,6 +254,7 @@ impl Promotion {
             return Err(Failure::refused("Files that were not proven", detail)
                 .hint("Leave --worktree out, or say promotion { allow_unproven = true } in the environment block."));
         }
+        made.draft.options.unproven.clone_from(&files.unproven);
         let proof = Proof {
             release: &offered.release,
             from: &self.source.name,
@@ -284,9 +288,8 @@ fn gates(draft: &Draft, workspace: &Workspace, state: &State) -> Result<Vec<Prom
     let settings = match &draft.desired.environment {
         Some(block) => {
             let directory = workspace.environment.to_string_lossy();
-            Settings::evaluate(block, &draft.variables, &draft.bundle.project, &directory).map_err(|wrong| {
-                Failure::from_diagnostics(Diagnostics::from(wrong), draft.desired.sources.clone())
-            })?
+            Settings::evaluate(block, &draft.variables, &draft.bundle.project, &directory)
+                .map_err(|wrong| Failure::from_diagnostics(Diagnostics::from(wrong), draft.desired.sources.clone()))?
         }
         None => Settings::default(),
     };
@@ -333,7 +336,10 @@ pub(super) async fn bring_artifacts(opened: &mut Opened, plan: &Plan) -> Result<
     let source = Workspace::locate(&opened.workspace.project, Some(&release.environment))?;
     let mut source = Some(Records::read(&source, &[]).await?);
     for text in digests {
-        let digest = text.trim_start_matches("sha256:").parse().map_err(|e| Failure::error("Unreadable release", format!("{text}: {e}.")))?;
+        let digest = text
+            .trim_start_matches("sha256:")
+            .parse()
+            .map_err(|e| Failure::error("Unreadable release", format!("{text}: {e}.")))?;
         if opened.backend().blob_file(digest).await.is_ok() {
             continue;
         }

@@ -37,16 +37,16 @@ pub async fn show(workspace: &Workspace, variables: &[VarArg], prefix: Option<&s
     let Some(prefix) = prefix else {
         let current = all.iter().position(|known| known.current).or(all.len().checked_sub(1));
         return current.and_then(|at| all.into_iter().nth(at)).ok_or_else(|| {
-            let detail = format!("\"{}\" has no release: no generation of it ended verified and whole.", workspace.name);
-            Failure::error("No release", detail).hint(format!("Look at what there is: gantry history {}", workspace.name))
+            let detail =
+                format!("\"{}\" has no release: no generation of it ended verified and whole.", workspace.name);
+            Failure::error("No release", detail)
+                .hint(format!("Look at what there is: gantry history {}", workspace.name))
         });
     };
     let listed = listed(&all);
     one(all, prefix, |known| &known.id).map_err(|several| match several {
         true => Failure::error("Which release?", format!("Several releases begin with {prefix}. {listed}")),
-        false => {
-            Failure::error("Unknown release", format!("\"{}\" has no release {prefix}. {listed}", workspace.name))
-        }
+        false => Failure::error("Unknown release", format!("\"{}\" has no release {prefix}. {listed}", workspace.name)),
     })
 }
 

@@ -67,7 +67,8 @@ pub async fn offered(source: &Workspace, pick: &Pick) -> Result<Offered> {
     let secrets = Secrets::of_machine(Arc::clone(&records.key))?;
     let secrets = secrets.with_identities_of(&desired, &variables, &bundle.project, source)?;
     for (path, json) in &saved.secret_files {
-        let sealed = Sealed::from_json(json).ok_or_else(|| bad(format!("what is kept of the file {path} cannot be read")))?;
+        let sealed =
+            Sealed::from_json(json).ok_or_else(|| bad(format!("what is kept of the file {path} cannot be read")))?;
         secret_file(&mut bundle, path, &sealed, &secrets, source);
     }
     Ok(Offered { id: release.id(), release, generation, records, bundle, variables })

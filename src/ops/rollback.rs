@@ -56,7 +56,7 @@ pub(crate) async fn rollback_opened(
     draft.options = Options {
         kind: RunKind::Rollback,
         pins: target.pins.clone(),
-        revert: reverts(&opened.state, &target),
+        revert: if wanted.options.keep_schema { Default::default() } else { reverts(&opened.state, &target) },
         older: true,
         going_back: true,
         to_generation: Some(target.number),

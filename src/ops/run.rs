@@ -213,6 +213,7 @@ impl Opened {
         self.fence().await.map_err(not_begun)?;
         let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
         let origin = Origin::of(&self.state, &plan, draft, (&self.workspace.name, &self.lineage));
+        let origin = origin.checked(&self.state, &plan, draft, self.backend.as_ref()).await.map_err(not_begun)?;
         let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
         let started = RunStarted {
             kind: plan.kind,
@@ -227,6 +228,7 @@ impl Opened {
             engine: file::ENGINE.to_owned(),
             configuration: Some(format!("sha256:{}", draft.bundle.digest())),
             release: origin.release,
+            unproven: origin.unproven,
             takes_back: origin.takes_back,
             overrides: origin.overrides,
             gates: plan.gates.clone(),

@@ -116,7 +116,12 @@ pub fn refusals(
         Source::Unreadable(which, why) => all.push(Refusal::Unreadable(which.clone(), why.clone())),
     }
     let mut seen = Vec::new();
-    all.retain(|refusal| !seen.contains(refusal) && { seen.push(refusal.clone()); true });
+    all.retain(|refusal| {
+        !seen.contains(refusal) && {
+            seen.push(refusal.clone());
+            true
+        }
+    });
     all
 }
 
@@ -144,12 +149,9 @@ impl std::fmt::Display for Refusal {
         let listed = |all: &[Address]| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::OtherSource { from } => write!(f, "Releases come from \"{from}\", and from nowhere else."),
-            Self::Soaking { left: Some(left), soak } => write!(
-                f,
-                "It has to have stood verified for {}; {} are left.",
-                span(*soak),
-                span(*left)
-            ),
+            Self::Soaking { left: Some(left), soak } => {
+                write!(f, "It has to have stood verified for {}; {} to go.", span(*soak), span(*left))
+            }
             Self::Soaking { left: None, soak } => write!(
                 f,
                 "It has to have stood verified for {}, and was followed by another release before that.",
@@ -168,7 +170,11 @@ impl std::fmt::Display for Refusal {
                 write!(f, "What runs there is not what was proven. Not as they were recorded: {}.", listed(which))
             }
             Self::Unreadable(which, why) => {
-                write!(f, "Whether what was proven still runs there cannot be told. Not readable: {} ({why}).", listed(which))
+                write!(
+                    f,
+                    "Whether what was proven still runs there cannot be told. Not readable: {} ({why}).",
+                    listed(which)
+                )
             }
         }
     }

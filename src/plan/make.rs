@@ -55,6 +55,7 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     planner.moves_hold();
     planner.removals_hold();
     planner.overrides_hold();
+    planner.schemas_hold();
     planner.orphans();
     planner.finish(&settings)
 }
@@ -86,6 +87,7 @@ impl Planner<'_> {
             inside_run: inputs.options.limit.is_some(),
             with_checks: cause,
             pins: &inputs.options.pins,
+            schemas: &self.schemas,
         };
         let steps = lower::sorted(lower::lower(&changes, context));
         let verified = steps.iter().any(|s| matches!(s.work, super::step::Work::Check(_)));

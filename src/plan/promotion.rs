@@ -111,7 +111,10 @@ impl Planner<'_> {
             return Some(self.pin_again(one, recorded, pin, Reason::Promoted));
         }
         let to = inputs.environment;
-        let detail = format!("Artifacts of \"{to}\" come from \"{from}\" by promotion only, and none has come for {}.", one.address);
+        let detail = format!(
+            "Artifacts of \"{to}\" come from \"{from}\" by promotion only, and none has come for {}.",
+            one.address
+        );
         let wrong = Diagnostic::error(NOT_PROMOTED, detail).at(one.block.span).on(&one.address);
         let wrong = wrong.hint(format!("Promote what \"{from}\" proved: gantry promote {from} {to}"));
         let name = &one.address;
@@ -122,7 +125,8 @@ impl Planner<'_> {
     /// Whether what `--artifact` names is there, and may be named.
     pub(super) fn overrides_hold(&self) {
         let inputs = self.world.inputs;
-        let standing = inputs.recorded.current().filter(|_| !inputs.options.going_back && inputs.options.promoted.is_none());
+        let standing =
+            inputs.recorded.current().filter(|_| !inputs.options.going_back && inputs.options.promoted.is_none());
         for (address, named) in standing.iter().flat_map(|generation| &generation.overrides) {
             if !inputs.options.artifacts.contains_key(address) {
                 let detail = format!("It is {}, not what was promoted: {}", named.reference, named.reason);
@@ -144,10 +148,12 @@ impl Planner<'_> {
                     inputs.environment
                 );
                 let wrong = Diagnostic::error("No artifact was promoted here", detail);
-                self.world.report(wrong.hint("Change the configuration, or a variable that it takes: --var NAME=VALUE"));
+                self.world
+                    .report(wrong.hint("Change the configuration, or a variable that it takes: --var NAME=VALUE"));
             } else if !known.contains(&name) && !self.claimed.contains(address) {
                 let listed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                let detail = format!("--artifact names {name}, and the configuration has no such artifact. There is: {listed}.");
+                let detail =
+                    format!("--artifact names {name}, and the configuration has no such artifact. There is: {listed}.");
                 let hint = did_you_mean(&name, known.iter().map(String::as_str));
                 self.world.report(Diagnostic::error("Unknown artifact", detail).hint_opt(hint));
             }

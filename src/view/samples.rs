@@ -94,8 +94,8 @@ pub(super) fn plan(changes: Vec<Change>) -> Plan {
         asked: "sha256:asked".into(),
         partial: false,
         gates: Default::default(),
-            promoted: None,
-            overrides: Default::default(),
+        promoted: None,
+        overrides: Default::default(),
         schemas: BTreeMap::new(),
         conditions: Default::default(),
         unreadable: Vec::new(),
@@ -223,7 +223,13 @@ pub(super) fn full() -> Plan {
         check("health_check.shop", true, health),
         check("smoke_test.checkout", false, smoke),
     ]);
-    let pin = PinStep { kind: "file".into(), source: string("target/release/shop"), digest: None, recorded: None };
+    let pin = PinStep {
+        kind: "file".into(),
+        source: string("target/release/shop"),
+        digest: None,
+        recorded: None,
+        schema: Default::default(),
+    };
     plan.steps = vec![
         step("artifact.shop pin", "artifact.shop", Work::Pin(pin)),
         step("local_service.shop stage", "local_service.shop", act(Action::Stage)),
@@ -295,6 +301,7 @@ pub(super) fn generation(number: u64, outcome: RunOutcome) -> Generation {
         migrations: BTreeMap::new(),
         failures: Vec::new(),
         configuration: None,
+        unproven: false,
         release: None,
         overrides: BTreeMap::new(),
         gates: Default::default(),
@@ -322,6 +329,7 @@ pub(super) fn state() -> State {
         source: "target/release/shop".into(),
         tag: None,
         size: Some(1_234),
+        schema: Default::default(),
     };
     let applied = crate::ledger::event::AppliedMigration {
         version: 1,
@@ -370,6 +378,7 @@ pub(super) fn state_under_way() -> State {
         engine: "0.1.0".into(),
         configuration: None,
         release: None,
+        unproven: false,
         takes_back: None,
         overrides: Default::default(),
         gates: Default::default(),

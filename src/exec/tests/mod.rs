@@ -296,6 +296,7 @@ fn started(plan: &Plan) -> RunStarted {
         engine: "test".into(),
         configuration: None,
         release: None,
+        unproven: false,
         takes_back: None,
         overrides: Default::default(),
         gates: Default::default(),

@@ -93,12 +93,15 @@ fn configuration(rows: &mut Vec<Vec<String>>, difference: &Difference, target: &
 
 fn variable(one: &VariableDifference, from: &str) -> Vec<String> {
     let shown = |value: &Option<Value>| {
-        value.as_ref().map_or_else(|| "(no such variable)".to_owned(), |v| {
-            let text = value::value(v);
-            let mut lines = text.lines();
-            let first = lines.next().unwrap_or_default().to_owned();
-            if lines.next().is_some() { format!("{first} …") } else { first }
-        })
+        value.as_ref().map_or_else(
+            || "(no such variable)".to_owned(),
+            |v| {
+                let text = value::value(v);
+                let mut lines = text.lines();
+                let first = lines.next().unwrap_or_default().to_owned();
+                if lines.next().is_some() { format!("{first} …") } else { first }
+            },
+        )
     };
     let source = format!("{} in \"{from}\"", shown(&one.source));
     vec![format!("var.{}", clean(&one.name)), shown(&one.target), source]

@@ -1,8 +1,8 @@
 //! A release, as an environment knows it.
 
 use super::page::Page;
-use crate::ledger::release::{Evidence, Quarantined, Release};
 use crate::ledger::release;
+use crate::ledger::release::{Evidence, Quarantined, Release};
 use crate::view::words::{clean, sentence, short, table, time};
 use crate::view::{Ink, Style};
 
@@ -40,7 +40,10 @@ pub fn release(known: &KnownRelease<'_>, style: Style) -> String {
         let word = style.paint(Ink::Red, "yes");
         let why = sentence(reason);
         let at = time(at);
-        rows.push(vec!["quarantined".to_owned(), format!("{word}, since generation {generation} ({at}, {}): {why}", clean(actor))]);
+        rows.push(vec![
+            "quarantined".to_owned(),
+            format!("{word}, since generation {generation} ({at}, {}): {why}", clean(actor)),
+        ]);
     }
     for (address, pin) in &release.artifacts {
         let tag = pin.tag.as_ref().map(|tag| format!(" (tag {})", clean(tag))).unwrap_or_default();

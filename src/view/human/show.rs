@@ -294,7 +294,10 @@ GENERATION  OUTCOME      RUN    STARTED               TOOK  BY        EFFECT    
 3           under way    apply  2026-11-21 00:20:00Z        ann@host  e
 ";
         assert_eq!(history(&state_under_way(), &BTreeMap::new(), Style::Plain), expected);
-        assert_eq!(history(&State::default(), &BTreeMap::new(), Style::Plain), "No generation yet: nothing has been applied.\n");
+        assert_eq!(
+            history(&State::default(), &BTreeMap::new(), Style::Plain),
+            "No generation yet: nothing has been applied.\n"
+        );
     }
 
     #[test]

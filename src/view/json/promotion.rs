@@ -25,11 +25,11 @@ pub fn promotion(difference: &Difference, target: &str) -> Json {
         })
     });
     let shown = |value: &Option<Value>| value.as_ref().map(|v| json!({ "value": known(v), "sensitive": sensitive(v) }));
-    let variables = difference.variables.iter().map(|one| {
-        json!({ "name": one.name.to_string(), "source": shown(&one.source), "target": shown(&one.target) })
-    });
-    let addresses =
-        |all: &[crate::addr::Address]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let variables = difference
+        .variables
+        .iter()
+        .map(|one| json!({ "name": one.name.to_string(), "source": shown(&one.source), "target": shown(&one.target) }));
+    let addresses = |all: &[crate::addr::Address]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
     json!({
         "type": "promotion",
         "release": difference.release.id(),

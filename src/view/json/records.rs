@@ -167,7 +167,7 @@ fn pins(pins: &BTreeMap<Address, Pin>) -> Json {
     let one = |(address, pin): (&Address, &Pin)| {
         json!({
             "address": address.to_string(), "kind": pin.kind, "digest": pin.digest, "source": pin.source, "tag": pin.tag,
-            "size": pin.size,
+            "size": pin.size, "schema": pin.schema,
         })
     };
     pins.iter().map(one).collect()
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn history_and_single_things() {
         let state = state();
-        let all = history(&state);
+        let all = history(&state, &BTreeMap::new());
         assert_eq!((&all[0]["current"], &all[0]["outcome"]), (&json!(true), &json!("verified")));
         assert_eq!((&all[1]["current"], &all[1]["outcome"]), (&json!(false), &json!("rolled back")));
         assert_eq!(show_generation(&state.generations[1])["checks"][0]["passed"], false);
