@@ -182,6 +182,16 @@ impl Bundle {
         }
     }
 
+    /// The files outside the environment's own directory that were asked for and that the release does not hold, as people see them.
+    #[must_use]
+    pub fn unreleased(&self) -> Vec<String> {
+        let missing = self.missing.iter().filter(|(_, why)| *why == NOT_RELEASED).map(|(path, _)| path);
+        let absent =
+            self.kinds.iter().filter(|(path, kind)| **kind == Kind::Absent && !is_own(path)).map(|(path, _)| path);
+        let all: std::collections::BTreeSet<&String> = missing.chain(absent).collect();
+        all.into_iter().map(|path| self.shown(path)).collect()
+    }
+
     /// Why there is nothing at a path.
     fn why_not(&self, path: &str) -> String {
         self.missing.get(path).cloned().unwrap_or_else(|| NOT_RELEASED.to_owned())

@@ -75,7 +75,8 @@ impl Promotion {
             return Err(failure);
         }
         let planning = Planning::new(&self.target, targets.catalog(), Some(&targets), &secrets);
-        let plan = planning.plan(&mut draft, &records.state).await.map_err(|f| self.explained(f))?;
+        let plan =
+            planning.plan(&mut draft, &records.state).await.map_err(|f| self.explained(f, Some(&draft.bundle)))?;
         let (state, made) = (&records.state, (&plan, &draft));
         let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, &self.target).await?;
         let warnings = warnings.into_iter().chain(back).collect();
@@ -126,7 +127,7 @@ impl Promotion {
             return if self.auto { Ok(Promoted::Waits(words.join(" "))) } else { Err(failure) };
         }
         let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await;
-        let plan = plan.map_err(|f| self.explained(f))?;
+        let plan = plan.map_err(|f| self.explained(f, Some(&draft.bundle)))?;
         let (state, made) = (&opened.state, (&plan, &draft));
         let back = restore::for_a_way_back(opened.backend(), state, made, &opened.secrets, &opened.workspace).await?;
         let warnings = warnings.into_iter().chain(back).collect();
@@ -168,20 +169,26 @@ impl Promotion {
                 planning::open_released(&self.target, &wanted.variables, options, shared)
             }
         };
-        let (draft, warnings) = opened.map_err(|failure| self.explained(failure))?;
+        let (draft, warnings) = opened.map_err(|failure| self.explained(failure, None))?;
         let secrets = secrets.configured(&draft, &self.target)?;
         Ok((draft, warnings, secrets))
     }
 
-    /// Says what to do about a file that the release does not hold.
-    fn explained(&self, failure: Failure) -> Failure {
-        if !failure.diagnostics.iter().any(|d| d.detail.contains(crate::config::NOT_RELEASED)) {
+    /// Says what to do about files that the release does not hold.
+    fn explained(&self, failure: Failure, bundle: Option<&Bundle>) -> Failure {
+        let lacking: Vec<String> = bundle.map(Bundle::unreleased).unwrap_or_default();
+        let told = failure.diagnostics.iter().any(|d| d.detail.contains(crate::config::NOT_RELEASED));
+        if self.worktree || (lacking.is_empty() && !told) {
             return failure;
         }
         let (source, target) = (&self.source.name, &self.target.name);
+        let which = match lacking.is_empty() {
+            true => String::new(),
+            false => format!("The release does not hold {}. ", lacking.join(", ")),
+        };
         failure.hint(format!(
-            "Everything outside environments/{target}/ comes from the release. Let \"{source}\" prove it first: gantry apply {source}; or \
-             take all files from the working tree, with promotion {{ allow_unproven = true }}: --worktree"
+            "{which}Everything outside environments/{target}/ comes from the release. Let \"{source}\" prove it first: gantry apply {source}; \
+             or take all files from the working tree, with promotion {{ allow_unproven = true }}: --worktree"
         ))
     }
 

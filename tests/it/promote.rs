@@ -280,7 +280,7 @@ fn what_proved_nothing_is_no_release() {
     let _ = sandbox.run("apply staging --auto-approve --var fails=true").exits(3);
     refused(&sandbox, PROMOTE, 5, &["No generation of \"staging\" ended verified and whole", "gantry history staging"]);
     refused(&sandbox, "promote staging production --generation 1", 5, &["Generation 1 did not end verified."]);
-    let _ = sandbox.run("apply staging --auto-approve --target module.app.artifact.app").succeeds();
+    let _ = sandbox.run("apply staging --auto-approve --target module.app.local_file.conf").succeeds();
     refused(&sandbox, "promote staging production --generation 2", 5, &["was limited with --target or --replace"]);
 }
 
@@ -501,7 +501,7 @@ fn what_only_one_of_them_has_cannot_be_promoted() {
         PROMOTE,
         1,
         &[
-            "the release does not hold it",
+            "The release does not hold new.txt.",
             "Everything outside environments/production/ comes from the release.",
             "--worktree",
         ],

@@ -288,10 +288,10 @@ url = \"http://here\"
     #[test]
     fn history_is_a_table() {
         let expected = "\
-GENERATION  OUTCOME      RUN    STARTED               TOOK  BY        EFFECT        WHAT
-1*          verified     apply  2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
-2           rolled back  apply  2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
-3           under way    apply  2026-11-21 00:20:00Z        ann@host  e
+GENERATION  OUTCOME      RUN    RELEASE  STARTED               TOOK  BY        EFFECT        WHAT
+1*          verified     apply  -        2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
+2           rolled back  apply  -        2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
+3           under way    apply  -        2026-11-21 00:20:00Z        ann@host  e
 ";
         assert_eq!(history(&state_under_way(), &BTreeMap::new(), Style::Plain), expected);
         assert_eq!(
