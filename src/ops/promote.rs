@@ -354,7 +354,7 @@ pub(super) async fn bring_artifacts(opened: &mut Opened, plan: &Plan) -> Result<
         let file = records.backend.blob_file(digest).await?;
         let (kept, _) = opened.backend().put_file(&file, true).await?;
         if kept != digest {
-            let detail = format!("{} was to be copied to this environment's ledger and became {kept}.", text);
+            let detail = format!("{text} was to be copied to this environment's ledger and became {kept}.");
             return Err(Failure::error("The copy is not the artifact", detail));
         }
     }

@@ -199,3 +199,6 @@ pub fn had(target: &State, id: &str) -> bool {
 pub fn named(release: &Release) -> String {
     format!("{} (generation {} of \"{}\")", short(&release.id()), release.generation, release.environment)
 }
+
+#[cfg(test)]
+mod tests;

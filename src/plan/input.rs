@@ -78,7 +78,7 @@ pub struct Options {
     #[serde(skip)]
     pub validating: bool,
     /// Whether a rollback leaves the schema where it is, whatever the older configuration says.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_schema: bool,
     /// The verified generation that is gone back to, for the plan's words.
     pub to_generation: Option<u64>,

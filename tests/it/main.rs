@@ -6,6 +6,7 @@ mod support;
 mod bad_days;
 mod blocks;
 mod canary;
+mod ci_examples;
 mod console;
 mod diagnostics;
 mod disk;
