@@ -109,6 +109,11 @@ pub enum RunEvent {
         /// Whether this was the second time.
         again: bool,
     },
+    /// After a run: somebody could not be told of it yet.
+    Untold {
+        /// What waits where, and why.
+        sentence: String,
+    },
     /// The run ended.
     Finished {
         /// `verified`, `rolled back`, `held`, `stuck`

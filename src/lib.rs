@@ -11,7 +11,7 @@
 //! * the real world, narrow: [`ports`], [`mod@postgres`]
 //! * what is written, what is recorded: [`config`], [`ledger`]
 //! * deciding, pure: [`plan`], [`review`]
-//! * doing: [`provider`], [`migrate`], [`probe`], [`exec`]
+//! * doing: [`provider`], [`migrate`], [`probe`], [`notify`], [`exec`]
 //! * use cases and faces: [`ops`], [`view`], [`cli`]
 //!
 //! Files on disk and who owns them:
@@ -22,6 +22,7 @@
 //! | `state/NAME/marker.json`, `ledger/`, `blobs/`, `key` | [`ledger`] |
 //! | `state/NAME/place.json` | [`ops::store`] |
 //! | `state/NAME/run/`, `logs/` | [`provider::local`] |
+//! | `$XDG_STATE_HOME/gantry/outbox` | [`notify`] |
 //! | plan files (`--out`) | [`plan::file`] |
 
 // What the tests of this library share with those in `tests/it` names it from outside.
@@ -47,6 +48,7 @@ pub mod review;
 pub mod provider;
 pub mod migrate;
 pub mod probe;
+pub mod notify;
 pub mod exec;
 
 pub mod ops;

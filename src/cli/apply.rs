@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::changing::{Artifacts, Asking, Carrying, Limits, RunView, Variables, ended, wanted};
+use super::changing::{Artifacts, Asking, Carrying, Limits, RefreshOnly, RunView, Variables, ended, wanted};
 use super::error;
 use super::root::Context;
 use crate::ops::RunKind;
@@ -23,6 +23,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     artifacts: Artifacts,
     #[command(flatten)]
+    refresh_only: RefreshOnly,
+    #[command(flatten)]
     carrying: Carrying,
 }
 
@@ -40,7 +42,7 @@ pub(super) async fn run(context: &Context, mut arguments: Arguments) -> u8 {
 async fn apply(context: &Context, arguments: &Arguments) -> Result<u8> {
     let view = RunView::of(context.shell);
     let how = arguments.carrying.changing(context, &view)?;
-    let mut options = arguments.limits.options(RunKind::Apply)?;
+    let mut options = arguments.refresh_only.of(arguments.limits.options(RunKind::Apply)?)?;
     options.artifacts = arguments.artifacts.named()?;
     let wanted = wanted(&arguments.variables, options, arguments.carrying.allow_destroy)?;
     let file = arguments.plan.clone().map(|p| context.directory.join(p));
@@ -49,7 +51,10 @@ async fn apply(context: &Context, arguments: &Arguments) -> Result<u8> {
         None => context.workspace(arguments.environment.as_deref())?,
     };
     let name = workspace.name.clone();
-    let question = format!("Apply this to \"{name}\"?");
+    let question = match arguments.refresh_only.is_asked() {
+        true => format!("Update the recorded state of \"{name}\" to reflect these detected changes?"),
+        false => format!("Apply this to \"{name}\"?"),
+    };
     let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view, &how);
     let applied = match &file {
         Some(path) => ops::apply::apply_file(workspace, path, &wanted, &how, &mut asking).await,

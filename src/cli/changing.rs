@@ -68,6 +68,33 @@ pub(super) struct Limits {
     refresh: bool,
 }
 
+/// Whether records follow what is there, and nothing else happens.
+#[derive(Debug, Args)]
+pub(super) struct RefreshOnly {
+    /// Only update the recorded state to what is there now; change no object
+    #[arg(long, conflicts_with_all = ["replace"])]
+    refresh_only: bool,
+}
+
+impl RefreshOnly {
+    /// As options of a plan.
+    pub(super) fn of(&self, options: Options) -> Result<Options> {
+        match self.refresh_only {
+            false => Ok(options),
+            true if !options.refresh => {
+                let detail = "--refresh-only records what a look finds, and --refresh=false takes no look.";
+                Err(Failure::error("Incompatible options", detail).hint("Leave one of them out."))
+            }
+            true => Ok(Options { kind: RunKind::Refresh, refresh_only: true, ..options }),
+        }
+    }
+
+    /// Whether it was asked for.
+    pub(super) fn is_asked(&self) -> bool {
+        self.refresh_only
+    }
+}
+
 impl Limits {
     /// As options of a plan.
     pub(super) fn options(&self, kind: RunKind) -> Result<Options> {
@@ -182,7 +209,7 @@ impl Carrying {
 }
 
 /// Counts SIGINT, SIGTERM and SIGHUP. Whoever takes notice of them says so.
-fn interrupts() -> tokio::sync::watch::Receiver<u8> {
+pub(super) fn interrupts() -> tokio::sync::watch::Receiver<u8> {
     let (tell, told) = tokio::sync::watch::channel(0_u8);
     tokio::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};

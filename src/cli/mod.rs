@@ -9,6 +9,7 @@ mod error;
 mod shell;
 mod changing;
 
+mod ack;
 mod apply;
 mod completions;
 mod console;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::changing::{Artifacts, Limits, Variables, wanted};
+use super::changing::{Artifacts, Limits, RefreshOnly, Variables, wanted};
 use super::root::Context;
 use super::{error, exit_code};
 use crate::ops::RunKind;
@@ -21,8 +21,10 @@ pub(super) struct Arguments {
     limits: Limits,
     #[command(flatten)]
     artifacts: Artifacts,
+    #[command(flatten)]
+    refresh_only: RefreshOnly,
     /// Plan to take everything away
-    #[arg(long)]
+    #[arg(long, conflicts_with = "refresh_only")]
     destroy: bool,
     /// Write the plan to a file, for gantry apply
     #[arg(long, value_name = "FILE")]
@@ -40,7 +42,7 @@ async fn plan(context: &Context, arguments: &Arguments) -> Result<u8> {
     let shell = context.shell;
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let kind = if arguments.destroy { RunKind::Destroy } else { RunKind::Apply };
-    let mut options = arguments.limits.options(kind)?;
+    let mut options = arguments.refresh_only.of(arguments.limits.options(kind)?)?;
     options.destroy = arguments.destroy;
     options.artifacts = arguments.artifacts.named()?;
     let wanted = wanted(&arguments.variables, options, true)?;

@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::shell::Shell;
 use super::{
-    apply, arguments, completions, console, destroy, drift, error, exit_code, fmt, graph, history, import, init,
+    ack, apply, arguments, completions, console, destroy, drift, error, exit_code, fmt, graph, history, import, init,
     output, plan, promote, release, resume, rollback, show, state, validate, verify, version,
 };
 use crate::ops::{Failure, Workspace, workspace};
@@ -56,6 +56,8 @@ enum Command {
     Release(release::Arguments),
     /// Compare what is there with what is recorded
     Drift(drift::Arguments),
+    /// Acknowledge drift that is known, so that it is no alarm for a time
+    Ack(ack::Arguments),
     /// List the generations
     History(history::Arguments),
     /// Show an environment, a generation or a plan file
@@ -196,6 +198,7 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
             Command::Promote(a) => promote::run(context, a).await,
             Command::Release(a) => release::run(context, a).await,
             Command::Drift(a) => drift::run(context, &a).await,
+            Command::Ack(a) => ack::run(context, &a).await,
             Command::History(a) => history::run(context, &a).await,
             Command::Show(a) => show::run(context, a).await,
             Command::Output(a) => output::run(context, &a).await,

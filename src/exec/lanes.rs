@@ -91,7 +91,13 @@ impl Lanes {
 
 fn name_of(step: &Step) -> Option<&str> {
     match &step.work {
-        Work::Barrier | Work::Commit | Work::Forget | Work::Move { .. } | Work::Import(_) | Work::Assert(_) => None,
+        Work::Barrier
+        | Work::Commit
+        | Work::Forget
+        | Work::Record(_)
+        | Work::Move { .. }
+        | Work::Import(_)
+        | Work::Assert(_) => None,
         Work::Act(act) if act.in_process => None,
         Work::Act(act) => Some(&act.provider),
         Work::Read { provider, .. } => Some(provider),

@@ -64,6 +64,7 @@ impl<'a> Scene<'a> {
         let (job, request) = match &step.work {
             Work::Barrier | Work::Commit => return Ok(self.nothing(step)),
             Work::Forget => return Ok(self.forget(step, state)),
+            Work::Record(observed) => return Ok(self.recorded(step, observed, state)),
             Work::Move { from } => return Ok(self.moved(step, from, state)),
             Work::Assert(all) => return Ok(self.assertions(step, all, results)),
             Work::Import(import) => return Ok(self.imported(step, import, state)),
@@ -166,6 +167,18 @@ impl<'a> Scene<'a> {
         }
         events.push(self.succeeded(step, StepResult::Nothing));
         Prepared::Done(events)
+    }
+
+    /// The object as it was found, everything else as it was recorded. The entry alone is the act.
+    fn recorded(&self, step: &Step, observed: &Value, state: &State) -> Prepared {
+        let result = match state.records.get(&step.address) {
+            Some(before) => {
+                let attributes = encode_kept(observed, self.runner.keep());
+                StepResult::Recorded { record: Box::new(Record { attributes, ..(**before).clone() }) }
+            }
+            None => StepResult::Nothing,
+        };
+        Prepared::Done(vec![self.succeeded(step, result)])
     }
 
     fn moved(&self, step: &Step, from: &crate::addr::Address, state: &State) -> Prepared {
@@ -453,6 +466,7 @@ pub(crate) fn action(work: &Work) -> String {
         Work::Revert { migration, .. } => format!("revert {}", migration.version),
         Work::Check(check) => check.phase.word().into(),
         Work::Forget => "forget".into(),
+        Work::Record(_) => "record".into(),
         Work::Move { .. } => "move".into(),
         Work::Import(_) => "import".into(),
         Work::Assert(_) => "verify".into(),

@@ -113,6 +113,7 @@ impl Scrub {
                 Work::Pin(pin) => self.learn(&pin.source),
                 Work::Migrate { url, .. } | Work::Revert { url, .. } => self.learn(&url.clone().sensitive()),
                 Work::Check(check) => self.learn(&check.configuration),
+                Work::Record(observed) => self.learn(observed),
                 Work::Assert(_) | Work::Barrier | Work::Forget | Work::Move { .. } | Work::Import(_) | Work::Commit => {
                 }
             }
@@ -171,6 +172,7 @@ impl Watcher for ScrubbedWatcher {
             | RunEvent::Warned { sentence, .. }
             | RunEvent::Reconciled { sentence, .. }
             | RunEvent::Unwinding { sentence, .. }
+            | RunEvent::Untold { sentence }
             | RunEvent::Finished { sentence, .. } => hide(sentence),
             RunEvent::Started { .. }
             | RunEvent::StepStarted { .. }

@@ -130,6 +130,8 @@ struct Rest {
     outputs: BTreeMap<String, Json>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     quarantine: BTreeMap<String, Quarantined>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    acknowledged: BTreeMap<Address, super::acknowledged::OfObject>,
 }
 
 /// Writes a state down and gives the manifest's blob. Chunks that the last checkpoint has are not written again.
@@ -177,7 +179,7 @@ pub async fn load(backend: &Arc<dyn Backend>, lineage: &Lineage, manifest: Diges
         .try_collect::<Vec<_>>();
     let (records, generations, rest) =
         tokio::try_join!(records, generations, part::<Rest>(Arc::clone(backend), found.rest))?;
-    let Rest { versions, moves, pins, migrations, checks, outputs, quarantine } = rest;
+    let Rest { versions, moves, pins, migrations, checks, outputs, quarantine, acknowledged } = rest;
     Ok(State {
         seq,
         // Chunks are in the order of their addresses, which is how a map is filled fastest.
@@ -190,6 +192,7 @@ pub async fn load(backend: &Arc<dyn Backend>, lineage: &Lineage, manifest: Diges
         generations: generations.into_iter().flatten().collect(),
         outputs,
         quarantine,
+        acknowledged,
         open: None,
         // After that nothing is written.
         moved_away: None,
@@ -286,6 +289,7 @@ fn parts(lineage: &Lineage, state: &State) -> (Manifest, Vec<Vec<u8>>) {
         checks: state.checks.clone(),
         outputs: state.outputs.clone(),
         quarantine: state.quarantine.clone(),
+        acknowledged: state.acknowledged.clone(),
     }));
     let manifest =
         Manifest { format: FORMAT, lineage: lineage.as_str().to_owned(), seq: state.seq, records, generations, rest };

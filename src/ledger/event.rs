@@ -27,6 +27,8 @@ pub enum RunKind {
     Verify,
     /// `promote`
     Promote,
+    /// `apply --refresh-only`: records follow what is there.
+    Refresh,
     /// A kind of a later Gantry.
     #[serde(other)]
     Unknown,
@@ -272,6 +274,21 @@ pub struct AppliedMigration {
     pub down: Option<String>,
 }
 
+/// Drift that somebody knows of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// The object.
+    pub address: Address,
+    /// The part of it; `None` for all that differed.
+    pub path: Option<String>,
+    /// The keyed digest of what was seen: anything else alarms.
+    pub digest: String,
+    /// Why it is no alarm.
+    pub reason: String,
+    /// Until when, RFC 3339.
+    pub expires: String,
+}
+
 /// Blobs that were given up, and what that means.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Collected {
@@ -405,6 +422,17 @@ pub enum Event {
     },
     /// What is current was sealed anew; nothing else changed.
     Resealed(Box<Resealed>),
+    /// Drift is known and no alarm, for a time.
+    DriftAcknowledged(Box<Acknowledged>),
+    /// It alarms again.
+    AcknowledgementWithdrawn {
+        /// The object.
+        address: Address,
+        /// The part of it that was acknowledged; `None` for the whole.
+        path: Option<String>,
+        /// Why.
+        reason: Option<String>,
+    },
     /// An event of a later Gantry.
     #[serde(other)]
     Unknown,

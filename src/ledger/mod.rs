@@ -33,6 +33,7 @@ pub mod s3;
 pub mod event;
 pub mod record;
 pub mod release;
+pub mod acknowledged;
 pub mod replay;
 pub mod checkpoint;
 pub mod reading;

@@ -117,6 +117,8 @@ pub struct State {
     pub outputs: BTreeMap<String, Json>,
     /// Releases that must not come here, by name.
     pub quarantine: BTreeMap<String, Quarantined>,
+    /// Drift that is known, by object.
+    pub acknowledged: BTreeMap<Address, super::acknowledged::OfObject>,
     /// The run that has not ended, if there is one.
     pub open: Option<OpenRun>,
     /// Where the ledger was moved to.
@@ -199,8 +201,13 @@ impl State {
             }
             Event::Moved { from, to, .. } => return self.moved(from, to).map_err(illegal),
             Event::Resealed(resealed) => return self.resealed(resealed).map_err(illegal),
+            Event::DriftAcknowledged(event) => return self.acknowledge(meta, event).map_err(illegal),
+            Event::AcknowledgementWithdrawn { address, path, .. } => {
+                return self.withdraw(address, path.as_deref()).map_err(illegal);
+            }
             Event::Removed { address, .. } => {
                 self.versions.remove(address);
+                self.acknowledged.remove(address);
                 return self
                     .records
                     .remove(address)
@@ -238,6 +245,9 @@ impl State {
         }
         if let Some(versions) = self.versions.remove(from) {
             self.versions.insert(to.clone(), versions);
+        }
+        if let Some(known) = self.acknowledged.remove(from) {
+            self.acknowledged.insert(to.clone(), known);
         }
         Ok(())
     }
@@ -302,6 +312,8 @@ impl State {
             | Event::Moved { .. }
             | Event::Removed { .. }
             | Event::Resealed(_)
+            | Event::DriftAcknowledged(_)
+            | Event::AcknowledgementWithdrawn { .. }
             | Event::Checkpoint { .. }
             | Event::MovedAway { .. }
             | Event::Collected(_)
@@ -407,6 +419,10 @@ impl State {
         let steps = if succeeded.unwinding { &mut open.unwinding_steps } else { &mut open.steps };
         steps.insert(succeeded.step.clone(), StepStatus::Succeeded);
         let address = &succeeded.address;
+        if matches!(succeeded.result, StepResult::Recorded { .. } | StepResult::Switched { .. } | StepResult::Removed) {
+            // It was about a difference from the record of before.
+            self.acknowledged.remove(address);
+        }
         match &succeeded.result {
             StepResult::Recorded { record } => {
                 self.records.insert(address.clone(), Arc::new((**record).clone()));

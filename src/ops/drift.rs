@@ -1,6 +1,8 @@
 //! `drift`: what is there against what is recorded. It takes no lease and writes nothing, and needs neither the values of
 //! variables nor a configuration that plans: what is asked for does not matter here.
 
+use std::sync::Arc;
+
 use super::error::Result;
 use super::planning;
 use super::records::Records;
@@ -9,10 +11,15 @@ use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::addr::Address;
 use crate::config::VarArg;
+use crate::ledger::format::time_text;
 use crate::ledger::record::Record;
-use crate::plan::drift::{self, Drift, Finding, Standing};
+use crate::ledger::{Key, State};
+use crate::plan::drift::{self, Finding, Standing};
 use crate::provider::{Observation, ObserveRequest, Role};
 use crate::value::{Seal, Value};
+
+pub use crate::plan::drift::Drift;
+pub use crate::plan::watch::Seen;
 
 /// A record, read for the question about its object.
 struct Recorded<'r> {
@@ -29,11 +36,21 @@ struct Recorded<'r> {
 pub async fn drift(workspace: &Workspace, variables: &[VarArg]) -> Result<Drift> {
     let records = Records::read(workspace, variables).await?;
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
-    let secrets = secrets(workspace, variables, &records)?;
-    let seal = |bytes: &[u8]| records.key.hmac(bytes);
+    let secrets = secrets(workspace, variables, Arc::clone(&records.key))?;
     let state = &records.state;
+    Ok(Drift {
+        environment: workspace.name.clone(),
+        generation: state.current().map(|generation| generation.number),
+        open: state.open.as_ref().map(|open| open.run.clone()),
+        findings: look(state, &targets, &secrets).await,
+    })
+}
+
+/// Looks at all that is recorded.
+pub(super) async fn look(state: &State, targets: &Targets, secrets: &Secrets) -> Vec<Finding> {
+    let seal = |bytes: &[u8]| secrets.key.hmac(bytes);
     let all: Vec<Recorded<'_>> =
-        state.records.iter().map(|(address, record)| recorded(address, record, &targets, &secrets, &seal)).collect();
+        state.records.iter().map(|(address, record)| recorded(address, record, targets, secrets, &seal)).collect();
     let question = |one: &Recorded<'_>| {
         let value = one.value.as_ref().ok()?;
         let prior = drift::prior(one.record, value);
@@ -42,18 +59,21 @@ pub async fn drift(workspace: &Workspace, variables: &[VarArg]) -> Result<Drift>
     };
     let answers = targets.observe(all.iter().filter_map(question).collect()).await;
     let answers: std::collections::BTreeMap<String, Observation> = answers.into_iter().collect();
-    let findings = all.into_iter().map(|one| finding(one, &answers, &targets, &seal)).collect();
-    Ok(Drift {
-        environment: workspace.name.clone(),
-        generation: state.current().map(|generation| generation.number),
-        open: state.open.as_ref().map(|open| open.run.clone()),
-        findings,
-    })
+    let now = time_text(targets.now());
+    let found = all.into_iter().map(|one| {
+        let known = state.acknowledged.get(one.address);
+        let mut finding = finding(one, &answers, targets, &seal);
+        if let Some(known) = known {
+            finding.known = drift::recognise(&mut finding.parts, known, &now, &seal);
+        }
+        finding
+    });
+    found.collect()
 }
 
 /// What secrets are opened with: also with the identities that the configuration names, where it can be read so far.
-fn secrets(workspace: &Workspace, variables: &[VarArg], records: &Records) -> Result<Secrets> {
-    let machine = Secrets::of_machine(records.key.clone())?;
+pub(super) fn secrets(workspace: &Workspace, variables: &[VarArg], key: Arc<Key>) -> Result<Secrets> {
+    let machine = Secrets::of_machine(key)?;
     match planning::open_to_look(workspace, variables) {
         Ok((draft, _)) => Ok(machine.configured_alone(&draft, workspace).unwrap_or(machine)),
         Err(_) => Ok(machine),
@@ -94,5 +114,13 @@ fn finding(
             (value, standing)
         }
     };
-    Finding { address: one.address.clone(), provider: one.record.provider.clone(), recorded, standing }
+    let parts = drift::parts(&standing, seal);
+    Finding {
+        address: one.address.clone(),
+        provider: one.record.provider.clone(),
+        recorded,
+        standing,
+        parts,
+        known: Vec::new(),
+    }
 }

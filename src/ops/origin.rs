@@ -42,7 +42,7 @@ impl Origin {
                 Self { release: to.map(Box::new), unproven: false, takes_back, overrides }
             }
             RunKind::Apply => Self::going_on(state, plan),
-            RunKind::Destroy | RunKind::Verify | RunKind::Unknown => Self::default(),
+            RunKind::Destroy | RunKind::Verify | RunKind::Refresh | RunKind::Unknown => Self::default(),
         }
     }
 

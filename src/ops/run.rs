@@ -19,7 +19,7 @@ use super::workspace::Workspace;
 use crate::config::VarArg;
 use crate::event::Watcher;
 use crate::exec::{Begin, Ending, Finished, Patience, Runner};
-use crate::ledger::event::{Event, RunOutcome, RunStarted};
+use crate::ledger::event::{Event, RunKind, RunOutcome, RunStarted};
 use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
 use crate::ledger::reading::Reading;
@@ -68,6 +68,10 @@ pub struct Opened {
     lineage: String,
     backend: Arc<dyn Backend>,
     store: Store,
+    /// The newest generation that had ended when the ledger was opened.
+    ended_before: u64,
+    /// Who hears of what could not be told to others.
+    watcher: Option<Arc<dyn Watcher>>,
 }
 
 /// How a run ended, with what it was about.
@@ -100,7 +104,7 @@ impl Opened {
         let lease = unless_interrupted(how, async { Ok(lease.await?) }).await.map_err(not_begun)?;
         let opened = Self::with_lease(workspace, how, store).await.map_err(not_begun);
         match opened {
-            Ok(opened) => Ok(Self { lease: Some(lease), ..opened }),
+            Ok(opened) => Ok(Self { lease: Some(lease), watcher: Some(Arc::clone(&how.watcher)), ..opened }),
             Err(e) => {
                 drop(lease.release().await);
                 Err(e)
@@ -130,6 +134,7 @@ impl Opened {
         let (base, entries) = reading.map(|r| (r.base, r.entries)).unwrap_or_default();
         let state = records::replay(base.clone(), &entries)?;
         store.still_here(&state)?;
+        let ended_before = state.generations.iter().rev().find(|g| g.outcome.is_some()).map_or(0, |g| g.number);
         Ok(Self {
             workspace,
             state,
@@ -142,6 +147,8 @@ impl Opened {
             lineage,
             backend: Arc::clone(&store.backend),
             store,
+            ended_before,
+            watcher: None,
         })
     }
 
@@ -154,11 +161,17 @@ impl Opened {
         Ok(())
     }
 
-    /// Gives the lease back.
+    /// Gives the lease back, then tells the project's webhooks how runs ended.
     pub async fn close(mut self) {
         if let Some(lease) = self.lease.take() {
             // A lease that cannot be given back runs out; whoever waits sees that this process is gone.
             drop(tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await);
+        }
+        // Without a watcher nobody commands: the simulated world has no webhooks.
+        let Some(watcher) = self.watcher.take() else { return };
+        let (generations, before) = (&self.state.generations, self.ended_before);
+        for sentence in super::tell::runs(&self.workspace, &self.lineage, generations, before).await {
+            watcher.event(crate::event::RunEvent::Untold { sentence });
         }
     }
 
@@ -214,7 +227,8 @@ impl Opened {
         let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
         let origin = Origin::of(&self.state, &plan, draft, (&self.workspace.name, &self.lineage));
         let origin = origin.checked(&self.state, &plan, draft, self.backend.as_ref()).await.map_err(not_begun)?;
-        let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
+        // A generation is a configuration that was carried out; what only looks and records is none.
+        let makes_generation = !matches!(plan.kind, RunKind::Verify | RunKind::Refresh);
         let started = RunStarted {
             kind: plan.kind,
             generation: makes_generation.then_some(plan.generation),

@@ -28,6 +28,8 @@ pub enum ChangeKind {
     Delete,
     /// Its record is dropped and the object stays.
     Forget,
+    /// Its record is written anew as it was found, and the object stays as it is.
+    Record,
     /// It is run: a check; a migration that is applied or taken back; an artifact that is pinned.
     Run,
 }
@@ -40,7 +42,7 @@ impl ChangeKind {
             Self::NoOp => " ",
             Self::Read => "<=",
             Self::Create => "+",
-            Self::Update => "~",
+            Self::Update | Self::Record => "~",
             Self::ReplaceDeleteFirst => "-/+",
             Self::ReplaceCreateFirst => "+/-",
             Self::Delete => "-",

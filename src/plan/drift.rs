@@ -2,9 +2,10 @@
 //! that is only pending is never taken for drift.
 
 use crate::addr::Address;
+use crate::ledger::acknowledged::OfObject;
 use crate::ledger::record::Record;
 use crate::provider::{Observation, Prior, Readiness, ResourceSchema};
-use crate::value::{DecodeError, Opener, Path, Seal, Value, convert, decode, open_sealed};
+use crate::value::{DecodeError, Opener, Path, PathStep, Seal, Value, convert, decode, open_sealed};
 
 use super::compare::{align, differences};
 
@@ -39,13 +40,116 @@ pub struct Finding {
     pub recorded: Value,
     /// How it stands.
     pub standing: Standing,
+    /// What of it drifted, part by part, with digests that tell one drift from the next.
+    pub parts: Vec<Part>,
+    /// The acknowledgements of what is known of it.
+    pub known: Vec<Known>,
+}
+
+/// A part of an object that drifted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The way to it; empty for the object as a whole, where it is gone or not ready.
+    pub path: String,
+    /// A keyed digest of what it is now.
+    pub digest: String,
+    /// Whether somebody acknowledged just this, and no alarm is wanted.
+    pub known: bool,
+}
+
+/// An acknowledgement that is about what was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The part; empty for all that differs.
+    pub path: String,
+    /// Why it is no alarm.
+    pub reason: String,
+    /// Until when, RFC 3339.
+    pub expires: String,
+    /// Who said so.
+    pub actor: String,
+}
+
+/// Whether a part of an object is a certain part or in it; everything is in the whole.
+#[must_use]
+pub fn is_within(part: &str, path: &str) -> bool {
+    path.is_empty() || part.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Marks the parts that are known, and gives the acknowledgements that they are known by. One whose time is over, or that is about
+/// something else than what is there now, counts for nothing. Both times are RFC 3339.
+pub fn recognise(parts: &mut [Part], all: &OfObject, now: &str, seal: Seal<'_>) -> Vec<Known> {
+    let time = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let mut found = Vec::new();
+    for (path, one) in all {
+        let over = time(&one.expires).zip(time(now)).is_none_or(|(expires, now)| expires <= now);
+        let meant = |part: &&Part| is_within(&part.path, path);
+        if over || !parts.iter().any(|p| meant(&p)) || digest_of(parts.iter().filter(meant), seal) != one.digest {
+            continue;
+        }
+        parts.iter_mut().filter(|p| is_within(&p.path, path)).for_each(|part| part.known = true);
+        found.push(Known {
+            path: path.clone(),
+            reason: one.reason.clone(),
+            expires: one.expires.clone(),
+            actor: one.actor.clone(),
+        });
+    }
+    found
+}
+
+/// What drifted of an object, part by part. Where it is not ready, why is left out of the digest: the sentence may have a time or
+/// a count in it, and nobody wants to hear of the same outage twice.
+#[must_use]
+pub fn parts(standing: &Standing, seal: Seal<'_>) -> Vec<Part> {
+    let whole = |word: &str| vec![Part { path: String::new(), digest: seal(word.as_bytes()), known: false }];
+    match standing {
+        Standing::AsRecorded | Standing::Unreadable(_) => Vec::new(),
+        Standing::Gone => whole("gone"),
+        Standing::NotReady(_) => whole("not ready"),
+        Standing::Changed { observed, differs } => differs
+            .iter()
+            .map(|path| {
+                let now = at(observed, path).map(|value| crate::value::encode(value, seal));
+                let text = serde_json::json!([path.to_string(), now]).to_string();
+                Part { path: path.to_string(), digest: seal(text.as_bytes()), known: false }
+            })
+            .collect(),
+    }
+}
+
+/// One digest for several parts.
+#[must_use]
+pub fn digest_of<'p>(parts: impl IntoIterator<Item = &'p Part>, seal: Seal<'_>) -> String {
+    let all: Vec<[&str; 2]> = parts.into_iter().map(|part| [&*part.path, &*part.digest]).collect();
+    seal(serde_json::json!(all).to_string().as_bytes())
+}
+
+fn at<'v>(value: &'v Value, path: &Path) -> Option<&'v Value> {
+    path.0.iter().try_fold(value, |value, step| match step {
+        PathStep::Attribute(name) | PathStep::Key(name) => value.as_map()?.get(name),
+        PathStep::Index(n) => value.as_items()?.get(*n),
+        PathStep::Element => None,
+    })
 }
 
 impl Finding {
-    /// Whether somebody should look at it: it is there in another way than it was left, or not at all.
+    /// Whether it is there in another way than it was left, or not at all.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        matches!(self.standing, Standing::Changed { .. } | Standing::Gone | Standing::NotReady(_))
+    }
+
+    /// Whether somebody should look at it: it differs in what nobody acknowledged.
     #[must_use]
     pub fn is_drift(&self) -> bool {
-        matches!(self.standing, Standing::Changed { .. } | Standing::Gone | Standing::NotReady(_))
+        self.differs() && !self.is_acknowledged()
+    }
+
+    /// Whether it differs, and all of that is acknowledged.
+    #[must_use]
+    pub fn is_acknowledged(&self) -> bool {
+        self.differs() && !self.parts.is_empty() && self.parts.iter().all(|part| part.known)
     }
 
     /// Whether nobody knows.
@@ -72,6 +176,11 @@ impl Drift {
     /// What drifted.
     pub fn drifted(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.is_drift())
+    }
+
+    /// What differs and is known.
+    pub fn acknowledged(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_acknowledged())
     }
 
     /// What could not be looked at.

@@ -45,6 +45,7 @@ fn work(out: &mut String, work: &Work, seal: Seal<'_>) {
             .try_fold(write!(out, ": verify"), |done, one| done.map(|()| write!(out, " {}", json(&one.holds))))
             .unwrap_or(Ok(())),
         Work::Forget => write!(out, ": forget"),
+        Work::Record(observed) => write!(out, ": record {}", json(observed)),
         Work::Import(import) => write!(
             out,
             ": import {:?} as {} with {}",

@@ -356,6 +356,11 @@ impl Lowerer<'_> {
                     }
                 }
                 // What is forgotten is not known any more to whoever would go back, so it is kept until the commit as well.
+                ChangeKind::Record => {
+                    let observed = change.after.as_ref().map(|after| schema.marked(after));
+                    let work = Work::Record(observed.unwrap_or_else(|| Value::null(Type::Any)));
+                    self.add(&change.address, "record", work, Vec::new());
+                }
                 ChangeKind::Forget => {
                     let step = self.add(&change.address, "forget", Work::Forget, Vec::new());
                     self.deletes.insert(position, step);
@@ -370,7 +375,10 @@ impl Lowerer<'_> {
 
     /// Versions without traffic go: what was left over before, and what this run's switch leaves.
     fn retire(&mut self, position: usize, change: &Change, detail: &ResourceDetail, schema: &ResourceSchema) {
-        if matches!(change.kind, ChangeKind::Delete | ChangeKind::ReplaceDeleteFirst | ChangeKind::NoOp) {
+        if matches!(
+            change.kind,
+            ChangeKind::Delete | ChangeKind::ReplaceDeleteFirst | ChangeKind::NoOp | ChangeKind::Record
+        ) {
             return;
         }
         let action = if schema.lowering == Lowering::Workload { Action::Retire } else { Action::Delete };

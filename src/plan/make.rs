@@ -35,7 +35,9 @@ pub enum Planned {
 /// When the configuration cannot be planned; everything that is wrong.
 pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     let settings = Settings::read(&inputs);
-    let root = if inputs.options.destroy { Arc::default() } else { inputs.desired.root.clone() };
+    // Records follow what is there, whatever the configuration asks for.
+    let nothing = inputs.options.destroy || inputs.options.refresh_only;
+    let root = if nothing { Arc::default() } else { inputs.desired.root.clone() };
     let outline = Outline::draw(&root, &inputs.desired.sources).map_err(|e| Diagnostics::from(*e))?;
     let world = World::new(inputs, &outline);
     let mut planner = Planner::new(world);
@@ -73,7 +75,8 @@ impl Planner<'_> {
         let inputs = self.world.inputs;
         // Steps over values that nobody has given would say nothing.
         let hollow = self.world.inputs.options.hollow;
-        let outputs = if hollow { BTreeMap::new() } else { outputs(&self.world) };
+        let refresh_only = inputs.options.refresh_only;
+        let outputs = if hollow || refresh_only { BTreeMap::new() } else { outputs(&self.world) };
         let only_checks = inputs.options.kind == crate::ledger::event::RunKind::Verify;
         let cause = only_checks || self.changes.iter().any(Change::is_cause);
         let mut changes = if hollow { Vec::new() } else { self.changes };
@@ -105,7 +108,11 @@ impl Planner<'_> {
             steps,
             outputs,
             // A check that fails now says something about what serves; nothing was changed that could be taken back.
-            on_failure: if only_checks { OnFailure::Hold } else { on_failure(settings, inputs.recorded) },
+            on_failure: if only_checks || refresh_only {
+                OnFailure::Hold
+            } else {
+                on_failure(settings, inputs.recorded)
+            },
             way_back,
             warnings,
             basis: basis(inputs.recorded),

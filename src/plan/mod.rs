@@ -20,6 +20,7 @@ mod compare;
 pub mod condition;
 mod data;
 pub mod drift;
+pub mod watch;
 pub mod duration;
 pub mod effect;
 mod encryption;

@@ -44,20 +44,26 @@ impl Planner<'_> {
         // It was there before Gantry knew of it, so a way back to that time leaves it there.
         let imported = self.world.inputs.options.going_back && record.imported.is_some();
         let forget = imported || self.removed(address).is_some_and(|destroy| !destroy) || known.vanished;
-        let kind = match (known.readable, forget || self.world.inputs.options.refresh_only) {
-            (false, _) => ChangeKind::NoOp,
-            (true, true) if self.world.inputs.options.refresh_only && !known.vanished => ChangeKind::NoOp,
-            (true, true) => ChangeKind::Forget,
-            (true, false) => ChangeKind::Delete,
+        let versions = self.world.inputs.recorded.versions.get(recorded_at);
+        let refreshing = self.world.inputs.options.refresh_only;
+        let kind = match () {
+            () if !known.readable => ChangeKind::NoOp,
+            // What stands beside what is gone would be forgotten with it, and nobody would take it away any more.
+            () if refreshing && known.vanished && versions.is_some_and(|all| !all.is_empty()) => ChangeKind::NoOp,
+            () if refreshing && known.drift.is_some() => ChangeKind::Record,
+            () if refreshing && !known.vanished => ChangeKind::NoOp,
+            () if forget => ChangeKind::Forget,
+            () => ChangeKind::Delete,
         };
         let reason = match () {
             () if known.vanished => Reason::Vanished,
+            () if kind == ChangeKind::Record => Reason::Drifted,
+            () if refreshing => Reason::UpToDate,
             () if imported => Reason::ImportedLater,
             () if kind == ChangeKind::Forget => Reason::ToForget,
             () if self.world.inputs.options.destroy => Reason::Destroyed,
             () => self.why_gone(address),
         };
-        let versions = self.world.inputs.recorded.versions.get(recorded_at);
         self.changes.push(Change {
             address: address.clone(),
             moved_from: (address != recorded_at).then(|| recorded_at.clone()),
@@ -65,7 +71,7 @@ impl Planner<'_> {
             kind,
             reason,
             before: known.prior.as_ref().map(|p| p.attributes.clone()),
-            after: (kind == ChangeKind::NoOp)
+            after: matches!(kind, ChangeKind::NoOp | ChangeKind::Record)
                 .then(|| known.prior.as_ref().map_or(Value::object(Map::new()), |p| p.attributes.clone())),
             differs: Vec::new(),
             replaces: Vec::new(),

@@ -289,9 +289,6 @@ impl Planner<'_> {
         if known.prior.is_none() {
             return (ChangeKind::Create, if known.vanished { Reason::Vanished } else { Reason::New });
         }
-        if options.refresh_only {
-            return (ChangeKind::NoOp, Reason::UpToDate);
-        }
         if options.replace.iter().any(|a| a.covers(&one.address)) {
             return (ChangeKind::ReplaceDeleteFirst, Reason::Requested);
         }

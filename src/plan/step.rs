@@ -62,6 +62,8 @@ pub enum Work {
     Assert(Vec<super::change::Assertion>),
     /// A record is dropped and its object stays.
     Forget,
+    /// A record is written anew: its object as it was found.
+    Record(Value),
     /// A record moves to this step's address.
     Move {
         /// The old address.

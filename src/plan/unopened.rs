@@ -95,6 +95,7 @@ fn in_step(step: &Step, found: &mut Vec<Sealed>) {
         | Work::Assert(_)
         | Work::Barrier
         | Work::Forget
+        | Work::Record(_)
         | Work::Move { .. }
         | Work::Import(_)
         | Work::Commit => {}

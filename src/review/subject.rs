@@ -48,7 +48,7 @@ pub(super) fn destroys(step: &Step) -> bool {
 pub(super) fn makes(step: &Step) -> bool {
     let aside = match &step.work {
         Work::Check(check) => check.phase == Phase::Prove,
-        Work::Forget | Work::Move { .. } | Work::Import(_) => true,
+        Work::Forget | Work::Record(_) | Work::Move { .. } | Work::Import(_) => true,
         _ => false,
     };
     works(step) && !destroys(step) && !aside

@@ -35,6 +35,12 @@ pub fn drift(all: &[Drift], failed: &[(String, String)]) -> String {
 fn case(out: &mut String, drift: &Drift, finding: &Finding) {
     let (environment, address) = (escaped(&drift.environment), escaped(&finding.address.to_string()));
     let _ = write!(out, "    <testcase classname=\"{environment}\" name=\"{address}\"");
+    if finding.is_acknowledged() {
+        let why: Vec<String> =
+            finding.known.iter().map(|k| format!("acknowledged until {}: {}", k.expires, k.reason)).collect();
+        let _ = writeln!(out, ">\n      <skipped message=\"{}\"/>\n    </testcase>", escaped(&why.join("; ")));
+        return;
+    }
     let (element, message) = match &finding.standing {
         Standing::AsRecorded => {
             out.push_str("/>\n");

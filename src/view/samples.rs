@@ -339,6 +339,7 @@ pub(super) fn state() -> State {
         down: Some("sha256:down".into()),
     };
     State {
+        acknowledged: BTreeMap::new(),
         seq: 40,
         records: BTreeMap::from([(address("local_service.shop"), Arc::new(record))]),
         versions: BTreeMap::from([(

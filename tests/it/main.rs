@@ -3,6 +3,7 @@
 
 mod support;
 
+mod ack;
 mod bad_days;
 mod blocks;
 mod canary;
@@ -32,11 +33,13 @@ mod local_service;
 mod local_support;
 mod migrate;
 mod modules;
+mod notify;
 mod oci;
 mod probe;
 mod project_file;
 mod promote;
 mod properties;
+mod refresh_only;
 mod s3_state;
 mod sample;
 mod scenarios;

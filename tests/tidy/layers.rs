@@ -10,7 +10,7 @@ const WORDS: [&str; 6] = ["addr", "value", "diag", "graph", "eval", "event"];
 
 /// What each module may use beside the words and itself. A module that is not listed may be used by nobody and use
 /// nothing, so that a new one has to be entered here, in the light.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("ports", &[]),
     ("postgres", &[]),
     ("config", &["ports"]),
@@ -20,8 +20,9 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("provider", &["ports"]),
     ("migrate", &["ports", "postgres"]),
     ("probe", &["ports"]),
+    ("notify", &["ports"]),
     ("exec", &["plan", "ledger", "provider", "postgres", "migrate", "probe", "ports"]),
-    ("ops", &["config", "ledger", "plan", "review", "provider", "migrate", "probe", "exec", "ports"]),
+    ("ops", &["config", "ledger", "plan", "review", "provider", "migrate", "probe", "notify", "exec", "ports"]),
     // The simulated world: tests alone, around the product's own commands.
     ("sim", &["config", "ledger", "plan", "provider", "migrate", "probe", "exec", "ops", "ports"]),
     ("view", &["plan", "ledger"]),
@@ -49,9 +50,9 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("aws_smithy_types", &["ledger"]),
     ("aws_smithy_xml", &["ledger"]),
     ("aws_types", &["ledger"]),
-    ("tokio", &["ports", "ledger", "provider", "migrate", "probe", "exec", "ops", "view", "cli", "main"]),
+    ("tokio", &["ports", "ledger", "provider", "migrate", "probe", "notify", "exec", "ops", "view", "cli", "main"]),
     ("sqlx", &["ledger", "migrate", "postgres"]),
-    ("reqwest", &["ledger", "provider", "probe", "ops"]),
+    ("reqwest", &["ledger", "provider", "probe", "notify", "ops"]),
     ("hyper", &["provider", "probe"]),
     ("hyper_util", &["provider", "probe"]),
     ("tonic", &["provider", "probe"]),

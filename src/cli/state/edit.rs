@@ -85,11 +85,11 @@ impl Waiting {
     }
 
     /// How a command goes about it that only may have to wait.
-    pub(super) fn how(&self, context: &Context) -> Result<Changing> {
+    pub(in crate::cli) fn how(&self, context: &Context) -> Result<Changing> {
         Carrying::only_waiting(&self.lock_timeout).changing(context, &RunView::of(context.shell))
     }
 
-    pub(super) async fn open_for(
+    pub(in crate::cli) async fn open_for(
         &self,
         context: &Context,
         environment: Option<&str>,

@@ -29,7 +29,19 @@ fn address(n: usize) -> Address {
 }
 
 fn state(records: usize) -> State {
-    State { seq: 7, records: (0..records).map(|n| (address(n), record(n))).collect(), ..State::default() }
+    let known = crate::ledger::acknowledged::Acknowledgement {
+        digest: "d".to_owned(),
+        reason: "known".to_owned(),
+        expires: "2026-11-28T00:00:00Z".to_owned(),
+        actor: "me".to_owned(),
+        time: "2026-11-21T00:00:00Z".to_owned(),
+    };
+    State {
+        seq: 7,
+        records: (0..records).map(|n| (address(n), record(n))).collect(),
+        acknowledged: [(address(0), [(String::new(), known)].into())].into(),
+        ..State::default()
+    }
 }
 
 async fn kept(backend: &Arc<dyn Backend>, lineage: &Lineage, state: &State) -> (Digest, BTreeSet<Digest>) {

@@ -61,6 +61,7 @@ fn deed(step: &Step) -> Deed {
         },
         Work::Assert(_) => Phase::Verify.word().to_owned(),
         Work::Forget => "forget".into(),
+        Work::Record(_) => "record".into(),
         Work::Move { from } => format!("move from {from}"),
         Work::Import(import) => format!("import {}", import.id),
     }
@@ -97,6 +98,7 @@ fn of_resource(subject: &Subject<'_>, change: &Change, detail: &ResourceDetail) 
         ChangeKind::ReplaceDeleteFirst => vec!["delete", "create"],
         ChangeKind::Delete => vec!["delete"],
         ChangeKind::Forget => std::iter::once("forget").chain(leftovers()).collect(),
+        ChangeKind::Record => vec!["record"],
         ChangeKind::NoOp | ChangeKind::Read | ChangeKind::Run => Vec::new(),
     };
     words.into_iter().map(str::to_owned).collect()

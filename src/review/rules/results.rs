@@ -74,6 +74,7 @@ fn values(step: &Step, see: &mut dyn FnMut(&Value)) {
             see(&assertion.holds);
             see(&assertion.message);
         }),
+        Work::Record(observed) => see(observed),
         Work::Import(import) => see(&import.inputs),
         Work::Barrier | Work::Forget | Work::Move { .. } | Work::Commit => {}
     }

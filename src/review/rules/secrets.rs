@@ -23,6 +23,7 @@ pub(in crate::review) fn check(subject: &Subject<'_>, found: &mut Findings<'_>) 
                     places.push(("inputs", Some(&act.inputs)));
                     places.push(("prior object", act.prior.as_ref().map(|p| &p.attributes)));
                 }
+                Work::Record(observed) => places.push(("observed object", Some(observed))),
                 Work::Read { arguments, .. } => places.push(("arguments", Some(arguments))),
                 _ => {}
             }

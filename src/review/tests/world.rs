@@ -254,6 +254,10 @@ impl World {
                     self.journal.get_mut(&step.address).unwrap().retain(|m| m.version != migration.version);
                 }
                 Work::Forget => drop(self.state.records.remove(&step.address)),
+                Work::Record(observed) => {
+                    let record = self.state.records.get_mut(&step.address).unwrap();
+                    std::sync::Arc::make_mut(record).attributes = crate::value::encode(observed, &seal);
+                }
                 Work::Move { from } => {
                     let record = self.state.records.remove(from).unwrap();
                     self.state.records.insert(step.address.clone(), record);

@@ -22,6 +22,7 @@ pub(super) fn mark(kind: ChangeKind) -> Mark {
         ChangeKind::ReplaceCreateFirst => Mark::CreateFirst,
         ChangeKind::Delete => Mark::Remove,
         ChangeKind::Forget => Mark::Forget,
+        ChangeKind::Record => Mark::Change,
         ChangeKind::Run => Mark::Run,
     }
 }

@@ -28,6 +28,7 @@ pub(in crate::view) fn kind(kind: RunKind) -> &'static str {
         RunKind::Rollback => "rollback",
         RunKind::Verify => "verify",
         RunKind::Promote => "promote",
+        RunKind::Refresh => "refresh",
         RunKind::Unknown => "unknown",
     }
 }

@@ -79,7 +79,10 @@ impl Live {
                 self.steps = 0;
             }
             RunEvent::Warned { .. } => self.done += 1,
-            RunEvent::Reconciled { .. } | RunEvent::Committed | RunEvent::Interrupted { .. } => {}
+            RunEvent::Reconciled { .. }
+            | RunEvent::Committed
+            | RunEvent::Untold { .. }
+            | RunEvent::Interrupted { .. } => {}
         }
     }
 

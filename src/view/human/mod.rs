@@ -27,6 +27,7 @@ pub mod release;
 pub mod show;
 pub mod state;
 pub mod value;
+pub mod watch;
 
 pub use checks::verdicts;
 pub use diagnostics::{diagnostic, diagnostics};

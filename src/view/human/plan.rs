@@ -26,6 +26,8 @@ pub struct Counts {
     pub destroy: usize,
     /// Records that are dropped.
     pub forget: usize,
+    /// Records that are written anew.
+    pub record: usize,
     /// Data sources that are read during the apply.
     pub read: usize,
     /// Migrations that are applied or taken back.
@@ -56,6 +58,7 @@ impl Counts {
                     n.destroy += 1;
                 }
                 (_, ChangeKind::Forget) => n.forget += 1,
+                (_, ChangeKind::Record) => n.record += 1,
                 (_, ChangeKind::Read) => n.read += 1,
                 (_, ChangeKind::Run) => {}
             }
@@ -70,6 +73,7 @@ impl Counts {
         let mut out =
             format!("Plan: {import}{} to add, {} to change, {} to destroy", self.add, self.change, self.destroy);
         let others: Vec<String> = [
+            (self.record, "record to update", "records to update"),
             (self.forget, "object to forget", "objects to forget"),
             (self.read, "read", "reads"),
             (self.artifacts, "artifact", "artifacts"),
@@ -108,7 +112,9 @@ pub fn plan(plan: &Plan, last: &BTreeMap<Address, (CheckJudged, String)>, style:
         outputs(&mut page, plan);
         cannot_be_undone(&mut page, plan);
         page.gap();
-        page.prose(&on_failure(plan));
+        if plan.kind != RunKind::Refresh {
+            page.prose(&on_failure(plan));
+        }
         unreadable(&mut page, plan);
         page.gap();
         page.heading(&Counts::of(plan).sentence());
@@ -141,17 +147,25 @@ fn nothing(plan: &Plan) -> String {
     match plan.kind {
         RunKind::Destroy => format!("There is nothing in {name} to destroy."),
         RunKind::Rollback => format!("{name} is as that generation left it."),
+        RunKind::Refresh => format!("{name} still matches what was recorded."),
         _ => format!("{name} matches its configuration."),
     }
 }
 
 fn shown_as_block(change: &Change) -> bool {
-    matches!(change.address.kind, NodeKind::Resource | NodeKind::Data)
+    // What a refresh records is shown as what changed outside already.
+    change.kind != ChangeKind::Record
+        && matches!(change.address.kind, NodeKind::Resource | NodeKind::Data)
         && (!change.is_no_op() || change.moved_from.is_some() || change.importing.is_some())
 }
 
 fn header(page: &mut Page, plan: &Plan) {
     let name = clean(&plan.environment);
+    if plan.kind == RunKind::Refresh {
+        page.prose("This is a refresh-only plan, so Gantry will not take any actions to undo these. If you were expecting these");
+        page.prose(&format!("changes, apply it to update the recorded state of {name} without changing any object."));
+        return;
+    }
     let base = plan.base.map_or_else(|| "nothing yet".to_owned(), |n| format!("generation {n}"));
     let verb = match plan.kind {
         RunKind::Destroy => "destroy",

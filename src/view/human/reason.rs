@@ -53,6 +53,8 @@ fn fate(change: &Change) -> &'static str {
         }
         (ChangeKind::ReplaceDeleteFirst | ChangeKind::ReplaceCreateFirst, _) => "must be replaced",
         (ChangeKind::Delete, _) => "will be destroyed",
+        (ChangeKind::Record, _) => "will be recorded as it is",
+        (ChangeKind::Forget, Reason::Vanished) => "will no longer be recorded",
         (ChangeKind::Forget, _) => "will no longer be managed by Gantry, but will not be destroyed",
         (ChangeKind::Run, Reason::TakenBack) => "will be taken back",
         (ChangeKind::Run, Reason::Promoted) => "will be what was promoted",

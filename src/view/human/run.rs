@@ -84,6 +84,7 @@ pub(in crate::view) fn weight(event: &RunEvent) -> Weight {
         | RunEvent::Committed
         | RunEvent::Unwinding { .. }
         | RunEvent::Interrupted { .. }
+        | RunEvent::Untold { .. }
         | RunEvent::Finished { .. } => Weight::Must,
     }
 }
@@ -158,6 +159,9 @@ pub(super) fn describe(event: &RunEvent, style: Style, starts: bool) -> Option<S
             style.paint(Ink::Yellow, line)
         }
         RunEvent::Interrupted { again: true } => style.paint(Ink::Yellow, "Interrupted again: stopping at once."),
+        RunEvent::Untold { sentence: text } => {
+            format!("{}: {}", style.paint(Ink::Yellow, "Not told yet"), sentence(text))
+        }
         RunEvent::Finished { outcome, elapsed, .. } => {
             format!("Run ended after {}: {}", duration(*elapsed), clean(outcome))
         }
@@ -182,6 +186,7 @@ pub(in crate::view) fn doing(action: &str) -> String {
         "prove" => "Proving".into(),
         "verify" => "Verifying".into(),
         "forget" => "Forgetting".into(),
+        "record" => "Recording as found".into(),
         "move" => "Moving".into(),
         "import" => "Importing".into(),
         _ => clean(action),
@@ -206,6 +211,7 @@ pub(in crate::view) fn done(action: &str) -> String {
         "prove" => "Proved".into(),
         "verify" => "Verified".into(),
         "forget" => "Forgotten".into(),
+        "record" => "Recorded as found".into(),
         "move" => "Moved".into(),
         "import" => "Import complete".into(),
         _ => format!("{} complete", clean(action)),

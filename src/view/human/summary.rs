@@ -32,6 +32,10 @@ pub struct Failure {
 /// What a run did, counted from its events.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
+    /// Records written anew as found.
+    pub recorded: usize,
+    /// Records dropped.
+    pub forgotten: usize,
     /// Objects taken on.
     pub imported: usize,
     /// Resources made.
@@ -92,6 +96,7 @@ impl Tally {
             | RunEvent::StepRetried { .. }
             | RunEvent::Reconciled { .. }
             | RunEvent::Committed
+            | RunEvent::Untold { .. }
             | RunEvent::Interrupted { .. } => {}
         }
     }
@@ -104,6 +109,8 @@ impl Tally {
         match (address.kind, action.split(' ').next().unwrap_or_default()) {
             (NodeKind::HealthCheck | NodeKind::SmokeTest | NodeKind::Check, _) => self.passed += 1,
             (NodeKind::Migration, "migrate") => self.migrated += 1,
+            (NodeKind::Resource, "record") => self.recorded += 1,
+            (NodeKind::Resource, "forget") => self.forgotten += 1,
             (NodeKind::Resource, "import") => self.imported += 1,
             (NodeKind::Resource, "create") => self.added += 1,
             (NodeKind::Resource, "update" | "switch") => self.changed += 1,
@@ -137,6 +144,7 @@ pub fn summary(kind: RunKind, environment: &str, tally: &Tally, style: Style) ->
         RunKind::Rollback => "Rollback",
         RunKind::Verify => "Verify",
         RunKind::Promote => "Promotion",
+        RunKind::Refresh => "Refresh",
     };
     let (outcome, why) = tally.outcome.as_ref().map_or(("", String::new()), |(o, s)| (o.as_str(), sentence(s)));
     match outcome {
@@ -172,6 +180,7 @@ pub fn summary(kind: RunKind, environment: &str, tally: &Tally, style: Style) ->
 fn complete(kind: RunKind, verb: &str, tally: &Tally, style: Style) -> String {
     let resources = match kind {
         RunKind::Verify => String::new(),
+        RunKind::Refresh => format!(" Records: {} updated, {} forgotten.", tally.recorded, tally.forgotten),
         RunKind::Destroy => format!(" Resources: {} destroyed.", tally.destroyed),
         _ => format!(" {}", tally.resources()),
     };

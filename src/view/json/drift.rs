@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::plan::{drifted, path};
-use crate::plan::drift::{Drift, Finding, Standing};
+use crate::plan::drift::{Drift, Finding, Known, Standing};
 
 /// The version of Terraform's plan representation whose `resource_drift` this follows.
 const FORMAT: &str = "1.2";
@@ -39,9 +39,31 @@ pub fn drift(drift: &Drift) -> Json {
             "open_run": drift.open,
             "objects": drift.findings.len(),
             "drifted": drift.drifted().count(),
+            "acknowledged": acknowledged(drift),
             "fields": Json::Object(fields.collect()),
             "not_ready": sentences(|s| if let Standing::NotReady(why) = s { Some(why) } else { None }),
             "unreadable": sentences(|s| if let Standing::Unreadable(why) = s { Some(why) } else { None }),
         },
     })
+}
+
+/// What is known: `address`, `path` (null for all that differs), `reason`, `expires`, `actor`, and whether that is all of the object's
+/// drift (`whole`).
+fn acknowledged(drift: &Drift) -> Vec<Json> {
+    let of = |finding: &Finding| {
+        let whole = finding.is_acknowledged();
+        let address = finding.address.to_string();
+        let one = move |known: &Known| {
+            json!({
+                "address": address,
+                "path": (!known.path.is_empty()).then_some(&known.path),
+                "reason": known.reason,
+                "expires": known.expires,
+                "actor": known.actor,
+                "whole": whole,
+            })
+        };
+        finding.known.iter().map(one).collect::<Vec<_>>()
+    };
+    drift.findings.iter().flat_map(of).collect()
 }

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod promotion;
 pub mod records;
 pub mod stream;
+pub mod watch;
 
 pub use console::{console_text, console_type, console_value};
 pub use drift::drift;

@@ -128,7 +128,7 @@ fn not_known(after: &Value, actions: &[&str]) -> Json {
 
 fn actions(kind: ChangeKind) -> &'static [&'static str] {
     match kind {
-        ChangeKind::NoOp | ChangeKind::Run => &["no-op"],
+        ChangeKind::NoOp | ChangeKind::Record | ChangeKind::Run => &["no-op"],
         ChangeKind::Read => &["read"],
         ChangeKind::Create => &["create"],
         ChangeKind::Update => &["update"],

@@ -105,6 +105,7 @@ impl Stream {
             ChangeKind::Read => "read",
             ChangeKind::Create => "create",
             ChangeKind::Update => "update",
+            ChangeKind::Record => "record",
             ChangeKind::ReplaceCreateFirst | ChangeKind::ReplaceDeleteFirst => "replace",
             ChangeKind::Delete => "delete",
             ChangeKind::Forget => "remove",
@@ -261,6 +262,9 @@ impl Watcher for Stream {
             }
             RunEvent::Interrupted { again } => {
                 say("warn", "Interrupted", "interrupted", vec![("again", json!(again))]);
+            }
+            RunEvent::Untold { sentence: text } => {
+                say("warn", &format!("Not told yet: {}", sentence(&text)), "untold", vec![("sentence", json!(text))]);
             }
             RunEvent::Finished { outcome, sentence: text, elapsed } => {
                 let level = if outcome == "verified" { "info" } else { "error" };

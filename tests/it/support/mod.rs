@@ -19,6 +19,7 @@ pub(crate) mod normalise;
 mod ports;
 pub(crate) mod postgres;
 mod processes;
+mod receiver;
 #[expect(dead_code, reason = "shared with the tests of the ledger")]
 pub(crate) mod s3;
 mod sandbox;
@@ -27,6 +28,7 @@ pub(crate) mod scenario;
 pub(crate) use background::Background;
 pub(crate) use files::files;
 pub(crate) use load::Load;
+pub(crate) use receiver::{Got, Receiver};
 pub(crate) use sandbox::{Ran, Sandbox, shop_variant};
 
 /// Requires that a text has these parts in it. Where its lines are broken does not matter, for that depends on how long the
