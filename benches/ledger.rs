@@ -171,6 +171,8 @@ impl Pen {
             asked: String::new(),
             on_failure: "rollback".into(),
             partial: false,
+            gates: gantry::ledger::record::Gates::default(),
+            consent: None,
             engine: "bench".into(),
         };
         self.push(&run, &Event::RunStarted(Box::new(started))).await?;

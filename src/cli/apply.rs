@@ -8,6 +8,7 @@ use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, wante
 use super::error;
 use super::root::Context;
 use crate::ops::RunKind;
+use crate::ops::apply::Wanted;
 use crate::ops::{self, Failure, Result, Workspace};
 
 #[derive(Debug, Args)]
@@ -38,8 +39,9 @@ pub(super) async fn run(context: &Context, mut arguments: Arguments) -> u8 {
 async fn apply(context: &Context, arguments: &Arguments) -> Result<u8> {
     let view = RunView::of(context.shell);
     let how = arguments.carrying.changing(context, &view)?;
-    let wanted =
-        wanted(&arguments.variables, arguments.limits.options(RunKind::Apply)?, arguments.carrying.allow_destroy)?;
+    let (options, carrying) = (arguments.limits.options(RunKind::Apply)?, &arguments.carrying);
+    let wanted = wanted(&arguments.variables, options, carrying.allow_destroy)?;
+    let wanted = Wanted { agreeing: carrying.agrees.agreeing(context), ..wanted };
     let file = arguments.plan.clone().map(|p| context.directory.join(p));
     let workspace = match &file {
         Some(path) => of_plan_file(context, arguments, path)?,

@@ -8,8 +8,10 @@ mod arguments;
 mod error;
 mod shell;
 mod changing;
+mod agreeing;
 
 mod apply;
+mod approve;
 mod completions;
 mod console;
 mod destroy;

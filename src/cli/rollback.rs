@@ -1,11 +1,14 @@
 //! `gantry rollback`: a plan of an older generation's configuration against today.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
-use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, wanted};
-use super::error;
+use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, saved, wanted};
 use super::root::Context;
+use super::{error, exit_code};
 use crate::ops::RunKind;
+use crate::ops::apply::Wanted;
 use crate::ops::{self, Result};
 
 #[derive(Debug, Args)]
@@ -15,6 +18,9 @@ pub(super) struct Arguments {
     /// The generation to go back to; the verified one before the present one by default
     #[arg(long, value_name = "GENERATION")]
     to: Option<u64>,
+    /// Write the plan to a file instead of carrying it out, for gantry approve and gantry apply
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     variables: Variables,
     #[command(flatten)]
@@ -32,10 +38,17 @@ async fn rollback(context: &Context, arguments: &Arguments) -> Result<u8> {
     let how = arguments.carrying.changing(context, &view)?;
     let options = arguments.limits.options(RunKind::Rollback)?;
     let wanted = wanted(&arguments.variables, options, arguments.carrying.allow_destroy)?;
+    let wanted = Wanted { agreeing: arguments.carrying.agrees.agreeing(context), ..wanted };
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let name = workspace.name.clone();
     let question = format!("Take \"{name}\" back as shown above?");
     let mut asking = Asking::new(context.shell, arguments.carrying.auto_approve, &question, &view, &how);
+    if let Some(path) = &arguments.out {
+        let at = context.directory.join(path);
+        let made = ops::rollback::rollback_to_file(workspace, arguments.to, &wanted, &how, &mut asking, &at).await?;
+        saved(context, &view, &made, path);
+        return Ok(exit_code::SUCCESS);
+    }
     let applied = ops::rollback::rollback(workspace, arguments.to, &wanted, &how, &mut asking).await?;
     Ok(ended(context, &name, &view, applied))
 }

@@ -22,7 +22,7 @@ use super::backend::Backend;
 use super::error::{LedgerError, Result};
 use super::event::{AppliedMigration, CheckJudged, Event};
 use super::format::{Digest, Lineage, RawEntry, digest, to_canonical};
-use super::record::{Generation, Pin, Record};
+use super::record::{Generation, GivenApproval, Pin, Record};
 use super::replay::{Move, State, Version};
 use crate::addr::Address;
 
@@ -127,6 +127,8 @@ struct Rest {
     migrations: BTreeMap<Address, Vec<AppliedMigration>>,
     checks: BTreeMap<Address, (CheckJudged, String)>,
     outputs: BTreeMap<String, Json>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    approvals: Vec<GivenApproval>,
 }
 
 /// Writes a state down and gives the manifest's blob. Chunks that the last checkpoint has are not written again.
@@ -174,7 +176,7 @@ pub async fn load(backend: &Arc<dyn Backend>, lineage: &Lineage, manifest: Diges
         .try_collect::<Vec<_>>();
     let (records, generations, rest) =
         tokio::try_join!(records, generations, part::<Rest>(Arc::clone(backend), found.rest))?;
-    let Rest { versions, moves, pins, migrations, checks, outputs } = rest;
+    let Rest { versions, moves, pins, migrations, checks, outputs, approvals } = rest;
     Ok(State {
         seq,
         // Chunks are in the order of their addresses, which is how a map is filled fastest.
@@ -186,6 +188,7 @@ pub async fn load(backend: &Arc<dyn Backend>, lineage: &Lineage, manifest: Diges
         checks,
         generations: generations.into_iter().flatten().collect(),
         outputs,
+        approvals,
         open: None,
         // After that nothing is written.
         moved_away: None,
@@ -281,6 +284,7 @@ fn parts(lineage: &Lineage, state: &State) -> (Manifest, Vec<Vec<u8>>) {
         migrations: state.migrations.clone(),
         checks: state.checks.clone(),
         outputs: state.outputs.clone(),
+        approvals: state.approvals.clone(),
     }));
     let manifest =
         Manifest { format: FORMAT, lineage: lineage.as_str().to_owned(), seq: state.seq, records, generations, rest };

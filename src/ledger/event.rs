@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::format::Digest;
-use super::record::{Pin, Record};
+use super::record::{Approval, Consent, Gates, Pin, Record};
 use crate::addr::Address;
 
 /// What kind of run it is.
@@ -111,6 +111,12 @@ pub struct RunStarted {
     pub on_failure: String,
     /// Whether it was limited by `--target` or `--replace`.
     pub partial: bool,
+    /// The gates of its plan: the next run passes them too.
+    #[serde(default, skip_serializing_if = "Gates::is_none")]
+    pub gates: Gates,
+    /// Who agreed to it, where that was asked for: from here on these approvals are spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
     /// The version of Gantry.
     pub engine: String,
 }
@@ -379,6 +385,8 @@ pub enum Event {
     },
     /// What is current was sealed anew; nothing else changed.
     Resealed(Box<Resealed>),
+    /// Somebody agreed that a plan of this effect is carried out.
+    ApprovalGiven(Box<Approval>),
     /// An event of a later Gantry.
     #[serde(other)]
     Unknown,

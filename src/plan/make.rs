@@ -17,6 +17,7 @@ use super::world::World;
 use crate::addr::ModulePath;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::State;
+use crate::ledger::record::Gates;
 use crate::provider::Role;
 use crate::value::{encode, encode_typed, without_seals};
 
@@ -46,6 +47,10 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
         planner.world.report(wrong);
         Settings::default()
     });
+    let approval = super::approval::read(&planner.world).unwrap_or_else(|wrong| {
+        planner.world.report(wrong);
+        None
+    });
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
@@ -54,11 +59,11 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     planner.moves_hold();
     planner.removals_hold();
     planner.orphans();
-    planner.finish(&settings)
+    planner.finish(&settings, Gates { approval })
 }
 
 impl Planner<'_> {
-    fn finish(self, settings: &Settings) -> Result<Planned, Diagnostics> {
+    fn finish(self, settings: &Settings, gates: Gates) -> Result<Planned, Diagnostics> {
         let needs: Vec<Question> = self.world.needs.borrow_mut().split_off("").into_values().collect();
         if !needs.is_empty() {
             return Ok(Planned::Need(needs));
@@ -109,6 +114,7 @@ impl Planner<'_> {
             asked: if hollow { String::new() } else { asked(&inputs) },
             partial: !inputs.options.targets.is_empty() || !inputs.options.replace.is_empty(),
             protected: settings.protected,
+            gates,
             schemas,
             conditions: self.world.conditions.take(),
             unreadable: self.unreadable,
@@ -213,6 +219,7 @@ pub fn basis(recorded: &State) -> String {
         "pins": recorded.pins,
         "migrations": recorded.migrations,
         "generation": recorded.generation(),
+        "gates": recorded.gates(),
         "open": recorded.open.as_ref().map(|o| &o.run),
     });
     super::effect::digest(text.to_string().as_bytes())

@@ -9,6 +9,7 @@ use super::step::{Step, Work};
 use crate::addr::Address;
 use crate::diag::Diagnostics;
 use crate::ledger::event::RunKind;
+use crate::ledger::record::Gates;
 use crate::provider::ResourceSchema;
 use crate::value::Value;
 
@@ -91,6 +92,8 @@ pub struct Plan {
     pub partial: bool,
     /// Whether the environment is protected.
     pub protected: bool,
+    /// What has to be passed before it is carried out, beside what is recorded.
+    pub gates: Gates,
     /// The schemas of the types in it, for whoever carries it out or shows it.
     pub schemas: BTreeMap<String, Arc<ResourceSchema>>,
     /// What could not be judged yet.

@@ -94,6 +94,7 @@ pub(super) fn plan(changes: Vec<Change>) -> Plan {
         asked: "sha256:asked".into(),
         partial: false,
         protected: false,
+        gates: crate::ledger::record::Gates::default(),
         schemas: BTreeMap::new(),
         conditions: Default::default(),
         unreadable: Vec::new(),
@@ -281,6 +282,8 @@ pub(super) fn generation(number: u64, outcome: RunOutcome) -> Generation {
         effect: "sha256:fedcba9876543210".into(),
         plan: None,
         partial: false,
+        gates: crate::ledger::record::Gates::default(),
+        consent: None,
         started: "2026-11-21T00:16:30.5Z".into(),
         finished: Some("2026-11-21T00:16:42.9Z".into()),
         actor: "ann@host".into(),
@@ -343,6 +346,7 @@ pub(super) fn state() -> State {
         checkpoint: None,
         since_checkpoint: 40,
         moves: Vec::new(),
+        approvals: Vec::new(),
         open: None,
     }
 }
@@ -360,6 +364,8 @@ pub(super) fn state_under_way() -> State {
         asked: "sha256:a".into(),
         on_failure: "rollback".into(),
         partial: false,
+        gates: crate::ledger::record::Gates::default(),
+        consent: None,
         engine: "0.1.0".into(),
     };
     let meta = Meta { seq: 41, time: "2026-11-21T00:20:00Z".into(), run: "run-3".into(), actor: "ann@host".into() };

@@ -293,6 +293,8 @@ fn started(plan: &Plan) -> RunStarted {
         asked: String::new(),
         on_failure: plan.on_failure.word().into(),
         partial: false,
+        gates: crate::ledger::record::Gates::default(),
+        consent: None,
         engine: "test".into(),
     }
 }
@@ -405,6 +407,7 @@ impl Build {
             asked: String::new(),
             partial: false,
             protected: false,
+            gates: crate::ledger::record::Gates::default(),
             schemas,
             conditions: Default::default(),
             unreadable: Vec::new(),

@@ -217,6 +217,7 @@ fn plan(changes: Vec<Change>, steps: Vec<Step>) -> Plan {
         asked: String::new(),
         partial: false,
         protected: false,
+        gates: crate::ledger::record::Gates::default(),
         schemas,
         conditions: Default::default(),
         unreadable: Vec::new(),

@@ -215,6 +215,8 @@ impl World {
             asked: plan.asked.clone(),
             on_failure: "rollback".into(),
             partial: false,
+            gates: crate::ledger::record::Gates::default(),
+            consent: None,
             engine: String::new(),
         };
         let meta = Meta { seq: 1, time: String::new(), run: "r".into(), actor: String::new() };

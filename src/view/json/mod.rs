@@ -9,11 +9,13 @@ mod console;
 mod line;
 mod values;
 
+pub mod approval;
 pub mod drift;
 pub mod plan;
 pub mod records;
 pub mod stream;
 
+pub use approval::{agreement, approved};
 pub use console::{console_text, console_type, console_value};
 pub use drift::drift;
 pub use line::diagnostic;
