@@ -171,6 +171,7 @@ impl Pen {
             asked: String::new(),
             on_failure: "rollback".into(),
             partial: false,
+            consent: None,
             engine: "bench".into(),
             configuration: None,
             release: None,

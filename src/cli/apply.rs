@@ -8,6 +8,7 @@ use super::changing::{Artifacts, Asking, Carrying, Limits, RefreshOnly, RunView,
 use super::error;
 use super::root::Context;
 use crate::ops::RunKind;
+use crate::ops::apply::Wanted;
 use crate::ops::{self, Failure, Result, Workspace};
 
 #[derive(Debug, Args)]
@@ -42,9 +43,11 @@ pub(super) async fn run(context: &Context, mut arguments: Arguments) -> u8 {
 async fn apply(context: &Context, arguments: &Arguments) -> Result<u8> {
     let view = RunView::of(context.shell);
     let how = arguments.carrying.changing(context, &view)?;
+    let carrying = &arguments.carrying;
     let mut options = arguments.refresh_only.of(arguments.limits.options(RunKind::Apply)?)?;
     options.artifacts = arguments.artifacts.named()?;
-    let wanted = wanted(&arguments.variables, options, arguments.carrying.allow_destroy)?;
+    let wanted = wanted(&arguments.variables, options, carrying.allow_destroy)?;
+    let wanted = Wanted { agreeing: carrying.agrees.agreeing(context), ..wanted };
     let file = arguments.plan.clone().map(|p| context.directory.join(p));
     let workspace = match &file {
         Some(path) => of_plan_file(context, arguments, path)?,

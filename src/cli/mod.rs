@@ -8,9 +8,11 @@ mod arguments;
 mod error;
 mod shell;
 mod changing;
+mod agreeing;
 
 mod ack;
 mod apply;
+mod approve;
 mod completions;
 mod console;
 mod destroy;

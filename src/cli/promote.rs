@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::changing::{Asking, Carrying, RunView, Variables, ended, run_ended, wanted};
+use super::changing::{Asking, Carrying, RunView, Variables, ended, next, run_ended, wanted};
 use super::root::Context;
 use super::{error, exit_code};
-use crate::ops::promote::{Promoted, Promotion, save};
+use crate::ops::apply::Wanted;
+use crate::ops::promote::{Promoted, Promotion};
 use crate::ops::released::Pick;
-use crate::ops::{Failure, Options, Result, RunKind, Workspace, project};
+use crate::ops::{self, Failure, Options, Result, RunKind, Workspace, project};
 use crate::view::{human, json};
 
 #[derive(Debug, Args)]
@@ -88,33 +89,36 @@ fn pairs(context: &Context, arguments: &Arguments) -> Result<Vec<(Workspace, Wor
     Ok(all.windows(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
 }
 
-fn options() -> Options {
-    Options { kind: RunKind::Promote, ..Options::default() }
+fn asked(context: &Context, arguments: &Arguments, allow_destroy: bool) -> Result<Wanted> {
+    let options = Options { kind: RunKind::Promote, ..Options::default() };
+    let wanted = wanted(&arguments.variables, options, allow_destroy)?;
+    Ok(Wanted { agreeing: arguments.carrying.agrees.agreeing(context), ..wanted })
 }
 
 async fn plan(context: &Context, arguments: &Arguments, promotion: &Promotion) -> Result<u8> {
     let shell = context.shell;
-    let wanted = wanted(&arguments.variables, options(), true)?;
+    let wanted = asked(context, arguments, true)?;
     let (made, difference, records, secrets) = promotion.plan(&wanted).await?;
     shell.diagnostics(&made.warnings, &made.draft.desired.sources);
     shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
     if let Some(path) = &arguments.out {
-        save(promotion, &made, &records, &secrets, &context.directory.join(path))?;
+        let to = context.directory.join(path);
+        ops::apply::save(&promotion.target, &made, (&records, &secrets), &wanted.agreeing.signing, &to).await?;
     }
     if shell.json {
         shell.out_json(&json::promotion(&difference, &promotion.target.name));
         let stream = json::Stream::new(Box::new(std::io::stdout()), super::shell::now());
         stream.plan(&made.plan);
+        made.agreement.iter().for_each(|agreement| stream.agreement(agreement));
         stream.finish();
     } else {
         shell.out(&human::promotion(&difference, &promotion.target.name, shell.out_style()));
         shell.out(&human::plan(&made.plan, &made.state.checks, shell.out_style()));
+        if let Some(agreement) = &made.agreement {
+            shell.out(&human::agreement(agreement, shell.out_style()));
+        }
         if let Some(path) = &arguments.out {
-            let target = &promotion.target.name;
-            shell.out(&format!(
-                "\nThe plan is in {0}. Carry it out with:\n    gantry apply {target} {0}\n",
-                path.display()
-            ));
+            shell.out(&next(&made, path));
         }
     }
     Ok(if made.plan.unreadable.is_empty() { exit_code::SUCCESS } else { exit_code::INCOMPLETE })
@@ -123,7 +127,7 @@ async fn plan(context: &Context, arguments: &Arguments, promotion: &Promotion) -
 async fn carry_out(context: &Context, arguments: &Arguments, promotion: &Promotion) -> Result<u8> {
     let view = RunView::of(context.shell);
     let how = arguments.carrying.changing(context, &view)?;
-    let wanted = wanted(&arguments.variables, options(), arguments.carrying.allow_destroy)?;
+    let wanted = asked(context, arguments, arguments.carrying.allow_destroy)?;
     let (from, to) = (&promotion.source.name, &promotion.target.name);
     let question = format!("Promote this from \"{from}\" to \"{to}\"?");
     let unasked = arguments.carrying.auto_approve || arguments.auto;

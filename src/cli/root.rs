@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::shell::Shell;
 use super::{
-    ack, apply, arguments, completions, console, destroy, drift, error, exit_code, fmt, graph, history, import, init,
-    output, plan, promote, release, resume, rollback, show, state, validate, verify, version,
+    ack, apply, approve, arguments, completions, console, destroy, drift, error, exit_code, fmt, graph, history,
+    import, init, output, plan, promote, release, resume, rollback, show, state, validate, verify, version,
 };
 use crate::ops::{Failure, Workspace, workspace};
 use crate::ports::env;
@@ -42,6 +42,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Carry out a plan
     Apply(apply::Arguments),
+    /// Agree that a saved plan is carried out
+    Approve(approve::Arguments),
     /// Take everything away
     Destroy(destroy::Arguments),
     /// Run all checks now and record their verdicts
@@ -191,6 +193,7 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
             Command::Validate(a) => validate::run(context, &a).await,
             Command::Plan(a) => plan::run(context, a).await,
             Command::Apply(a) => apply::run(context, a).await,
+            Command::Approve(a) => approve::run(context, a).await,
             Command::Destroy(a) => destroy::run(context, a).await,
             Command::Verify(a) => verify::run(context, a).await,
             Command::Rollback(a) => rollback::run(context, a).await,

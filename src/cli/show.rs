@@ -80,12 +80,19 @@ async fn plan_file(context: &Context, arguments: &Arguments, path: &std::path::P
     let file = ops::apply::read_plan_file(path)?;
     let workspace = Workspace::locate(&context.directory, Some(&file.inputs.environment))
         .or_else(|_| Workspace::locate(std::path::Path::new(&file.directory), None))?;
-    let (made, variables) = ops::show::plan_file(&workspace, &file, &arguments.variables.given()?).await?;
+    let (made, variables) = ops::show::plan_file(&workspace, (path, &file), &arguments.variables.given()?).await?;
     let shell = context.shell;
     if shell.json {
-        shell.out_json(&json::plan(&made.plan, &variables));
+        let mut document = json::plan(&made.plan, &variables);
+        if let Some(agreement) = &made.agreement {
+            document["gantry"]["approval"] = json::agreement(agreement);
+        }
+        shell.out_json(&document);
     } else {
         shell.out(&human::plan(&made.plan, &made.state.checks, shell.out_style()));
+        if let Some(agreement) = &made.agreement {
+            shell.out(&human::agreement(agreement, shell.out_style()));
+        }
     }
     Ok(exit_code::SUCCESS)
 }

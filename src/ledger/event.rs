@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::format::Digest;
-use super::record::{Gates, Override, Pin, Record};
+use super::record::{Approval, Consent, Gates, Override, Pin, Record};
 use super::release::Release;
 use crate::addr::Address;
 
@@ -114,6 +114,12 @@ pub struct RunStarted {
     pub on_failure: String,
     /// Whether it was limited by `--target` or `--replace`.
     pub partial: bool,
+    /// The gates of its plan: the next run passes them too.
+    #[serde(default, skip_serializing_if = "Gates::is_none")]
+    pub gates: Gates,
+    /// Who agreed to it, where that was asked for: from here on these approvals are spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
     /// The version of Gantry.
     pub engine: String,
     /// The digest of the configuration bundle.
@@ -131,9 +137,6 @@ pub struct RunStarted {
     /// The artifacts that a person named against what was promoted, those of earlier runs that still hold among them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<Address, Override>,
-    /// What it may be followed by.
-    #[serde(default, skip_serializing_if = "Gates::is_open")]
-    pub gates: Gates,
 }
 
 /// A step's intent, durable before its act.
@@ -433,6 +436,8 @@ pub enum Event {
         /// Why.
         reason: Option<String>,
     },
+    /// Somebody agreed that a plan of this effect is carried out.
+    ApprovalGiven(Box<Approval>),
     /// An event of a later Gantry.
     #[serde(other)]
     Unknown,

@@ -109,6 +109,12 @@ pub struct Generation {
     pub plan: Option<String>,
     /// Whether it was limited to some targets.
     pub partial: bool,
+    /// What whoever changes the environment after it has to pass.
+    #[serde(default, skip_serializing_if = "Gates::is_none")]
+    pub gates: Gates,
+    /// Who agreed to it, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
     /// When it started.
     pub started: String,
     /// When it ended.
@@ -137,12 +143,90 @@ pub struct Generation {
     /// The artifacts that a person named for it against what was promoted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<Address, Override>,
-    /// What it may be followed by.
-    #[serde(default, skip_serializing_if = "Gates::is_open")]
-    pub gates: Gates,
     /// Set once its blobs were given up: there is no way back to it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collected: Option<Collection>,
+}
+
+/// What has to be passed before an environment is changed. What stands recorded counts beside what is planned, so that whoever loosens a
+/// gate passes the old one first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gates {
+    /// Who has to agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalGate>,
+    /// From where releases come; `None` where artifacts are the environment's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotionGate>,
+    /// Whether destroying, and losing data, has to be meant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+}
+
+impl Gates {
+    /// Whether nothing has to be passed.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `approval` of an environment, as it was evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalGate {
+    /// How many people have to agree.
+    pub required: u32,
+    /// The allowed-signers file.
+    pub signers: String,
+    /// The revoked keys: a list, or a KRL in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
+    /// How long an approval may last, in seconds.
+    pub expires: u64,
+}
+
+/// Something that somebody signed, with what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who, as the signers file of then called him.
+    pub principal: String,
+    /// The effect that it is about.
+    pub effect: String,
+    /// What makes it count once.
+    pub nonce: String,
+    /// For an approval: until when it counts, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// The line that was signed.
+    pub line: String,
+    /// The armoured signature.
+    pub signature: String,
+    /// For an approval: the blob with the steps that it is about, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<String>,
+}
+
+/// Who agreed to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// The approvals that it spent.
+    pub approvals: Vec<Approval>,
+    /// Who made the plan; `None` where that is who started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Approval>,
+    /// Who started it.
+    pub starter: Approval,
+}
+
+/// An approval that waits for a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenApproval {
+    /// The approval.
+    pub approval: Approval,
+    /// When it was recorded, RFC 3339.
+    pub time: String,
+    /// By whom.
+    pub actor: String,
 }
 
 /// When and by whom blobs were given up.
@@ -170,26 +254,6 @@ pub struct Override {
     pub reference: String,
     /// Why.
     pub reason: String,
-}
-
-/// What has to hold before an environment changes. Those of the newest verified generation count beside those that are planned, so
-/// that whoever loosens a gate passes the old one first.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Gates {
-    /// From where releases come; `None` where artifacts are the environment's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub promotion: Option<PromotionGate>,
-    /// Whether destroying, and losing data, has to be meant.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub protected: bool,
-}
-
-impl Gates {
-    /// Whether nothing is asked for.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// `promotion { … }` of an environment.

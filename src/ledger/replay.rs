@@ -14,7 +14,7 @@ use super::event::{
     StepIntended, StepResult, StepSucceeded,
 };
 use super::format::Digest;
-use super::record::{Collection, Gates, Generation, Pin, Record};
+use super::record::{Approval, Collection, Gates, Generation, GivenApproval, Pin, Record};
 use super::release::Quarantined;
 use crate::addr::Address;
 use crate::value::without_seals;
@@ -119,6 +119,8 @@ pub struct State {
     pub quarantine: BTreeMap<String, Quarantined>,
     /// Drift that is known, by object.
     pub acknowledged: BTreeMap<Address, super::acknowledged::OfObject>,
+    /// Approvals that no run has spent.
+    pub approvals: Vec<GivenApproval>,
     /// The run that has not ended, if there is one.
     pub open: Option<OpenRun>,
     /// Where the ledger was moved to.
@@ -152,16 +154,32 @@ impl State {
         self.generations.iter().rev().find(|g| g.outcome == Some(RunOutcome::Verified))
     }
 
-    /// What has to hold before this environment changes, as its newest verified generation says.
-    #[must_use]
-    pub fn gates(&self) -> Gates {
-        self.current().map(|generation| generation.gates.clone()).unwrap_or_default()
-    }
-
     /// A generation by its number.
     #[must_use]
     pub fn find_generation(&self, number: u64) -> Option<&Generation> {
         self.generations.iter().find(|g| g.number == number)
+    }
+
+    /// The gates that the next run has to pass beside its own: those of the current generation, and of what was changed since and
+    /// not taken back.
+    #[must_use]
+    pub fn gates(&self) -> Vec<&Gates> {
+        let current = self.current().map_or(0, |g| g.number);
+        let stands = |g: &&Generation| g.number >= current && g.outcome != Some(RunOutcome::RolledBack);
+        let mut all: Vec<&Gates> = Vec::new();
+        for gates in self.generations.iter().filter(stands).map(|g| &g.gates).filter(|gates| !gates.is_none()) {
+            if !all.contains(&gates) {
+                all.push(gates);
+            }
+        }
+        all
+    }
+
+    /// The nonces of all approvals that runs have spent.
+    #[must_use]
+    pub fn spent(&self) -> std::collections::BTreeSet<String> {
+        let all = self.generations.iter().filter_map(|g| g.consent.as_ref());
+        all.flat_map(|consent| consent.approvals.iter().map(|a| a.nonce.clone())).collect()
     }
 
     /// Whether nothing is recorded: no object, no migration.
@@ -205,6 +223,7 @@ impl State {
             Event::AcknowledgementWithdrawn { address, path, .. } => {
                 return self.withdraw(address, path.as_deref()).map_err(illegal);
             }
+            Event::ApprovalGiven(approval) => return self.approval_given(meta, approval).map_err(illegal),
             Event::Removed { address, .. } => {
                 self.versions.remove(address);
                 self.acknowledged.remove(address);
@@ -314,6 +333,7 @@ impl State {
             | Event::Resealed(_)
             | Event::DriftAcknowledged(_)
             | Event::AcknowledgementWithdrawn { .. }
+            | Event::ApprovalGiven(_)
             | Event::Checkpoint { .. }
             | Event::MovedAway { .. }
             | Event::Collected(_)
@@ -333,6 +353,36 @@ impl State {
             open.finish(step);
         }
         self.records.insert(address.clone(), Arc::new(record.clone()));
+        Ok(())
+    }
+
+    fn approval_given(&mut self, meta: &Meta, approval: &Approval) -> Result<(), &'static str> {
+        if self.approvals.iter().any(|given| given.approval.nonce == approval.nonce) {
+            return Err("an approval is given twice");
+        }
+        if self.spent().contains(&approval.nonce) {
+            return Err("an approval is given that was spent");
+        }
+        let (approval, time, actor) = (approval.clone(), meta.time.clone(), meta.actor.clone());
+        self.approvals.push(GivenApproval { approval, time, actor });
+        Ok(())
+    }
+
+    /// An approval counts once: those of this run are gone, and with them those whose time is over.
+    fn spend(&mut self, meta: &Meta, started: &RunStarted) -> Result<(), &'static str> {
+        let spent = if started.consent.is_some() { self.spent() } else { std::collections::BTreeSet::default() };
+        let mut now: std::collections::BTreeSet<&str> = std::collections::BTreeSet::new();
+        for approval in started.consent.iter().flat_map(|consent| &consent.approvals) {
+            if spent.contains(&approval.nonce) || !now.insert(&approval.nonce) {
+                return Err("an approval is spent twice");
+            }
+        }
+        let time = meta.time.parse::<jiff::Timestamp>().ok();
+        let over = |text: &Option<String>| {
+            let expires = text.as_ref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+            expires.zip(time).is_some_and(|(expires, time)| expires <= time)
+        };
+        self.approvals.retain(|g| !now.contains(&*g.approval.nonce) && !over(&g.approval.expires));
         Ok(())
     }
 
@@ -364,6 +414,7 @@ impl State {
         if let Some(open) = &self.open {
             return illegal(format!("run {} starts while run {} has not ended", meta.run, open.run));
         }
+        self.spend(meta, started).map_err(|why| IllegalEvent { seq: meta.seq, why: why.to_owned() })?;
         if let Some(number) = started.generation {
             if number <= self.generation() {
                 return illegal(format!("generation {number} was used before"));
@@ -380,6 +431,8 @@ impl State {
                 effect: started.effect.clone(),
                 plan: started.plan.clone(),
                 partial: started.partial,
+                gates: started.gates.clone(),
+                consent: started.consent.clone(),
                 started: meta.time.clone(),
                 finished: None,
                 actor: meta.actor.clone(),
@@ -392,7 +445,6 @@ impl State {
                 release: started.release.clone(),
                 unproven: started.unproven,
                 overrides: started.overrides.clone(),
-                gates: started.gates.clone(),
                 collected: None,
             });
         }

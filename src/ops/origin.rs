@@ -114,7 +114,8 @@ pub(super) async fn warning(state: &State, draft: &Draft, backend: &dyn Backend)
         "They come from the working tree and are not what the release holds that was promoted: {}. No other environment has tried them.",
         files.join(", ")
     );
-    let from = state.gates().promotion.map_or_else(|| "SOURCE".to_owned(), |gate| gate.from);
+    let from = state.gates().into_iter().find_map(|gates| Some(gates.promotion.as_ref()?.from.clone()));
+    let from = from.unwrap_or_else(|| "SOURCE".to_owned());
     let hint = format!("Let \"{from}\" prove them, and promote that: gantry promote {from} {}", draft.bundle.name);
     Ok(Some(Diagnostic::warning("Files that were not proven", detail).hint(hint)))
 }

@@ -4,7 +4,6 @@
 //! and shared files are the bytes that were proven. The gates are those of the target's configuration and those of what stands there.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::apply::{Applied, Judge, Made, Wanted, carry_out, open, settle};
@@ -80,7 +79,8 @@ impl Promotion {
         let (state, made) = (&records.state, (&plan, &draft));
         let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, &self.target).await?;
         let warnings = warnings.into_iter().chain(back).collect();
-        let made = Made { plan, draft, state: records.state.clone(), warnings, difference: None };
+        let agreement = super::apply::agreement(&plan, &records, wanted).await?;
+        let made = Made { plan, draft, state: records.state.clone(), warnings, agreement, difference: None };
         let prepared = self.compared(&offered, made, &gates)?;
         Ok((prepared.made, prepared.difference, records, secrets))
     }
@@ -131,7 +131,7 @@ impl Promotion {
         let (state, made) = (&opened.state, (&plan, &draft));
         let back = restore::for_a_way_back(opened.backend(), state, made, &opened.secrets, &opened.workspace).await?;
         let warnings = warnings.into_iter().chain(back).collect();
-        let made = Made { plan, draft, state: opened.state.clone(), warnings, difference: None };
+        let made = Made { plan, draft, state: opened.state.clone(), warnings, agreement: None, difference: None };
         let Prepared { made, difference } = self.compared(&offered, made, &gates)?;
         let made = Made { difference: Some(Box::new(difference.clone())), ..made };
         let applied = carry_out(opened, made, wanted, how, judge, None).await?;
@@ -308,7 +308,8 @@ fn gates(draft: &Draft, workspace: &Workspace, state: &State) -> Result<Vec<Prom
         return Err(Failure::refused("Environment takes no promotions", detail)
             .hint("Write environment { promotion { from = \"staging\" } } to let it take releases from another one."));
     };
-    let before = state.gates().promotion.filter(|before| *before != now);
+    let before: Vec<PromotionGate> = state.gates().into_iter().filter_map(|gates| gates.promotion.clone()).collect();
+    let before = before.into_iter().filter(|before| *before != now).collect::<Vec<_>>();
     Ok(std::iter::once(now).chain(before).collect())
 }
 
@@ -387,14 +388,6 @@ pub(super) fn saved_variables(
         all.insert(Arc::from(name.as_str()), value);
     }
     all
-}
-
-/// Where a plan that was promoted is saved.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn save(promotion: &Promotion, made: &Made, records: &Records, secrets: &Secrets, path: &Path) -> Result<()> {
-    super::apply::save(&promotion.target, made, records, secrets, path)
 }
 
 /// What a generation was made from.

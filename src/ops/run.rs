@@ -23,6 +23,7 @@ use crate::ledger::event::{Event, RunKind, RunOutcome, RunStarted};
 use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
 use crate::ledger::reading::Reading;
+use crate::ledger::record::Consent;
 use crate::ledger::replay::IllegalEvent;
 use crate::ledger::{Backend, Digest, Meta, RawEntry, State, Writer, checkpoint};
 use crate::plan::{Plan, SavedInputs, file};
@@ -210,11 +211,32 @@ impl Opened {
         Planning::new(&self.workspace, self.targets.catalog(), Some(&self.targets), &self.secrets)
     }
 
-    /// Carries out a plan that was made on this ledger just now, or whose basis is this ledger's.
+    /// Carries out a plan that was made on this ledger just now, or whose basis is this ledger's, and that nobody has to agree to.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub async fn run(&mut self, how: &Changing, plan: Plan, draft: &Draft, plan_file: Option<String>) -> Result<Ran> {
+        self.run_agreed(how, plan, draft, plan_file, None).await
+    }
+
+    /// The same for one that people have agreed to.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn run_agreed(
+        &mut self,
+        how: &Changing,
+        plan: Plan,
+        draft: &Draft,
+        plan_file: Option<String>,
+        consent: Option<Consent>,
+    ) -> Result<Ran> {
+        let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
+        // No way leads around the gate, whoever calls.
+        if makes_generation && consent.is_none() && !super::consent::gates(&plan.gates, &self.state)?.is_empty() {
+            let detail = "The plan needs approval, and the run would begin without. This is a bug in Gantry.";
+            return Err(Failure::refused("Approval missing", detail));
+        }
         if !plan.unopened.is_empty() {
             let all = plan.unopened.iter().map(|u| u.diagnostic(crate::diag::Severity::Error));
             let refused = Failure::from_diagnostics(all.collect(), draft.desired.sources.clone());
@@ -239,13 +261,14 @@ impl Opened {
             asked: plan.asked.clone(),
             on_failure: plan.on_failure.word().to_owned(),
             partial: plan.partial,
+            gates: plan.gates.clone(),
+            consent,
             engine: file::ENGINE.to_owned(),
             configuration: Some(format!("sha256:{}", draft.bundle.digest())),
             release: origin.release,
             unproven: origin.unproven,
             takes_back: origin.takes_back,
             overrides: origin.overrides,
-            gates: plan.gates.clone(),
         };
         let run = format!("run-{}", id::random_hex::<8>());
         let finished = self.carry_out(how, &plan, run, Begin::New(Box::new(started)), draft).await?;

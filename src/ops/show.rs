@@ -1,9 +1,11 @@
 //! `show`: what a plan file would do; a piece of evidence.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::apply::{Made, replan};
+use super::consent::{Case, Saved};
 use super::error::{Failure, Result};
 use super::records::Records;
 use super::restore::Fresh;
@@ -15,6 +17,7 @@ use crate::diag::Diagnostics;
 use crate::ledger::event::Event;
 use crate::ledger::{Key, LedgerError, State};
 use crate::plan::PlanFile;
+use crate::ports::clock::{Clock as _, SystemClock};
 use crate::value::Value;
 
 /// The plan of a file, made again, and its variables.
@@ -23,7 +26,7 @@ use crate::value::Value;
 /// When the file is refused, or the ledger has moved on so that it cannot be planned again.
 pub async fn plan_file(
     workspace: &Workspace,
-    file: &PlanFile,
+    (path, file): (&Path, &PlanFile),
     given: &[VarArg],
 ) -> Result<(Made, BTreeMap<Arc<str>, Value>)> {
     let records = Records::read(workspace, given).await?;
@@ -44,7 +47,15 @@ pub async fn plan_file(
     let fresh = Fresh { variables: &fresh };
     let (draft, plan, _) = replan(workspace, file, &fresh, &recorded, &secrets, None).await?;
     let variables = draft.variables.clone();
-    Ok((Made { plan, draft, state: recorded, warnings: Diagnostics::default(), difference: None }, variables))
+    let saved = Saved::of(path, file);
+    let agreement = match Case::of(&plan, "", &records.state, Some(&saved), &[])? {
+        Some(case) => Some(case.agreement(SystemClock.now(), &file.steps, records.backend.as_ref()).await),
+        None => None,
+    };
+    Ok((
+        Made { plan, draft, state: recorded, warnings: Diagnostics::default(), agreement, difference: None },
+        variables,
+    ))
 }
 
 /// The state that the plan was made on: the present one, or, where the ledger has moved on, the one of then.

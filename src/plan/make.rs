@@ -17,6 +17,7 @@ use super::world::World;
 use crate::addr::ModulePath;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::State;
+use crate::ledger::record::Gates;
 use crate::provider::Role;
 use crate::value::{encode, encode_typed, without_seals};
 
@@ -49,6 +50,10 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
         Settings::default()
     });
     planner.by_promotion = super::promotion::source(&settings, inputs.recorded);
+    let approval = super::approval::read(&planner.world).unwrap_or_else(|wrong| {
+        planner.world.report(wrong);
+        None
+    });
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
@@ -59,11 +64,12 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     planner.overrides_hold();
     planner.schemas_hold();
     planner.orphans();
-    planner.finish(&settings)
+    let gates = Gates { approval, promotion: settings.promotion.clone(), protected: settings.protected };
+    planner.finish(&settings, gates)
 }
 
 impl Planner<'_> {
-    fn finish(self, settings: &Settings) -> Result<Planned, Diagnostics> {
+    fn finish(self, settings: &Settings, gates: Gates) -> Result<Planned, Diagnostics> {
         let needs: Vec<Question> = self.world.needs.borrow_mut().split_off("").into_values().collect();
         if !needs.is_empty() {
             return Ok(Planned::Need(needs));
@@ -119,7 +125,7 @@ impl Planner<'_> {
             effect,
             asked: if hollow { String::new() } else { asked(&inputs) },
             partial: !inputs.options.targets.is_empty() || !inputs.options.replace.is_empty(),
-            gates: settings.gates(),
+            gates,
             promoted: inputs.options.promoted.clone(),
             overrides: inputs.options.artifacts.clone(),
             schemas,

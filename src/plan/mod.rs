@@ -11,6 +11,7 @@
 //! 3. `orphans` decides about what the ledger has and the configuration does not ask for.
 //! 4. `lower` makes steps of the changes; `effect` gives the digest of what they do.
 
+pub mod approval;
 pub(crate) mod assertions;
 mod body;
 mod builtin;

@@ -75,7 +75,8 @@ fn check(text: &str, span: Span) -> Result<Address, Diagnostic> {
 /// The environment that artifacts come from, if they come by promotion only: as the configuration says, or, so that nobody talks around the
 /// gate by taking the block out, as it stands in what runs now.
 pub(super) fn source(settings: &Settings, recorded: &State) -> Option<String> {
-    let gate = settings.promotion.clone().or(recorded.gates().promotion);
+    let gate =
+        settings.promotion.clone().or_else(|| recorded.gates().into_iter().find_map(|gates| gates.promotion.clone()));
     gate.map(|gate| gate.from)
 }
 

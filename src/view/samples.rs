@@ -289,6 +289,7 @@ pub(super) fn generation(number: u64, outcome: RunOutcome) -> Generation {
         effect: "sha256:fedcba9876543210".into(),
         plan: None,
         partial: false,
+        consent: None,
         started: "2026-11-21T00:16:30.5Z".into(),
         finished: Some("2026-11-21T00:16:42.9Z".into()),
         actor: "ann@host".into(),
@@ -359,6 +360,7 @@ pub(super) fn state() -> State {
         since_checkpoint: 40,
         moves: Vec::new(),
         quarantine: BTreeMap::new(),
+        approvals: Vec::new(),
         open: None,
     }
 }
@@ -376,6 +378,7 @@ pub(super) fn state_under_way() -> State {
         asked: "sha256:a".into(),
         on_failure: "rollback".into(),
         partial: false,
+        consent: None,
         engine: "0.1.0".into(),
         configuration: None,
         release: None,

@@ -293,6 +293,7 @@ fn started(plan: &Plan) -> RunStarted {
         asked: String::new(),
         on_failure: plan.on_failure.word().into(),
         partial: false,
+        consent: None,
         engine: "test".into(),
         configuration: None,
         release: None,

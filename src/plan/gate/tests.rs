@@ -96,6 +96,7 @@ fn started(kind: RunKind, state: &State) -> RunStarted {
         takes_back: None,
         overrides: BTreeMap::new(),
         gates: Default::default(),
+        consent: None,
     }
 }
 

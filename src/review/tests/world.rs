@@ -215,6 +215,7 @@ impl World {
             asked: plan.asked.clone(),
             on_failure: "rollback".into(),
             partial: false,
+            consent: None,
             engine: String::new(),
             configuration: None,
             release: None,

@@ -15,6 +15,7 @@ pub mod run;
 mod live;
 pub mod summary;
 
+pub mod approval;
 pub mod checks;
 pub mod diagnostics;
 pub mod drift;
@@ -29,6 +30,7 @@ pub mod state;
 pub mod value;
 pub mod watch;
 
+pub use approval::{agreed, agreement, approved, bare_steps};
 pub use checks::verdicts;
 pub use diagnostics::{diagnostic, diagnostics};
 pub use drift::drift;

@@ -9,6 +9,7 @@ mod console;
 mod line;
 mod values;
 
+pub mod approval;
 pub mod drift;
 pub mod plan;
 pub mod promotion;
@@ -16,6 +17,7 @@ pub mod records;
 pub mod stream;
 pub mod watch;
 
+pub use approval::{agreement, approved};
 pub use console::{console_text, console_type, console_value};
 pub use drift::drift;
 pub use line::diagnostic;
