@@ -319,15 +319,11 @@ impl State {
                 }
                 open.unwinding = Some(sentence.clone());
             }
-            Event::Reconciled { step, found, .. } => {
-                let steps = if open.unwinding.is_some() { &mut open.unwinding_steps } else { &mut open.steps };
-                if found == "not done" {
-                    steps.insert(step.clone(), StepStatus::NotDone);
-                }
-            }
+            Event::Reconciled { step, found, .. } if found == "not done" => open.set(step, StepStatus::NotDone),
             Event::Imported { step, address, record, .. } => return self.imported(step, address, record),
             Event::RunFinished { outcome, sentence, outputs } => self.run_finished(meta, *outcome, sentence, outputs),
-            Event::RunStarted(_)
+            Event::Reconciled { .. }
+            | Event::RunStarted(_)
             | Event::Moved { .. }
             | Event::Removed { .. }
             | Event::Resealed(_)
@@ -579,7 +575,11 @@ impl State {
 
 impl OpenRun {
     fn finish(&mut self, step: &str) {
+        self.set(step, StepStatus::Succeeded);
+    }
+
+    fn set(&mut self, step: &str, status: StepStatus) {
         let steps = if self.unwinding.is_some() { &mut self.unwinding_steps } else { &mut self.steps };
-        steps.insert(step.to_owned(), StepStatus::Succeeded);
+        steps.insert(step.to_owned(), status);
     }
 }

@@ -17,12 +17,11 @@ pub(super) fn mark(kind: ChangeKind) -> Mark {
         ChangeKind::NoOp => Mark::Keep,
         ChangeKind::Read => Mark::Read,
         ChangeKind::Create => Mark::Add,
-        ChangeKind::Update => Mark::Change,
+        ChangeKind::Update | ChangeKind::Record => Mark::Change,
         ChangeKind::ReplaceDeleteFirst => Mark::DeleteFirst,
         ChangeKind::ReplaceCreateFirst => Mark::CreateFirst,
         ChangeKind::Delete => Mark::Remove,
         ChangeKind::Forget => Mark::Forget,
-        ChangeKind::Record => Mark::Change,
         ChangeKind::Run => Mark::Run,
     }
 }
