@@ -171,7 +171,14 @@ impl Pen {
             asked: String::new(),
             on_failure: "rollback".into(),
             partial: false,
+            consent: None,
             engine: "bench".into(),
+            configuration: None,
+            release: None,
+            unproven: false,
+            takes_back: None,
+            overrides: Default::default(),
+            gates: Default::default(),
         };
         self.push(&run, &Event::RunStarted(Box::new(started))).await?;
         for n in 0..resources {

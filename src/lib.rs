@@ -9,6 +9,7 @@
 //!
 //! * words, no I/O: [`addr`], [`value`], [`diag`], [`graph`], [`eval`], [`event`]
 //! * the real world, narrow: [`ports`], [`mod@postgres`]
+//! * who agreed to what, pure: [`sign`]
 //! * what is written, what is recorded: [`config`], [`ledger`]
 //! * deciding, pure: [`plan`], [`review`]
 //! * doing: [`provider`], [`migrate`], [`probe`], [`notify`], [`exec`]
@@ -38,6 +39,7 @@ pub mod event;
 
 pub mod ports;
 pub mod postgres;
+pub mod sign;
 
 pub mod config;
 pub mod ledger;

@@ -1,7 +1,9 @@
 # A web service on this machine: built from this repository, pinned by its content, run behind one stable port.
 
-# The dev profile, so that the demo and the tests share what is compiled.
+# Only where a release is made: elsewhere it comes by promotion. The dev profile, so that the demo and the tests share what is compiled.
 resource "local_command" "build" {
+  count = var.build ? 1 : 0
+
   create = [
     "cargo", "rustc", "--locked", "--example", var.example,
     "--", "--cfg", "shop_release=\"${var.release}\"",

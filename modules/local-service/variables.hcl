@@ -16,6 +16,12 @@ variable "example" {
   default     = "shop"
 }
 
+variable "build" {
+  description = "Whether the program is built here; false where it comes by promotion"
+  type        = bool
+  default     = true
+}
+
 variable "release" {
   description = "The release to build; handed to the compiler, so that releases differ in code"
   type        = number

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::changing::{Asking, Carrying, Limits, RefreshOnly, RunView, Variables, ended, wanted};
+use super::changing::{Artifacts, Asking, Carrying, Limits, RefreshOnly, RunView, Variables, ended, wanted};
 use super::error;
 use super::root::Context;
 use crate::ops::RunKind;
+use crate::ops::apply::Wanted;
 use crate::ops::{self, Failure, Result, Workspace};
 
 #[derive(Debug, Args)]
@@ -20,6 +21,8 @@ pub(super) struct Arguments {
     variables: Variables,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    artifacts: Artifacts,
     #[command(flatten)]
     refresh_only: RefreshOnly,
     #[command(flatten)]
@@ -40,8 +43,11 @@ pub(super) async fn run(context: &Context, mut arguments: Arguments) -> u8 {
 async fn apply(context: &Context, arguments: &Arguments) -> Result<u8> {
     let view = RunView::of(context.shell);
     let how = arguments.carrying.changing(context, &view)?;
-    let options = arguments.refresh_only.of(arguments.limits.options(RunKind::Apply)?)?;
-    let wanted = wanted(&arguments.variables, options, arguments.carrying.allow_destroy)?;
+    let carrying = &arguments.carrying;
+    let mut options = arguments.refresh_only.of(arguments.limits.options(RunKind::Apply)?)?;
+    options.artifacts = arguments.artifacts.named()?;
+    let wanted = wanted(&arguments.variables, options, carrying.allow_destroy)?;
+    let wanted = Wanted { agreeing: carrying.agrees.agreeing(context), ..wanted };
     let file = arguments.plan.clone().map(|p| context.directory.join(p));
     let workspace = match &file {
         Some(path) => of_plan_file(context, arguments, path)?,

@@ -1,20 +1,24 @@
 //! What all commands have in common that change something: their flags, the plan's approval, the run's watcher, its end.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::agreeing::Agrees;
 use super::exit_code;
 use super::root::Context;
 use super::shell::{Shell, now};
-use crate::addr::Address;
+use crate::addr::{Address, NodeKind};
 use crate::diag::{Diagnostic, SourceMap};
 use crate::event::{RunEvent, Watcher};
+use crate::ops::Agreement;
 use crate::ops::Finished;
 use crate::ops::LeaseRecord;
 use crate::ops::Options;
+use crate::ops::Override;
 use crate::ops::RunKind;
 use crate::ops::State;
 use crate::ops::VarArg;
@@ -116,6 +120,45 @@ fn addresses(option: &str, texts: &[String]) -> Result<Vec<Address>> {
     texts.iter().map(parse).collect()
 }
 
+/// Artifacts that a person names against what was promoted.
+#[derive(Debug, Args)]
+pub(super) struct Artifacts {
+    /// Take this image or file for an artifact instead of what was promoted, until the next promotion; may be given several times
+    #[arg(long, value_name = "NAME=REFERENCE")]
+    artifact: Vec<String>,
+    /// Why an artifact is named; it is recorded
+    #[arg(long, value_name = "TEXT", requires = "artifact")]
+    reason: Option<String>,
+}
+
+impl Artifacts {
+    /// As options of a plan.
+    pub(super) fn named(&self) -> Result<BTreeMap<Address, Override>> {
+        let invalid = |detail: String| Failure::error("Invalid --artifact", detail);
+        let mut all = BTreeMap::new();
+        for text in &self.artifact {
+            let Some((name, reference)) = text.split_once('=').filter(|(_, reference)| !reference.trim().is_empty())
+            else {
+                return Err(invalid(format!("--artifact takes NAME=REFERENCE, but \"{text}\" is not that.")));
+            };
+            let name = name.trim();
+            let address = if name.contains('.') { name.to_owned() } else { format!("artifact.{name}") };
+            let address: Address = address.parse().map_err(|e| invalid(format!("--artifact {name}: {e}.")))?;
+            if address.kind != NodeKind::Artifact {
+                return Err(invalid(format!("--artifact names an artifact, and {address} is none.")));
+            }
+            let reason = self.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+            let reason = reason.ok_or_else(|| {
+                let detail = "An artifact that is named by hand was proven nowhere, so it is recorded why it is.";
+                Failure::refused("Reason missing", detail).hint("Say it: --reason \"…\"")
+            })?;
+            let (reference, reason) = (reference.trim().to_owned(), reason.to_owned());
+            all.insert(address, Override { reference, reason });
+        }
+        Ok(all)
+    }
+}
+
 /// How a change is carried out.
 #[derive(Debug, Args)]
 pub(super) struct Carrying {
@@ -134,6 +177,8 @@ pub(super) struct Carrying {
     /// The directory that commands and files of a saved plan act in
     #[arg(long, value_name = "DIR")]
     pub(super) project: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) agrees: Agrees,
 }
 
 impl Carrying {
@@ -145,6 +190,7 @@ impl Carrying {
             lock_timeout: lock_timeout.to_owned(),
             allow_destroy: false,
             project: None,
+            agrees: Agrees::default(),
         }
     }
 
@@ -240,10 +286,7 @@ impl Judge for Asking {
     fn approve(&mut self, made: &Made) -> Result<bool> {
         self.shell.diagnostics(&made.warnings, &made.draft.desired.sources);
         self.shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
-        match &*self.view {
-            RunView::Json(stream) => stream.plan(&made.plan),
-            RunView::Human(_) => self.shell.out(&human::plan(&made.plan, &made.state.checks, self.shell.out_style())),
-        }
+        shown(self.shell, &self.view, made);
         if self.auto_approve {
             return Ok(true);
         }
@@ -259,6 +302,13 @@ impl Judge for Asking {
         self.shell.ask(&question, &|| *self.interrupts.borrow() > 0).ok_or_else(|| {
             Failure::error("Interrupted", "The question was interrupted before it was answered; nothing was changed.")
         })
+    }
+
+    fn agreed(&mut self, agreement: &Agreement) {
+        match &*self.view {
+            RunView::Json(stream) => stream.agreement(agreement),
+            RunView::Human(_) => self.shell.err(&human::agreed(agreement)),
+        }
     }
 
     fn waiting(&mut self, holder: &LeaseRecord) {
@@ -285,6 +335,49 @@ impl Judge for Asking {
     fn ended_interrupted(&mut self, finished: &Finished) {
         self.shell
             .err(&format!("The interrupted run has ended: {}\n", crate::diag::escape_controls(&finished.sentence)));
+    }
+}
+
+/// Shows a plan that was saved, and what to do with it.
+pub(super) fn saved(context: &Context, view: &RunView, made: &Made, path: &Path) {
+    let shell = context.shell;
+    shell.diagnostics(&made.warnings, &made.draft.desired.sources);
+    shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
+    shown(shell, view, made);
+    match view {
+        RunView::Json(stream) => drop(stream.finish()),
+        RunView::Human(_) => shell.out(&next(made, path)),
+    }
+}
+
+/// What to do with a plan that was saved.
+pub(super) fn next(made: &Made, path: &Path) -> String {
+    let (path, name) = (path.display(), &made.plan.environment);
+    let approve = match &made.agreement {
+        Some(_) => format!("Have somebody else approve it:\n    gantry approve {path}\nThen carry it out with"),
+        None => "Carry it out with".to_owned(),
+    };
+    format!("\nThe plan is in {path}. {approve}:\n    gantry apply {name} {path}\n")
+}
+
+fn shown(shell: Shell, view: &RunView, made: &Made) {
+    match view {
+        RunView::Json(stream) => {
+            if let Some(difference) = &made.difference {
+                shell.out_json(&json::promotion(difference, &made.plan.environment));
+            }
+            stream.plan(&made.plan);
+            made.agreement.iter().for_each(|agreement| stream.agreement(agreement));
+        }
+        RunView::Human(_) => {
+            if let Some(difference) = &made.difference {
+                shell.out(&human::promotion(difference, &made.plan.environment, shell.out_style()));
+            }
+            shell.out(&human::plan(&made.plan, &made.state.checks, shell.out_style()));
+            if let Some(agreement) = &made.agreement {
+                shell.out(&human::agreement(agreement, shell.out_style()));
+            }
+        }
     }
 }
 
@@ -348,5 +441,5 @@ pub(super) fn run_ended(context: &Context, environment: &str, view: &RunView, ra
 
 /// What a changing command is asked for with.
 pub(super) fn wanted(variables: &Variables, options: Options, allow_destroy: bool) -> Result<Wanted> {
-    Ok(Wanted { variables: variables.given()?, options, allow_destroy })
+    Ok(Wanted { variables: variables.given()?, options, allow_destroy, ..Wanted::default() })
 }

@@ -6,6 +6,7 @@ use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, wante
 use super::error;
 use super::root::Context;
 use crate::ops::RunKind;
+use crate::ops::apply::Wanted;
 use crate::ops::{self, Result};
 
 #[derive(Debug, Args)]
@@ -30,6 +31,7 @@ async fn destroy(context: &Context, arguments: &Arguments) -> Result<u8> {
     let mut options = arguments.limits.options(RunKind::Destroy)?;
     options.destroy = true;
     let wanted = wanted(&arguments.variables, options, arguments.carrying.allow_destroy)?;
+    let wanted = Wanted { agreeing: arguments.carrying.agrees.agreeing(context), ..wanted };
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let name = workspace.name.clone();
     let question = format!("Really destroy everything that is shown above in \"{name}\"?");

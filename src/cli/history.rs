@@ -23,11 +23,12 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> u8 {
 async fn history(context: &Context, arguments: &Arguments) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let records = Records::read(&workspace, &arguments.variables.given()?).await?;
+    let releases = ops::release::names(&records, &workspace.name);
     let changes = ops::show::changes(&records).await?;
     if context.shell.json {
-        context.shell.out_json(&json::history(&records.state, &changes));
+        context.shell.out_json(&json::history(&records.state, &releases, &changes));
     } else {
-        context.shell.out(&human::history(&records.state, &changes, context.shell.out_style()));
+        context.shell.out(&human::history(&records.state, &releases, &changes, context.shell.out_style()));
     }
     Ok(exit_code::SUCCESS)
 }

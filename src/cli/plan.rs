@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::changing::{Limits, RefreshOnly, Variables, wanted};
+use super::agreeing::Signs;
+use super::changing::{Artifacts, Limits, RefreshOnly, Variables, next, wanted};
 use super::root::Context;
 use super::{error, exit_code};
 use crate::ops::RunKind;
+use crate::ops::apply::Wanted;
+use crate::ops::consent::Agreeing;
 use crate::ops::{self, Result};
 use crate::view::{human, json, time};
 
@@ -20,6 +23,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     limits: Limits,
     #[command(flatten)]
+    artifacts: Artifacts,
+    #[command(flatten)]
     refresh_only: RefreshOnly,
     /// Plan to take everything away
     #[arg(long, conflicts_with = "refresh_only")]
@@ -27,6 +32,8 @@ pub(super) struct Arguments {
     /// Write the plan to a file, for gantry apply
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    signs: Signs,
     /// Exit with 2 where there are changes
     #[arg(long)]
     detailed_exitcode: bool,
@@ -42,7 +49,9 @@ async fn plan(context: &Context, arguments: &Arguments) -> Result<u8> {
     let kind = if arguments.destroy { RunKind::Destroy } else { RunKind::Apply };
     let mut options = arguments.refresh_only.of(arguments.limits.options(kind)?)?;
     options.destroy = arguments.destroy;
-    let wanted = wanted(&arguments.variables, options, true)?;
+    options.artifacts = arguments.artifacts.named()?;
+    let agreeing = Agreeing { signing: arguments.signs.signing(context), ..Agreeing::default() };
+    let wanted = Wanted { agreeing, ..wanted(&arguments.variables, options, true)? };
     let (made, records, secrets) = ops::apply::plan(&workspace, &wanted).await?;
     if let Some(open) = &records.state.open {
         shell.err(&format!(
@@ -55,20 +64,27 @@ async fn plan(context: &Context, arguments: &Arguments) -> Result<u8> {
     shell.diagnostics(&made.warnings, &made.draft.desired.sources);
     shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
     if let Some(path) = &arguments.out {
-        ops::apply::save(&workspace, &made, &records, &secrets, &context.directory.join(path))?;
+        ops::apply::save(
+            &workspace,
+            &made,
+            (&records, &secrets),
+            &wanted.agreeing.signing,
+            &context.directory.join(path),
+        )
+        .await?;
     }
     if shell.json {
         let stream = json::Stream::new(Box::new(std::io::stdout()), super::shell::now());
         stream.plan(&made.plan);
+        made.agreement.iter().for_each(|agreement| stream.agreement(agreement));
         stream.finish();
     } else {
         shell.out(&human::plan(&made.plan, &made.state.checks, shell.out_style()));
+        if let Some(agreement) = &made.agreement {
+            shell.out(&human::agreement(agreement, shell.out_style()));
+        }
         if let Some(path) = &arguments.out {
-            shell.out(&format!(
-                "\nThe plan is in {0}. Carry it out with:\n    gantry apply {1} {0}\n",
-                path.display(),
-                workspace.name
-            ));
+            shell.out(&next(&made, path));
         }
     }
     if !made.plan.unreadable.is_empty() {

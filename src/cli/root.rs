@@ -7,8 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::shell::Shell;
 use super::{
-    ack, apply, arguments, completions, console, destroy, drift, error, exit_code, fmt, graph, history, import, init,
-    output, plan, resume, rollback, show, state, stats, validate, verify, version,
+    ack, apply, approve, arguments, completions, console, destroy, drift, error, exit_code, fmt, graph, history,
+    import, init, output, plan, promote, release, resume, rollback, show, state, stats, validate, verify, version,
 };
 use crate::ops::{Failure, Workspace, workspace};
 use crate::ports::env;
@@ -42,6 +42,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Carry out a plan
     Apply(apply::Arguments),
+    /// Agree that a saved plan is carried out
+    Approve(approve::Arguments),
     /// Take everything away
     Destroy(destroy::Arguments),
     /// Run all checks now and record their verdicts
@@ -50,6 +52,10 @@ enum Command {
     Rollback(rollback::Arguments),
     /// Go on with an interrupted run
     Resume(resume::Arguments),
+    /// Move what one environment proved on to another
+    Promote(promote::Arguments),
+    /// Show releases, and lift the quarantine of one
+    Release(release::Arguments),
     /// Compare what is there with what is recorded
     Drift(drift::Arguments),
     /// Acknowledge drift that is known, so that it is no alarm for a time
@@ -189,10 +195,13 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
             Command::Validate(a) => validate::run(context, &a).await,
             Command::Plan(a) => plan::run(context, a).await,
             Command::Apply(a) => apply::run(context, a).await,
+            Command::Approve(a) => approve::run(context, a).await,
             Command::Destroy(a) => destroy::run(context, a).await,
             Command::Verify(a) => verify::run(context, a).await,
             Command::Rollback(a) => rollback::run(context, a).await,
             Command::Resume(a) => resume::run(context, a).await,
+            Command::Promote(a) => promote::run(context, a).await,
+            Command::Release(a) => release::run(context, a).await,
             Command::Drift(a) => drift::run(context, &a).await,
             Command::Ack(a) => ack::run(context, &a).await,
             Command::History(a) => history::run(context, &a).await,

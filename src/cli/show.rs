@@ -17,8 +17,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NUMBER")]
     generation: Option<u64>,
     /// Replay what happened in a run, by its identity; its first digits are enough
-    #[arg(long, value_name = "ID", conflicts_with_all = ["generation", "evidence"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["generation", "evidence", "release"])]
     run: Option<String>,
+    /// The release that the environment is, or the one of this name
+    #[arg(long, value_name = "RELEASE", num_args = 0..=1, default_missing_value = "", conflicts_with = "generation")]
+    release: Option<String>,
     /// Show a piece of evidence by the digest that stands behind its name; its first digits are enough
     #[arg(long, value_name = "DIGEST")]
     evidence: Option<String>,
@@ -43,6 +46,10 @@ async fn show(context: &Context, arguments: &Arguments) -> Result<u8> {
         }
     }
     let shell = context.shell;
+    if let Some(release) = &arguments.release {
+        let release = Some(release.as_str()).filter(|name| !name.is_empty());
+        return super::release::show(context, arguments.what.as_deref(), release, &arguments.variables).await;
+    }
     let workspace = context.workspace(arguments.what.as_deref())?;
     let records = Records::read(&workspace, &arguments.variables.given()?).await?;
     if let Some(digest) = &arguments.evidence {
@@ -84,12 +91,19 @@ async fn plan_file(context: &Context, arguments: &Arguments, path: &std::path::P
     let file = ops::apply::read_plan_file(path)?;
     let workspace = Workspace::locate(&context.directory, Some(&file.inputs.environment))
         .or_else(|_| Workspace::locate(std::path::Path::new(&file.directory), None))?;
-    let (made, variables) = ops::show::plan_file(&workspace, &file, &arguments.variables.given()?).await?;
+    let (made, variables) = ops::show::plan_file(&workspace, (path, &file), &arguments.variables.given()?).await?;
     let shell = context.shell;
     if shell.json {
-        shell.out_json(&json::plan(&made.plan, &variables));
+        let mut document = json::plan(&made.plan, &variables);
+        if let Some(agreement) = &made.agreement {
+            document["gantry"]["approval"] = json::agreement(agreement);
+        }
+        shell.out_json(&document);
     } else {
         shell.out(&human::plan(&made.plan, &made.state.checks, shell.out_style()));
+        if let Some(agreement) = &made.agreement {
+            shell.out(&human::agreement(agreement, shell.out_style()));
+        }
     }
     Ok(exit_code::SUCCESS)
 }

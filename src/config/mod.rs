@@ -26,9 +26,11 @@ pub use error::ConfigError;
 pub use format::format;
 pub use init::init_files;
 pub use load::{check_calls, load};
-pub use path::normalise;
-pub use project::{Credential, Destination, Format, PROJECT_FILE, Project, Topic, Undeliverable, Webhook, read_project};
-pub use source::{Bundle, Reader, open, open_for_validation};
+pub use path::{is_own, normalise};
+pub use project::{
+    Credential, Destination, Format, PROJECT_FILE, Project, Topic, Undeliverable, Webhook, read_project,
+};
+pub use source::{Bundle, NOT_RELEASED, Reader, open, open_for_validation, open_with};
 pub use syntax::{SYNTAX, parse_expression, parse_template};
 pub use typed::{Unfinished, name_at_end, unfinished};
 pub use variables::{Gathered, Given, VarArg, assign, gather, gather_for_validation, gather_leaving_open};

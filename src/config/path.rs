@@ -29,6 +29,27 @@ pub(super) fn join(directory: &str, name: &str) -> String {
     if name.starts_with('/') { normalise(name) } else { normalise(&format!("{directory}/{name}")) }
 }
 
+/// A name, as seen from `directory`, that is `path` as seen from where `directory` is named from.
+#[must_use]
+pub(super) fn relative(directory: &str, path: &str) -> String {
+    if path.starts_with('/') {
+        return normalise(path);
+    }
+    let (from, to) = (normalise(directory), normalise(path));
+    let parts = |path: &str| -> Vec<String> { path.split('/').filter(|p| *p != ".").map(str::to_owned).collect() };
+    let (from, to) = (parts(&from), parts(&to));
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..", from.len() - shared);
+    let down = to[shared..].iter().map(String::as_str);
+    normalise(&up.chain(down).collect::<Vec<_>>().join("/"))
+}
+
+/// Whether a normalised name stands in the environment's own directory.
+#[must_use]
+pub fn is_own(path: &str) -> bool {
+    !path.starts_with('/') && path != ".." && !path.starts_with("../")
+}
+
 /// Whether a file of this name in a module's directory is configuration. `.tf.json` counts, so that it can be refused with a
 /// sentence; hidden files, editors' backups, files of variable values, tests, and the project's own `gantry.hcl` do not.
 #[must_use]
@@ -59,5 +80,21 @@ mod tests {
         }
         assert_eq!(join("../../modules/web", "../db"), "../../modules/db");
         assert_eq!(join("a", "/b"), "/b");
+    }
+
+    #[test]
+    fn a_name_is_seen_from_another_directory() {
+        for (directory, path, seen) in [
+            ("environments/production", "modules/web/main.hcl", "../../modules/web/main.hcl"),
+            ("environments/production", "environments/staging/main.hcl", "../staging/main.hcl"),
+            ("environments/production", "environments/production/main.hcl", "main.hcl"),
+            ("environments/production", "environments/production", "."),
+            ("environments/production", "../other/x", "../../../other/x"),
+            (".", "modules/x", "modules/x"),
+            ("a", "/b/../c", "/c"),
+        ] {
+            assert_eq!(relative(directory, path), seen, "{path} from {directory}");
+            assert_eq!(join(directory, &relative(directory, path)), normalise(path));
+        }
     }
 }

@@ -132,7 +132,10 @@ pub(super) const PROBE_CHECK: Shape = closed(
 );
 
 /// `artifact`
-pub(super) const ARTIFACT: Shape = closed(&[may("image"), may("file")], &[]);
+pub(super) const ARTIFACT: Shape = closed(
+    &[may("image"), may("file")],
+    &[any_number("schema", &["migration"], &closed(&[may("min"), may("max")], &[]))],
+);
 /// `migration`
 pub(super) const MIGRATION: Shape =
     closed(&[must("database"), must("source"), may("on_rollback"), may("statement_timeout"), may("lock_timeout")], &[]);
@@ -194,10 +197,8 @@ const TERRAFORM: Shape = closed(
 const WEBHOOK: Shape = closed(&[must("url"), may("secret"), may("format"), may("events")], &[]);
 
 /// What may stand in the project file.
-pub(super) const PROJECT: Shape = closed(
-    &[may("environments")],
-    &[any_number("variables", &[], &OPEN), any_number("webhook", &["name"], &WEBHOOK)],
-);
+pub(super) const PROJECT: Shape =
+    closed(&[may("environments")], &[any_number("variables", &[], &OPEN), any_number("webhook", &["name"], &WEBHOOK)]);
 
 /// The blocks at the top of a file.
 pub(super) const TOP: [Block; 17] = [

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::Desired;
 use super::error::ConfigError;
 use super::load::{self, Sources};
-use super::path::{is_configuration, join, normalise};
+use super::path::{is_configuration, is_own, join, normalise, relative};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::ports::fs;
 
@@ -163,6 +163,50 @@ impl Bundle {
         if shown.starts_with("../") { path.to_owned() } else { shown }
     }
 
+    /// The same as seen from another environment of the project.
+    #[must_use]
+    pub fn seen_from(&self, directory: &str) -> Self {
+        let seen = |path: &String| relative(directory, &join(&self.directory, path));
+        fn keys<T: Clone>(all: &BTreeMap<String, T>, seen: impl Fn(&String) -> String) -> BTreeMap<String, T> {
+            all.iter().map(|(path, what)| (seen(path), what.clone())).collect()
+        }
+        Self {
+            directory: directory.to_owned(),
+            files: keys(&self.files, seen),
+            kinds: keys(&self.kinds, seen),
+            missing: keys(&self.missing, seen),
+            modules: keys(&self.modules, seen),
+            name: self.name.clone(),
+            project: self.project.clone(),
+            trees: keys(&self.trees, seen),
+        }
+    }
+
+    /// The files outside the environment's own directory that were asked for and that the release does not hold, as people see them.
+    #[must_use]
+    pub fn unreleased(&self) -> Vec<String> {
+        let missing = self.missing.iter().filter(|(_, why)| *why == NOT_RELEASED).map(|(path, _)| path);
+        let absent =
+            self.kinds.iter().filter(|(path, kind)| **kind == Kind::Absent && !is_own(path)).map(|(path, _)| path);
+        let all: std::collections::BTreeSet<&String> = missing.chain(absent).collect();
+        all.into_iter().map(|path| self.shown(path)).collect()
+    }
+
+    /// Why there is nothing at a path.
+    fn why_not(&self, path: &str) -> String {
+        self.missing.get(path).cloned().unwrap_or_else(|| NOT_RELEASED.to_owned())
+    }
+
+    /// What stands at a path of which nobody asked that, as far as the rest tells.
+    fn kind_of(&self, path: &str) -> Kind {
+        let below = format!("{path}/");
+        match self.files.contains_key(path) {
+            true => Kind::File,
+            false if self.files.keys().any(|file| file.starts_with(&below)) => Kind::Directory,
+            false => Kind::Absent,
+        }
+    }
+
     fn bytes(&self) -> usize {
         self.files.values().map(|content| content.len()).sum()
     }
@@ -172,13 +216,30 @@ impl Bundle {
 #[derive(Debug, Clone)]
 pub struct Reader {
     directory: PathBuf,
+    /// Where all comes from that is not in the environment's own directory; `None` for the working tree.
+    shared: Option<Arc<Bundle>>,
 }
+
+/// Why a file is not there that a release would have to hold.
+pub const NOT_RELEASED: &str = "the release does not hold it";
 
 impl Reader {
     /// A reader for the environment in this directory.
     #[must_use]
     pub fn new(environment_dir: &Path) -> Self {
-        Self { directory: environment_dir.to_path_buf() }
+        Self { directory: environment_dir.to_path_buf(), shared: None }
+    }
+
+    /// A reader that takes nothing from the working tree but the environment's own directory: all else is what a release holds, as
+    /// seen from there ([`Bundle::seen_from`]).
+    #[must_use]
+    pub fn of_release(environment_dir: &Path, shared: Arc<Bundle>) -> Self {
+        Self { directory: environment_dir.to_path_buf(), shared: Some(shared) }
+    }
+
+    /// The release that holds what stands at a normalised path.
+    fn released(&self, path: &str) -> Option<&Bundle> {
+        self.shared.as_deref().filter(|_| !is_own(path))
     }
 
     /// Where a bundle's path stands on this machine.
@@ -191,6 +252,13 @@ impl Reader {
     pub fn add_file(&self, bundle: &mut Bundle, path: &str) {
         let path = normalise(path);
         if bundle.files.contains_key(&path) || bundle.missing.contains_key(&path) {
+            return;
+        }
+        if let Some(released) = self.released(&path) {
+            match released.files.get(&path) {
+                Some(bytes) => drop(bundle.files.insert(path, Arc::clone(bytes))),
+                None => drop(bundle.missing.insert(path.clone(), released.why_not(&path))),
+            }
             return;
         }
         let read = fs::read(&self.resolve(&path), FILE_MAX);
@@ -215,6 +283,13 @@ impl Reader {
     pub fn add_tree(&self, bundle: &mut Bundle, directory: &str) {
         let directory = normalise(directory);
         if bundle.trees.contains_key(&directory) {
+            return;
+        }
+        if let Some(released) = self.released(&directory) {
+            match released.trees.get(&directory) {
+                Some(names) => drop(bundle.trees.insert(directory, Arc::clone(names))),
+                None => drop(bundle.missing.insert(directory.clone(), released.why_not(&directory))),
+            }
             return;
         }
         let mut found = Vec::new();
@@ -250,6 +325,11 @@ impl Reader {
     /// Adds what stands at a path.
     pub fn add_kind(&self, bundle: &mut Bundle, path: &str) {
         let path = normalise(path);
+        if let Some(released) = self.released(&path) {
+            let kind = released.kinds.get(&path).copied().unwrap_or_else(|| released.kind_of(&path));
+            bundle.kinds.entry(path).or_insert(kind);
+            return;
+        }
         let kind = match fs::kind(&self.resolve(&path)) {
             None => Kind::Absent,
             Some(fs::Kind::File) => Kind::File,
@@ -262,6 +342,17 @@ impl Reader {
     /// Adds the configuration files of a module's directory, or why it cannot be read.
     fn add_module(&self, bundle: &mut Bundle, directory: &str) {
         if bundle.modules.contains_key(directory) || bundle.missing.contains_key(directory) {
+            return;
+        }
+        if let Some(released) = self.released(directory) {
+            let Some(names) = released.modules.get(directory) else {
+                bundle.missing.insert(directory.to_owned(), released.why_not(directory));
+                return;
+            };
+            for name in names {
+                self.add_file(bundle, &join(directory, name));
+            }
+            bundle.modules.insert(directory.to_owned(), names.clone());
             return;
         }
         match fs::list(&self.resolve(directory)) {
@@ -314,9 +405,16 @@ impl Sources for Opening<'_> {
 /// # Errors
 /// Everything that is wrong with it, together.
 pub fn open(environment_dir: &Path) -> Result<(Bundle, Desired), ConfigError> {
-    let (name, directory, project) = locate(environment_dir)?;
-    let reader = Reader::new(environment_dir);
-    let mut opening = Opening { bundle: Bundle { name, directory, project, ..Bundle::default() }, reader: &reader };
+    open_with(&Reader::new(environment_dir))
+}
+
+/// [`open`] with a reader of the environment's directory.
+///
+/// # Errors
+/// Everything that is wrong with it, together.
+pub fn open_with(reader: &Reader) -> Result<(Bundle, Desired), ConfigError> {
+    let (name, directory, project) = locate(&reader.directory)?;
+    let mut opening = Opening { bundle: Bundle { name, directory, project, ..Bundle::default() }, reader };
     let desired = load::run(&mut opening)?;
     Ok((opening.bundle, desired))
 }

@@ -8,6 +8,7 @@ use super::request::{Asked, accept, finish_all};
 use super::results::{RunResults, With};
 use crate::diag::Span;
 use crate::ledger::event::{CheckJudged, Event, StepFailed, StepResult, StepSucceeded};
+use crate::ledger::record::Pin;
 use crate::plan::step::{ActStep, Step, Work};
 use crate::provider::Action;
 use crate::value::{Value, encode_kept};
@@ -27,7 +28,8 @@ impl Scene<'_> {
                 results,
             ),
             (Answer::Read(value), _, _) => self.read(step, &value, results),
-            (Answer::Pinned(pin), _, _) => {
+            (Answer::Pinned(pin), _, Work::Pin(planned)) => {
+                let pin = Pin { schema: planned.schema.clone(), ..pin };
                 results.set(&step.address, crate::plan::pinned(&pin, &self.runner.blobs));
                 let sentence = pin.digest.clone();
                 let event = Event::ArtifactPinned { step: step.name.clone(), address: step.address.clone(), pin };

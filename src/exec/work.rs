@@ -76,7 +76,14 @@ pub(crate) async fn pin(job: &PinJob, hands: &Hands) -> Answer {
             job.source
         ));
     }
-    Answer::Pinned(Pin { kind: "file".into(), digest, source: job.source.clone(), tag: None, size: Some(size) })
+    Answer::Pinned(Pin {
+        kind: "file".into(),
+        digest,
+        source: job.source.clone(),
+        tag: None,
+        size: Some(size),
+        schema: Default::default(),
+    })
 }
 
 async fn image(job: &PinJob, hands: &Hands) -> Answer {
@@ -93,6 +100,7 @@ async fn image(job: &PinJob, hands: &Hands) -> Answer {
         source: repository,
         tag: job.tag.clone(),
         size: None,
+        schema: Default::default(),
     })
 }
 

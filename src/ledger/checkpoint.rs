@@ -22,7 +22,8 @@ use super::backend::Backend;
 use super::error::{LedgerError, Result};
 use super::event::{AppliedMigration, CheckJudged, Event};
 use super::format::{Digest, Lineage, RawEntry, digest, to_canonical};
-use super::record::{Generation, Pin, Record};
+use super::record::{Generation, GivenApproval, Pin, Record};
+use super::release::Quarantined;
 use super::replay::{Move, State, Version};
 use crate::addr::Address;
 
@@ -128,7 +129,11 @@ struct Rest {
     checks: BTreeMap<Address, (CheckJudged, String)>,
     outputs: BTreeMap<String, Json>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    quarantine: BTreeMap<String, Quarantined>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     acknowledged: BTreeMap<Address, super::acknowledged::OfObject>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    approvals: Vec<GivenApproval>,
 }
 
 /// Writes a state down and gives the manifest's blob. Chunks that the last checkpoint has are not written again.
@@ -176,7 +181,7 @@ pub async fn load(backend: &Arc<dyn Backend>, lineage: &Lineage, manifest: Diges
         .try_collect::<Vec<_>>();
     let (records, generations, rest) =
         tokio::try_join!(records, generations, part::<Rest>(Arc::clone(backend), found.rest))?;
-    let Rest { versions, moves, pins, migrations, checks, outputs, acknowledged } = rest;
+    let Rest { versions, moves, pins, migrations, checks, outputs, quarantine, acknowledged, approvals } = rest;
     Ok(State {
         seq,
         // Chunks are in the order of their addresses, which is how a map is filled fastest.
@@ -188,7 +193,9 @@ pub async fn load(backend: &Arc<dyn Backend>, lineage: &Lineage, manifest: Diges
         checks,
         generations: generations.into_iter().flatten().collect(),
         outputs,
+        quarantine,
         acknowledged,
+        approvals,
         open: None,
         // After that nothing is written.
         moved_away: None,
@@ -284,7 +291,9 @@ fn parts(lineage: &Lineage, state: &State) -> (Manifest, Vec<Vec<u8>>) {
         migrations: state.migrations.clone(),
         checks: state.checks.clone(),
         outputs: state.outputs.clone(),
+        quarantine: state.quarantine.clone(),
         acknowledged: state.acknowledged.clone(),
+        approvals: state.approvals.clone(),
     }));
     let manifest =
         Manifest { format: FORMAT, lineage: lineage.as_str().to_owned(), seq: state.seq, records, generations, rest };

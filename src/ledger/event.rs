@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::format::Digest;
-use super::record::{Pin, Record};
+use super::record::{Approval, Consent, Gates, Override, Pin, Record};
+use super::release::Release;
 use crate::addr::Address;
 
 /// What kind of run it is.
@@ -113,8 +114,29 @@ pub struct RunStarted {
     pub on_failure: String,
     /// Whether it was limited by `--target` or `--replace`.
     pub partial: bool,
+    /// The gates of its plan: the next run passes them too.
+    #[serde(default, skip_serializing_if = "Gates::is_none")]
+    pub gates: Gates,
+    /// Who agreed to it, where that was asked for: from here on these approvals are spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
     /// The version of Gantry.
     pub engine: String,
+    /// The digest of the configuration bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    /// The release that it promotes, or whose artifacts it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Box<Release>>,
+    /// Whether files come with it that the release does not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
+    /// The name of the release that it takes back, where it is a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_back: Option<String>,
+    /// The artifacts that a person named against what was promoted, those of earlier runs that still hold among them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<Address, Override>,
 }
 
 /// A step's intent, durable before its act.
@@ -394,6 +416,13 @@ pub enum Event {
         /// Why, where a person did it.
         reason: Option<String>,
     },
+    /// A person lifted the quarantine of a release.
+    ReleaseLifted {
+        /// Its name.
+        release: String,
+        /// Why.
+        reason: String,
+    },
     /// What is current was sealed anew; nothing else changed.
     Resealed(Box<Resealed>),
     /// Drift is known and no alarm, for a time.
@@ -407,6 +436,8 @@ pub enum Event {
         /// Why.
         reason: Option<String>,
     },
+    /// Somebody agreed that a plan of this effect is carried out.
+    ApprovalGiven(Box<Approval>),
     /// An event of a later Gantry.
     #[serde(other)]
     Unknown,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::event::{AppliedMigration, CheckJudged, RunKind, RunOutcome};
+use super::release::Release;
 use crate::addr::Address;
 
 /// A resource as the ledger knows it.
@@ -48,6 +49,39 @@ pub struct Pin {
     pub tag: Option<String>,
     /// For a file: its size in bytes.
     pub size: Option<u64>,
+    /// On which versions of schemas it runs, by migration, as far as it says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schema: BTreeMap<Address, SchemaRange>,
+}
+
+/// Versions of a schema, both ends included; `None` for no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SchemaRange {
+    /// The lowest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u64>,
+    /// The highest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u64>,
+}
+
+impl SchemaRange {
+    /// Whether a version is in it. A database without any migration has version 0.
+    #[must_use]
+    pub fn holds(&self, version: u64) -> bool {
+        self.min.is_none_or(|min| version >= min) && self.max.is_none_or(|max| version <= max)
+    }
+}
+
+impl std::fmt::Display for SchemaRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.min, self.max) {
+            (Some(min), Some(max)) => write!(f, "{min} to {max}"),
+            (Some(min), None) => write!(f, "{min} and above"),
+            (None, Some(max)) => write!(f, "up to {max}"),
+            (None, None) => f.write_str("of any version"),
+        }
+    }
 }
 
 /// A generation as the ledger knows it.
@@ -75,6 +109,12 @@ pub struct Generation {
     pub plan: Option<String>,
     /// Whether it was limited to some targets.
     pub partial: bool,
+    /// What whoever changes the environment after it has to pass.
+    #[serde(default, skip_serializing_if = "Gates::is_none")]
+    pub gates: Gates,
+    /// Who agreed to it, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
     /// When it started.
     pub started: String,
     /// When it ended.
@@ -91,9 +131,102 @@ pub struct Generation {
     pub migrations: BTreeMap<Address, Vec<AppliedMigration>>,
     /// What failed in it, in order: step and sentence.
     pub failures: Vec<(String, String)>,
+    /// The digest of the configuration bundle; `None` where an older Gantry made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
+    /// The release that was promoted to it, or to an earlier one whose artifacts it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Box<Release>>,
+    /// Whether files came with it that the release does not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
+    /// The artifacts that a person named for it against what was promoted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<Address, Override>,
     /// Set once its blobs were given up: there is no way back to it any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collected: Option<Collection>,
+}
+
+/// What has to be passed before an environment is changed. What stands recorded counts beside what is planned, so that whoever loosens a
+/// gate passes the old one first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gates {
+    /// Who has to agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalGate>,
+    /// From where releases come; `None` where artifacts are the environment's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotionGate>,
+    /// Whether destroying, and losing data, has to be meant.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected: bool,
+}
+
+impl Gates {
+    /// Whether nothing has to be passed.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `approval` of an environment, as it was evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalGate {
+    /// How many people have to agree.
+    pub required: u32,
+    /// The allowed-signers file.
+    pub signers: String,
+    /// The revoked keys: a list, or a KRL in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<String>,
+    /// How long an approval may last, in seconds.
+    pub expires: u64,
+}
+
+/// Something that somebody signed, with what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who, as the signers file of then called him.
+    pub principal: String,
+    /// The effect that it is about.
+    pub effect: String,
+    /// What makes it count once.
+    pub nonce: String,
+    /// For an approval: until when it counts, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// The line that was signed.
+    pub line: String,
+    /// The armoured signature.
+    pub signature: String,
+    /// For an approval: the blob with the steps that it is about, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<String>,
+}
+
+/// Who agreed to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// The approvals that it spent.
+    pub approvals: Vec<Approval>,
+    /// Who made the plan; `None` where that is who started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Approval>,
+    /// Who started it.
+    pub starter: Approval,
+}
+
+/// An approval that waits for a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenApproval {
+    /// The approval.
+    pub approval: Approval,
+    /// When it was recorded, RFC 3339.
+    pub time: String,
+    /// By whom.
+    pub actor: String,
 }
 
 /// When and by whom blobs were given up.
@@ -103,4 +236,35 @@ pub struct Collection {
     pub time: String,
     /// Who.
     pub actor: String,
+}
+
+impl std::fmt::Display for Collection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { time, actor } = self;
+        // Nobody needs the fractions of a second.
+        let whole = time.split_once('.').map_or(time.as_str(), |(whole, _)| whole).trim_end_matches('Z');
+        write!(f, "{actor} collected it with gantry state gc at {whole}Z")
+    }
+}
+
+/// An artifact that a person named against what was promoted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// The image or file that was named.
+    pub reference: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// `promotion { … }` of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromotionGate {
+    /// The environment that releases come from.
+    pub from: String,
+    /// For how long, in seconds, a release has to have stood verified there.
+    pub soak: u64,
+    /// The checks that have to have passed on it there.
+    pub require: std::collections::BTreeSet<Address>,
+    /// Whether files may come from the working tree that the release did not prove.
+    pub allow_unproven: bool,
 }

@@ -10,11 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::event::{
-    AppliedMigration, CheckJudged, Collected, Event, Resealed, RunOutcome, RunStarted, StepFailed, StepIntended,
-    StepResult, StepSucceeded,
+    AppliedMigration, CheckJudged, Collected, Event, Resealed, RunKind, RunOutcome, RunStarted, StepFailed,
+    StepIntended, StepResult, StepSucceeded,
 };
 use super::format::Digest;
-use super::record::{Collection, Generation, Pin, Record};
+use super::record::{Approval, Collection, Gates, Generation, GivenApproval, Pin, Record};
+use super::release::Quarantined;
 use crate::addr::Address;
 use crate::value::without_seals;
 
@@ -114,8 +115,12 @@ pub struct State {
     pub generations: Vec<Generation>,
     /// The outputs of the newest verified generation, encoded.
     pub outputs: BTreeMap<String, Json>,
+    /// Releases that must not come here, by name.
+    pub quarantine: BTreeMap<String, Quarantined>,
     /// Drift that is known, by object.
     pub acknowledged: BTreeMap<Address, super::acknowledged::OfObject>,
+    /// Approvals that no run has spent.
+    pub approvals: Vec<GivenApproval>,
     /// The run that has not ended, if there is one.
     pub open: Option<OpenRun>,
     /// Where the ledger was moved to.
@@ -155,6 +160,28 @@ impl State {
         self.generations.iter().find(|g| g.number == number)
     }
 
+    /// The gates that the next run has to pass beside its own: those of the current generation, and of what was changed since and
+    /// not taken back.
+    #[must_use]
+    pub fn gates(&self) -> Vec<&Gates> {
+        let current = self.current().map_or(0, |g| g.number);
+        let stands = |g: &&Generation| g.number >= current && g.outcome != Some(RunOutcome::RolledBack);
+        let mut all: Vec<&Gates> = Vec::new();
+        for gates in self.generations.iter().filter(stands).map(|g| &g.gates).filter(|gates| !gates.is_none()) {
+            if !all.contains(&gates) {
+                all.push(gates);
+            }
+        }
+        all
+    }
+
+    /// The nonces of all approvals that runs have spent.
+    #[must_use]
+    pub fn spent(&self) -> std::collections::BTreeSet<String> {
+        let all = self.generations.iter().filter_map(|g| g.consent.as_ref());
+        all.flat_map(|consent| consent.approvals.iter().map(|a| a.nonce.clone())).collect()
+    }
+
     /// Whether nothing is recorded: no object, no migration.
     #[must_use]
     pub fn is_bare(&self) -> bool {
@@ -186,12 +213,17 @@ impl State {
                 self.collected(meta, collected);
                 return Ok(());
             }
+            Event::ReleaseLifted { release, .. } => {
+                let lifted = self.quarantine.remove(release);
+                return lifted.map(drop).ok_or_else(|| illegal("a release is lifted that is not quarantined"));
+            }
             Event::Moved { from, to, .. } => return self.moved(from, to).map_err(illegal),
             Event::Resealed(resealed) => return self.resealed(resealed).map_err(illegal),
             Event::DriftAcknowledged(event) => return self.acknowledge(meta, event).map_err(illegal),
             Event::AcknowledgementWithdrawn { address, path, .. } => {
                 return self.withdraw(address, path.as_deref()).map_err(illegal);
             }
+            Event::ApprovalGiven(approval) => return self.approval_given(meta, approval).map_err(illegal),
             Event::Removed { address, .. } => {
                 self.versions.remove(address);
                 self.acknowledged.remove(address);
@@ -287,23 +319,21 @@ impl State {
                 }
                 open.unwinding = Some(sentence.clone());
             }
-            Event::Reconciled { step, found, .. } => {
-                let steps = if open.unwinding.is_some() { &mut open.unwinding_steps } else { &mut open.steps };
-                if found == "not done" {
-                    steps.insert(step.clone(), StepStatus::NotDone);
-                }
-            }
+            Event::Reconciled { step, found, .. } if found == "not done" => open.set(step, StepStatus::NotDone),
             Event::Imported { step, address, record, .. } => return self.imported(step, address, record),
             Event::RunFinished { outcome, sentence, outputs } => self.run_finished(meta, *outcome, sentence, outputs),
-            Event::RunStarted(_)
+            Event::Reconciled { .. }
+            | Event::RunStarted(_)
             | Event::Moved { .. }
             | Event::Removed { .. }
             | Event::Resealed(_)
             | Event::DriftAcknowledged(_)
             | Event::AcknowledgementWithdrawn { .. }
+            | Event::ApprovalGiven(_)
             | Event::Checkpoint { .. }
             | Event::MovedAway { .. }
             | Event::Collected(_)
+            | Event::ReleaseLifted { .. }
             | Event::Unlocked { .. }
             | Event::Unknown => {}
         }
@@ -319,6 +349,36 @@ impl State {
             open.finish(step);
         }
         self.records.insert(address.clone(), Arc::new(record.clone()));
+        Ok(())
+    }
+
+    fn approval_given(&mut self, meta: &Meta, approval: &Approval) -> Result<(), &'static str> {
+        if self.approvals.iter().any(|given| given.approval.nonce == approval.nonce) {
+            return Err("an approval is given twice");
+        }
+        if self.spent().contains(&approval.nonce) {
+            return Err("an approval is given that was spent");
+        }
+        let (approval, time, actor) = (approval.clone(), meta.time.clone(), meta.actor.clone());
+        self.approvals.push(GivenApproval { approval, time, actor });
+        Ok(())
+    }
+
+    /// An approval counts once: those of this run are gone, and with them those whose time is over.
+    fn spend(&mut self, meta: &Meta, started: &RunStarted) -> Result<(), &'static str> {
+        let spent = if started.consent.is_some() { self.spent() } else { std::collections::BTreeSet::default() };
+        let mut now: std::collections::BTreeSet<&str> = std::collections::BTreeSet::new();
+        for approval in started.consent.iter().flat_map(|consent| &consent.approvals) {
+            if spent.contains(&approval.nonce) || !now.insert(&approval.nonce) {
+                return Err("an approval is spent twice");
+            }
+        }
+        let time = meta.time.parse::<jiff::Timestamp>().ok();
+        let over = |text: &Option<String>| {
+            let expires = text.as_ref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+            expires.zip(time).is_some_and(|(expires, time)| expires <= time)
+        };
+        self.approvals.retain(|g| !now.contains(&*g.approval.nonce) && !over(&g.approval.expires));
         Ok(())
     }
 
@@ -350,6 +410,7 @@ impl State {
         if let Some(open) = &self.open {
             return illegal(format!("run {} starts while run {} has not ended", meta.run, open.run));
         }
+        self.spend(meta, started).map_err(|why| IllegalEvent { seq: meta.seq, why: why.to_owned() })?;
         if let Some(number) = started.generation {
             if number <= self.generation() {
                 return illegal(format!("generation {number} was used before"));
@@ -366,6 +427,8 @@ impl State {
                 effect: started.effect.clone(),
                 plan: started.plan.clone(),
                 partial: started.partial,
+                gates: started.gates.clone(),
+                consent: started.consent.clone(),
                 started: meta.time.clone(),
                 finished: None,
                 actor: meta.actor.clone(),
@@ -374,6 +437,10 @@ impl State {
                 checks: Vec::new(),
                 migrations: BTreeMap::new(),
                 failures: Vec::new(),
+                configuration: started.configuration.clone(),
+                release: started.release.clone(),
+                unproven: started.unproven,
+                overrides: started.overrides.clone(),
                 collected: None,
             });
         }
@@ -400,10 +467,7 @@ impl State {
         let steps = if succeeded.unwinding { &mut open.unwinding_steps } else { &mut open.steps };
         steps.insert(succeeded.step.clone(), StepStatus::Succeeded);
         let address = &succeeded.address;
-        if matches!(
-            succeeded.result,
-            StepResult::Recorded { .. } | StepResult::Switched { .. } | StepResult::Removed
-        ) {
+        if matches!(succeeded.result, StepResult::Recorded { .. } | StepResult::Switched { .. } | StepResult::Removed) {
             // It was about a difference from the record of before.
             self.acknowledged.remove(address);
         }
@@ -460,8 +524,38 @@ impl State {
         self.checks.insert(judged.address.clone(), (judged.clone(), meta.time.clone()));
     }
 
+    /// A release that failed where it was promoted to, and one that was taken back, is not to come again by itself.
+    fn quarantine_after(&mut self, meta: &Meta, open: &OpenRun, outcome: RunOutcome, sentence: &str) {
+        let started = &open.started;
+        // A run that a person held, or that was interrupted, says nothing about its release.
+        let failed = || {
+            let this = self.generations.last().filter(|g| Some(g.number) == started.generation);
+            this.is_some_and(|g| !g.failures.is_empty() || g.checks.last().is_some_and(|judged| !judged.passed))
+        };
+        let bad = match outcome {
+            RunOutcome::RolledBack | RunOutcome::Stuck => true,
+            RunOutcome::Held => failed(),
+            RunOutcome::Verified | RunOutcome::Unknown => false,
+        };
+        let (release, reason) = match (started.kind, outcome) {
+            (RunKind::Promote, _) if bad => (started.release.as_ref().map(|release| release.id()), sentence.to_owned()),
+            (RunKind::Rollback, RunOutcome::Verified) => {
+                (started.takes_back.clone(), format!("{} took it back.", open.actor))
+            }
+            _ => return,
+        };
+        let Some(release) = release else { return };
+        let generation = match started.kind {
+            RunKind::Rollback => started.base.unwrap_or_default(),
+            _ => started.generation.unwrap_or_default(),
+        };
+        let (run, time, actor) = (open.run.clone(), meta.time.clone(), open.actor.clone());
+        self.quarantine.insert(release, Quarantined { generation, run, time, actor, reason });
+    }
+
     fn run_finished(&mut self, meta: &Meta, outcome: RunOutcome, sentence: &str, outputs: &BTreeMap<String, Json>) {
         let Some(open) = self.open.take() else { return };
+        self.quarantine_after(meta, &open, outcome, sentence);
         if outcome == RunOutcome::Verified && open.started.generation.is_some() {
             self.outputs.clone_from(outputs);
         }
@@ -481,7 +575,11 @@ impl State {
 
 impl OpenRun {
     fn finish(&mut self, step: &str) {
+        self.set(step, StepStatus::Succeeded);
+    }
+
+    fn set(&mut self, step: &str, status: StepStatus) {
         let steps = if self.unwinding.is_some() { &mut self.unwinding_steps } else { &mut self.steps };
-        steps.insert(step.to_owned(), StepStatus::Succeeded);
+        steps.insert(step.to_owned(), status);
     }
 }

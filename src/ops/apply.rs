@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::consent::{self, Agreeing, Case, Saved};
 use super::error::{Failure, FailureKind, Result, sentence};
+use super::origin;
 use super::planning::{self, Again, Draft, Planning};
 use super::records::Records;
 use super::restore::{self, Fresh, Other};
 use super::run::{Changing, Opened, Ran, unless_interrupted};
 use super::secrets::Secrets;
+use super::signing::Signing;
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::VarArg;
@@ -17,7 +20,10 @@ use crate::exec::Finished;
 use crate::ledger::event::{RunKind, RunOutcome};
 use crate::ledger::lease::LeaseRecord;
 use crate::ledger::{Key, State};
+use crate::plan::approval::Agreement;
+use crate::plan::difference::Difference;
 use crate::plan::{Options, Plan, PlanFile, PlanFileError, SavedInputs, effect, file};
+use crate::ports::clock::{Clock as _, SystemClock};
 use crate::ports::fs;
 use crate::provider::catalog::Catalog;
 
@@ -33,6 +39,8 @@ pub struct Wanted {
     pub options: Options,
     /// Whether a protected environment may be destroyed or lose data.
     pub allow_destroy: bool,
+    /// With what whoever asks signs, and the approvals that were handed over to him.
+    pub agreeing: Agreeing,
 }
 
 /// A plan that was made, with what it was made from.
@@ -45,6 +53,10 @@ pub struct Made {
     pub state: State,
     /// What is worth saying though the command goes on.
     pub warnings: Diagnostics,
+    /// For a promotion: what it brings against what was proven.
+    pub difference: Option<Box<Difference>>,
+    /// How things stand with its approval, where it needs one.
+    pub agreement: Option<Agreement>,
 }
 
 /// Whoever decides about a plan that would change something.
@@ -54,6 +66,9 @@ pub trait Judge: Send {
     /// # Errors
     /// When nobody can be asked.
     fn approve(&mut self, made: &Made) -> Result<bool>;
+
+    /// Enough people have agreed to a saved plan, which nobody is asked about any more.
+    fn agreed(&mut self, _agreement: &Agreement) {}
 
     /// Another command holds the lease; this one waits.
     fn waiting(&mut self, holder: &LeaseRecord);
@@ -91,30 +106,86 @@ pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Recor
     let plan = planning.plan(&mut draft, &records.state).await?;
     let (state, made) = (&records.state, (&plan, &draft));
     let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, workspace).await?;
-    let warnings = warnings.into_iter().chain(back).collect();
-    Ok((Made { plan, draft, state: records.state.clone(), warnings }, records, secrets))
+    let unproven = origin::warning(state, &draft, records.backend.as_ref()).await?;
+    let warnings = warnings.into_iter().chain(back).chain(unproven).collect();
+    let agreement = agreement(&plan, &records, wanted).await?;
+    let made = Made { plan, draft, state: records.state.clone(), warnings, agreement, difference: None };
+    Ok((made, records, secrets))
 }
 
-/// Writes a plan file.
+/// How things stand with a plan's approval, where it needs one.
 ///
 /// # Errors
-/// When it cannot be written.
-pub fn save(workspace: &Workspace, made: &Made, records: &Records, secrets: &Secrets, path: &Path) -> Result<()> {
+/// When a gate that is recorded cannot be read any more.
+pub(super) async fn agreement(plan: &Plan, records: &Records, wanted: &Wanted) -> Result<Option<Agreement>> {
+    let lineage = records.lineage.as_deref().unwrap_or_default();
+    let case = Case::of(plan, lineage, &records.state, None, &wanted.agreeing.approvals)?;
+    let Some(case) = case.filter(|_| plan.has_changes()) else { return Ok(None) };
     let seal = |bytes: &[u8]| records.key.hmac(bytes);
+    let steps = effect::text(&plan.steps, &seal);
+    Ok(Some(case.agreement(SystemClock.now(), &steps, records.backend.as_ref()).await))
+}
+
+/// Writes a plan file. Where the plan needs approval, its author signs it.
+///
+/// # Errors
+/// When it cannot be written or signed.
+pub async fn save(
+    workspace: &Workspace,
+    made: &Made,
+    (records, secrets): (&Records, &Secrets),
+    signing: &Signing,
+    path: &Path,
+) -> Result<()> {
     let key = records.lineage.is_none().then(|| records.key.to_hex());
-    let file = PlanFile {
+    let file = plan_file(workspace, made, secrets, (records.lineage.clone(), key));
+    write_plan_file(file, &records.state, signing, made.plan.has_changes(), path).await
+}
+
+/// The same for a plan that was made on an environment that is open for changing.
+pub(super) async fn save_opened(opened: &Opened, mut made: Made, wanted: &Wanted, path: &Path) -> Result<Made> {
+    let agreeing = &wanted.agreeing;
+    let file = plan_file(&opened.workspace, &made, &opened.secrets, (Some(opened.lineage().to_owned()), None));
+    let case = Case::of(&made.plan, opened.lineage(), &opened.state, None, &agreeing.approvals)?;
+    if let Some(case) = case.filter(|_| made.plan.has_changes()) {
+        made.agreement = Some(case.agreement(opened.targets.now(), &file.steps, opened.backend()).await);
+    }
+    write_plan_file(file, &opened.state, &agreeing.signing, made.plan.has_changes(), path).await?;
+    Ok(made)
+}
+
+fn plan_file(
+    workspace: &Workspace,
+    made: &Made,
+    secrets: &Secrets,
+    (lineage, key): (Option<String>, Option<String>),
+) -> PlanFile {
+    let seal = |bytes: &[u8]| secrets.key.hmac(bytes);
+    PlanFile {
         gantry_plan: file::FORMAT,
         inputs: made.draft.save(&workspace.name, secrets, &made.plan),
-        lineage: records.lineage.clone(),
+        lineage,
         basis: made.plan.basis.clone(),
         effect: made.plan.effect.clone(),
         steps: effect::text(&made.plan.steps, &seal),
         project: workspace.project.to_string_lossy().into_owned(),
         directory: workspace.environment.to_string_lossy().into_owned(),
         key,
+        gates: made.plan.gates.clone(),
+        author: None,
         digest: String::new(),
     }
-    .sealed();
+}
+
+async fn write_plan_file(
+    file: PlanFile,
+    state: &State,
+    signing: &Signing,
+    has_changes: bool,
+    path: &Path,
+) -> Result<()> {
+    let author = consent::author(&file, state, signing, has_changes).await?;
+    let file = PlanFile { author, ..file }.sealed();
     fs::write_atomic(path, &file.to_bytes(), 0o600)
         .map_err(|e| Failure::error("Cannot write plan file", sentence(&format!("{e}: {}.", e.source))))
 }
@@ -165,7 +236,7 @@ pub async fn replan(
         failure
     })?;
     let seal = |bytes: &[u8]| secrets.key.hmac(bytes);
-    if plan.effect != file.effect || effect::text(&plan.steps, &seal) != file.steps {
+    if plan.effect != file.effect || effect::text(&plan.steps, &seal) != file.steps || plan.gates != file.gates {
         if !restored.unopened.is_empty() {
             return Err(super::restore::not_told_again(&restored.unopened, &secrets));
         }
@@ -214,8 +285,9 @@ pub(crate) async fn apply_opened(
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
     let (state, made) = (&opened.state, (&plan, &draft));
     let back = restore::for_a_way_back(opened.backend(), state, made, &opened.secrets, &opened.workspace).await?;
-    let warnings = warnings.into_iter().chain(back).collect();
-    let made = Made { plan, draft, state: opened.state.clone(), warnings };
+    let unproven = origin::warning(state, &draft, opened.backend()).await?;
+    let warnings = warnings.into_iter().chain(back).chain(unproven).collect();
+    let made = Made { plan, draft, state: opened.state.clone(), warnings, agreement: None, difference: None };
     carry_out(opened, made, wanted, how, judge, None).await
 }
 
@@ -276,7 +348,7 @@ pub(super) async fn carry_out(
     wanted: &Wanted,
     how: &Changing,
     judge: &mut dyn Judge,
-    plan_file: Option<String>,
+    saved: Option<Saved>,
 ) -> Result<Applied> {
     if !made.plan.unreadable.is_empty() {
         let all: Vec<String> = made.plan.unreadable.iter().map(|(a, why)| format!("{a}: {why}")).collect();
@@ -289,18 +361,27 @@ pub(super) async fn carry_out(
     if !made.plan.has_changes() {
         return Ok(Applied::Nothing(Box::new(made)));
     }
-    guard(&made.plan, wanted)?;
-    let approved = plan_file.is_some() || judge.approve(&made)?;
-    if !approved {
-        return Ok(Applied::Declined);
+    guard(&made.plan, &made.state, wanted)?;
+    let mut made = made;
+    let agreed = consent::agree(opened, &mut made, wanted, saved.as_ref()).await?;
+    match (&saved, &made.agreement) {
+        (None, _) if !judge.approve(&made)? => return Ok(Applied::Declined),
+        (Some(_), Some(agreement)) => judge.agreed(agreement),
+        _ => {}
     }
-    let ran = opened.run(how, made.plan, &made.draft, plan_file).await?;
+    let consent = match agreed {
+        Some(agreed) => Some(agreed.consent(opened, &made.plan).await?),
+        None => None,
+    };
+    super::promote::bring_artifacts(opened, &made.plan).await?;
+    let ran = opened.run_agreed(how, made.plan, &made.draft, saved.map(|saved| saved.digest), consent).await?;
     Ok(Applied::Ran(Box::new(ran)))
 }
 
 /// What a protected environment does not let happen by accident.
-fn guard(plan: &Plan, wanted: &Wanted) -> Result<()> {
-    if !plan.protected || wanted.allow_destroy {
+fn guard(plan: &Plan, state: &State, wanted: &Wanted) -> Result<()> {
+    let protected = plan.gates.protected || state.gates().iter().any(|gates| gates.protected);
+    if !protected || wanted.allow_destroy {
         return Ok(());
     }
     let losing: Vec<String> = plan
@@ -336,14 +417,14 @@ pub async fn apply_file(
         return Err(Failure::refused("Plan file refused", detail));
     }
     let mut opened = open(workspace, wanted, how, judge).await?;
-    let applied = apply_file_opened(&mut opened, &file, wanted, how, judge).await;
+    let applied = apply_file_opened(&mut opened, (path, &file), wanted, how, judge).await;
     opened.close().await;
     applied
 }
 
 async fn apply_file_opened(
     opened: &mut Opened,
-    file: &PlanFile,
+    (path, file): (&Path, &PlanFile),
     wanted: &Wanted,
     how: &Changing,
     judge: &mut dyn Judge,
@@ -371,6 +452,9 @@ async fn apply_file_opened(
             return Err(stale(&opened.state));
         }
     }
+    if let Some(release) = &file.inputs.options.promoted {
+        super::promote::not_quarantined(&opened.state, release, &opened.workspace.name)?;
+    }
     let basis = crate::plan::basis(&opened.state);
     let fresh = fresh_variables(opened, &file.inputs, wanted)?;
     let fresh = Fresh { variables: &fresh };
@@ -397,9 +481,9 @@ async fn apply_file_opened(
         let planning = Planning { targets: None, earlier: Some((&told, &key)), ..opened.planning() };
         plan = planning.plan(&mut draft, &opened.state).await?;
     }
-    let made = Made { plan, draft, state: opened.state.clone(), warnings: Diagnostics::default() };
-    let digest = file.digest.clone();
-    carry_out(opened, made, wanted, how, judge, Some(digest)).await
+    let (state, warnings) = (opened.state.clone(), Diagnostics::default());
+    let made = Made { plan, draft, state, warnings, agreement: None, difference: None };
+    carry_out(opened, made, wanted, how, judge, Some(Saved::of(path, file))).await
 }
 
 /// The values that people give now for a saved plan's variables; the working tree is not needed for them.
@@ -414,7 +498,7 @@ fn fresh_variables(opened: &Opened, saved: &SavedInputs, wanted: &Wanted) -> Res
     }
 }
 
-fn stale(state: &State) -> Failure {
+pub(super) fn stale(state: &State) -> Failure {
     let who = state.generations.last().map_or_else(
         || "the ledger has changed since".to_owned(),
         |g| format!("generation {} ({}, {}) came after it", g.number, g.run, g.started),
@@ -464,7 +548,7 @@ pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge
         let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
         opened.configure(&draft)?;
         let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
-        let made = Made { plan, draft, state: opened.state.clone(), warnings };
+        let made = Made { plan, draft, state: opened.state.clone(), warnings, agreement: None, difference: None };
         if made.plan.steps.is_empty() {
             return Ok(Applied::Nothing(Box::new(made)));
         }

@@ -54,6 +54,12 @@ impl Failure {
         Self::new(FailureKind::Refused, Diagnostic::error(summary, detail))
     }
 
+    /// Whether it is called so.
+    #[must_use]
+    pub fn is_of(&self, summary: &str) -> bool {
+        self.diagnostics.iter().any(|d| d.summary == summary)
+    }
+
     /// With a next step.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

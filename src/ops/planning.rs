@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::error::{Failure, Result, sentence};
+use super::error::{Failure, FailureKind, Result, sentence};
 use super::secrets::Secrets;
 use super::targets::Targets;
 use super::workspace::Workspace;
 use crate::config::{Bundle, Desired, Gathered, Reader};
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::ledger::{Key, State};
 use crate::migrate;
 use crate::plan::change::{Detail, PlannedMigration};
@@ -40,6 +40,17 @@ pub struct Draft {
     pub facts: Facts,
     /// The seed.
     pub seed: u64,
+    /// What the release holds that is promoted: all but the environment's own directory comes from there.
+    pub released: Option<Arc<Bundle>>,
+}
+
+impl Draft {
+    fn reader(&self, workspace: &Workspace) -> Reader {
+        match &self.released {
+            Some(released) => Reader::of_release(&workspace.environment, Arc::clone(released)),
+            None => Reader::new(&workspace.environment),
+        }
+    }
 }
 
 /// A bundle's files as planning sees them.
@@ -140,7 +151,13 @@ impl<'a> Planning<'a> {
 
     fn round(&self, draft: &Draft, recorded: &State) -> Result<Planned> {
         let planned = self.with_inputs(draft, recorded, plan);
-        planned.map_err(|diagnostics| Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()))
+        planned.map_err(|diagnostics| {
+            // Nothing is wrong with the configuration: a gate is closed.
+            let gates = [crate::plan::NOT_PROMOTED, crate::plan::SCHEMA_GATE, crate::plan::NO_WAY_DOWN];
+            let closed = diagnostics.iter().all(|d| gates.contains(&&*d.summary) || d.severity != Severity::Error);
+            let kind = if closed { FailureKind::Refused } else { FailureKind::Error };
+            Failure { kind, ..Failure::from_diagnostics(diagnostics, draft.desired.sources.clone()) }
+        })
     }
 
     /// Hands over what planning, or looking, is a function of.
@@ -170,7 +187,7 @@ impl<'a> Planning<'a> {
 
     /// Answers questions.
     pub(super) async fn answer(&self, draft: &mut Draft, questions: Vec<Question>) -> Result<()> {
-        let reader = Reader::new(&self.workspace.environment);
+        let reader = draft.reader(self.workspace);
         let seal = |bytes: &[u8]| self.secrets.key.hmac(bytes);
         let questions = self.ask_again(draft, questions).await?;
         if questions.is_empty() {
@@ -375,6 +392,24 @@ pub fn open(
     })
 }
 
+/// [`open`] with nothing from the working tree but the environment's own directory: all else is what a release holds, as seen from
+/// there.
+///
+/// # Errors
+/// When it cannot be loaded, or a variable has no value that fits.
+pub(super) fn open_released(
+    workspace: &Workspace,
+    variables: &[crate::config::VarArg],
+    options: Options,
+    released: Arc<Bundle>,
+) -> Result<(Draft, Diagnostics)> {
+    let reader = Reader::of_release(&workspace.environment, Arc::clone(&released));
+    let (bundle, desired) = crate::config::open_with(&reader)?;
+    let gathered = crate::config::gather(&desired, &workspace.environment, &workspace.project, variables)?;
+    let (draft, warnings) = drafted(bundle, desired, gathered, options);
+    Ok((Draft { released: Some(released), ..draft }, warnings))
+}
+
 /// [`open`] for those who only look: variables that nobody gives a value are not known.
 ///
 /// # Errors
@@ -419,7 +454,10 @@ fn drafted(bundle: Bundle, desired: Desired, gathered: Gathered, options: Option
     let values = gathered.values.into_iter().map(|(n, g)| (n, g.value)).collect();
     let desired = Arc::new(Desired { sources: gathered.sources, ..desired });
     let seed = u64::from_le_bytes(crate::ports::id::random::<8>());
-    (Draft { bundle, desired, variables: values, options, facts: Facts::default(), seed }, gathered.warnings)
+    (
+        Draft { bundle, desired, variables: values, options, facts: Facts::default(), seed, released: None },
+        gathered.warnings,
+    )
 }
 
 /// Whether the files that a saved bundle was read from still say the same.

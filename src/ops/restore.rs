@@ -145,6 +145,7 @@ impl Draft {
             options: saved.options.clone(),
             facts,
             seed: saved.seed,
+            released: None,
         };
         Ok(Restored { draft, secrets, warnings: wrong, unopened })
     }

@@ -1,6 +1,8 @@
 //! `rollback`: an older generation's configuration, planned against today.
 
-use super::apply::{Applied, Judge, Made, Values, Wanted, carry_out, open, settle};
+use std::path::Path;
+
+use super::apply::{Applied, Judge, Made, Values, Wanted, carry_out, open, save_opened as save, settle};
 use super::error::{Failure, Result};
 use super::planning::{self, Draft};
 use super::records;
@@ -9,7 +11,6 @@ use super::run::{Changing, Opened, Ran, unless_interrupted};
 use super::workspace::Workspace;
 use crate::ledger::State;
 use crate::ledger::event::{RunKind, RunOutcome};
-use crate::ledger::record::Collection;
 use crate::plan::{Options, SavedInputs};
 
 /// Plans an older generation's configuration against today, asks, and carries it out.
@@ -29,6 +30,33 @@ pub async fn rollback(
     applied
 }
 
+/// Plans the same and writes it into a file, for those who have to agree. Nothing is carried out: neither the plan nor what is left
+/// of an interrupted run.
+///
+/// # Errors
+/// When there is no such generation, it cannot be planned, or the file not be written.
+pub async fn rollback_to_file(
+    workspace: Workspace,
+    to: Option<u64>,
+    wanted: &Wanted,
+    how: &Changing,
+    judge: &mut dyn Judge,
+    path: &Path,
+) -> Result<Made> {
+    let mut opened = open(workspace, wanted, how, judge).await?;
+    let saved = async {
+        if opened.state.open.is_some() {
+            let detail = "A run of this environment was interrupted, and what it leaves behind is not known yet.";
+            return Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"));
+        }
+        let made = planned(&mut opened, to, wanted, how).await?;
+        save(&opened, made, wanted, path).await
+    }
+    .await;
+    opened.close().await;
+    saved
+}
+
 pub(crate) async fn rollback_opened(
     opened: &mut Opened,
     to: Option<u64>,
@@ -36,13 +64,22 @@ pub(crate) async fn rollback_opened(
     how: &Changing,
     judge: &mut dyn Judge,
 ) -> Result<Applied> {
+    if opened.state.open.is_some() {
+        let now = of_today(opened, wanted)?.unwrap_or_default();
+        if let Some(ran) = go_on_back(opened, &Fresh { variables: &now }, to, how, judge).await? {
+            return Ok(Applied::Ran(Box::new(ran)));
+        }
+    }
+    let made = planned(opened, to, wanted, how).await?;
+    carry_out(opened, made, wanted, how, judge, None).await
+}
+
+/// An older generation's configuration, planned against today.
+async fn planned(opened: &mut Opened, to: Option<u64>, wanted: &Wanted, how: &Changing) -> Result<Made> {
     let today = of_today(opened, wanted)?;
     let configured = today.is_some();
     let now = today.unwrap_or_default();
     let fresh = Fresh { variables: &now };
-    if let Some(ran) = go_on_back(opened, &fresh, to, how, judge).await? {
-        return Ok(Applied::Ran(Box::new(ran)));
-    }
     let target = pick_generation(&opened.state, to)?;
     let json = records::blob_json(opened.backend(), &target.inputs).await?;
     let saved: SavedInputs = serde_json::from_value(json).map_err(|e| {
@@ -57,15 +94,14 @@ pub(crate) async fn rollback_opened(
     draft.options = Options {
         kind: RunKind::Rollback,
         pins: target.pins.clone(),
-        revert: reverts(&opened.state, &target),
+        revert: if wanted.options.keep_schema { Default::default() } else { reverts(&opened.state, &target) },
         older: true,
         going_back: true,
         to_generation: Some(target.number),
         ..wanted.options.clone()
     };
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
-    let made = Made { plan, draft, state: opened.state.clone(), warnings };
-    carry_out(opened, made, wanted, how, judge, None).await
+    Ok(Made { plan, draft, state: opened.state.clone(), warnings, agreement: None, difference: None })
 }
 
 /// The values that people give today, as far as they do: a secret that comes back from its seal need not be given. What today's
@@ -109,11 +145,6 @@ fn reverts(
     all
 }
 
-/// By whom something was collected, and when.
-pub(super) fn collected_by(Collection { time, actor }: &Collection) -> String {
-    format!("{actor} collected it with gantry state gc at {time}")
-}
-
 fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::record::Generation> {
     let verified = |g: &&crate::ledger::record::Generation| g.outcome == Some(RunOutcome::Verified) && !g.partial;
     let kept = |g: &&crate::ledger::record::Generation| g.collected.is_none();
@@ -137,7 +168,7 @@ fn pick_generation(state: &State, to: Option<u64>) -> Result<crate::ledger::reco
     };
     match found {
         Some(g) if verified(&g) && !kept(&g) => {
-            let by = g.collected.as_ref().map(collected_by).unwrap_or_default();
+            let by = g.collected.as_ref().map(ToString::to_string).unwrap_or_default();
             let detail = format!("What generation {} was made from is gone: {by}. {}", g.number, listed());
             let hint = "Go back to one that is kept, or check its configuration out of version control and apply that. How many are kept: history { keep = N } in the environment block.";
             Err(Failure::refused("Generation was collected", detail).hint(hint))

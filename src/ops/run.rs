@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::{Failure, FailureKind, Result};
 use super::journal::RunJournal;
+use super::origin::Origin;
 use super::planning::{Again, Draft, Planning};
 use super::records;
 use super::restore::{Fresh, Other};
@@ -22,6 +23,7 @@ use crate::ledger::event::{Event, RunKind, RunOutcome, RunStarted};
 use crate::ledger::format::time_text;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
 use crate::ledger::reading::Reading;
+use crate::ledger::record::Consent;
 use crate::ledger::replay::IllegalEvent;
 use crate::ledger::{Backend, Digest, Meta, RawEntry, State, Writer, checkpoint};
 use crate::plan::{Plan, SavedInputs, file};
@@ -209,11 +211,32 @@ impl Opened {
         Planning::new(&self.workspace, self.targets.catalog(), Some(&self.targets), &self.secrets)
     }
 
-    /// Carries out a plan that was made on this ledger just now, or whose basis is this ledger's.
+    /// Carries out a plan that was made on this ledger just now, or whose basis is this ledger's, and that nobody has to agree to.
     ///
     /// # Errors
     /// When the ledger cannot be written.
     pub async fn run(&mut self, how: &Changing, plan: Plan, draft: &Draft, plan_file: Option<String>) -> Result<Ran> {
+        self.run_agreed(how, plan, draft, plan_file, None).await
+    }
+
+    /// The same for one that people have agreed to.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn run_agreed(
+        &mut self,
+        how: &Changing,
+        plan: Plan,
+        draft: &Draft,
+        plan_file: Option<String>,
+        consent: Option<Consent>,
+    ) -> Result<Ran> {
+        let makes_generation = plan.kind != crate::ledger::event::RunKind::Verify;
+        // No way leads around the gate, whoever calls.
+        if makes_generation && consent.is_none() && !super::consent::gates(&plan.gates, &self.state)?.is_empty() {
+            let detail = "The plan needs approval, and the run would begin without. This is a bug in Gantry.";
+            return Err(Failure::refused("Approval missing", detail));
+        }
         if !plan.unopened.is_empty() {
             let all = plan.unopened.iter().map(|u| u.diagnostic(crate::diag::Severity::Error));
             let refused = Failure::from_diagnostics(all.collect(), draft.desired.sources.clone());
@@ -221,11 +244,11 @@ impl Opened {
         }
         let saved = draft.save(&self.workspace.name, &self.secrets, &plan);
         let bytes = serde_json::to_vec(&saved).expect("invariant: saved inputs are plain data");
-        if let Some(writer) = self.writer.as_mut().filter(|writer| writer.head().is_some()) {
-            // Before the first blob: from here on no earlier writer removes any, `state gc` among them.
-            writer.fence().await.map_err(|e| not_begun(e.into()))?;
-        }
+        // Before the first blob: from here on no earlier writer removes any, `state gc` among them.
+        self.fence().await.map_err(not_begun)?;
         let inputs = self.backend.put_blob(bytes).await.map_err(|e| not_begun(e.into()))?;
+        let origin = Origin::of(&self.state, &plan, draft, (&self.workspace.name, &self.lineage));
+        let origin = origin.checked(&self.state, &plan, draft, self.backend.as_ref()).await.map_err(not_begun)?;
         // A generation is a configuration that was carried out; what only looks and records is none.
         let makes_generation = !matches!(plan.kind, RunKind::Verify | RunKind::Refresh);
         let started = RunStarted {
@@ -238,7 +261,14 @@ impl Opened {
             asked: plan.asked.clone(),
             on_failure: plan.on_failure.word().to_owned(),
             partial: plan.partial,
+            gates: plan.gates.clone(),
+            consent,
             engine: file::ENGINE.to_owned(),
+            configuration: Some(format!("sha256:{}", draft.bundle.digest())),
+            release: origin.release,
+            unproven: origin.unproven,
+            takes_back: origin.takes_back,
+            overrides: origin.overrides,
         };
         let run = format!("run-{}", id::random_hex::<8>());
         let finished = self.carry_out(how, &plan, run, Begin::New(Box::new(started)), draft).await?;

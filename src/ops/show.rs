@@ -1,13 +1,14 @@
 //! `show`: what a plan file would do; a piece of evidence.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::apply::{Made, replan};
+use super::consent::{Case, Saved};
 use super::error::{Failure, Result};
 use super::records::Records;
 use super::restore::Fresh;
-use super::rollback::collected_by;
 use super::secrets::Secrets;
 use super::verify_ledger::referenced;
 use super::workspace::Workspace;
@@ -17,6 +18,7 @@ use crate::ledger::event::Event;
 pub use crate::ledger::story::{Changes, Story};
 use crate::ledger::{Key, LedgerError, State};
 use crate::plan::PlanFile;
+use crate::ports::clock::{Clock as _, SystemClock};
 use crate::value::Value;
 
 /// The plan of a file, made again, and its variables.
@@ -25,7 +27,7 @@ use crate::value::Value;
 /// When the file is refused, or the ledger has moved on so that it cannot be planned again.
 pub async fn plan_file(
     workspace: &Workspace,
-    file: &PlanFile,
+    (path, file): (&Path, &PlanFile),
     given: &[VarArg],
 ) -> Result<(Made, BTreeMap<Arc<str>, Value>)> {
     let records = Records::read(workspace, given).await?;
@@ -46,7 +48,15 @@ pub async fn plan_file(
     let fresh = Fresh { variables: &fresh };
     let (draft, plan, _) = replan(workspace, file, &fresh, &recorded, &secrets, None).await?;
     let variables = draft.variables.clone();
-    Ok((Made { plan, draft, state: recorded, warnings: Diagnostics::default() }, variables))
+    let saved = Saved::of(path, file);
+    let agreement = match Case::of(&plan, "", &records.state, Some(&saved), &[])? {
+        Some(case) => Some(case.agreement(SystemClock.now(), &file.steps, records.backend.as_ref()).await),
+        None => None,
+    };
+    Ok((
+        Made { plan, draft, state: recorded, warnings: Diagnostics::default(), agreement, difference: None },
+        variables,
+    ))
 }
 
 /// The state that the plan was made on: the present one, or, where the ledger has moved on, the one of then.
@@ -160,7 +170,7 @@ pub async fn evidence(records: &Records, digits: &str) -> Result<Vec<u8>> {
                     let Some(collected) = collected.get(&digest) else {
                         return Err(LedgerError::BlobMissing { place, digest }.into());
                     };
-                    let detail = format!("The evidence {only} is gone: {}.", collected_by(collected));
+                    let detail = format!("The evidence {only} is gone: {collected}.");
                     Err(Failure::refused("Evidence was collected", detail))
                 }
                 found => Ok(found?),

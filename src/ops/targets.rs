@@ -177,6 +177,13 @@ pub struct Registry;
 impl Images for Registry {
     async fn resolve(&self, reference: &str) -> std::result::Result<Pin, String> {
         let found = oci::resolve(reference, &oci::Options::from_environment()).await.map_err(|e| e.to_string())?;
-        Ok(Pin { kind: "image".into(), digest: found.digest, source: found.repository, tag: found.tag, size: None })
+        Ok(Pin {
+            kind: "image".into(),
+            digest: found.digest,
+            source: found.repository,
+            tag: found.tag,
+            size: None,
+            schema: Default::default(),
+        })
     }
 }

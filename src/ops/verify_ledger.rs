@@ -176,6 +176,7 @@ fn blobs(event: &Event) -> Vec<String> {
     match event {
         Event::RunStarted(started) => vec![started.inputs.clone()],
         Event::Resealed(resealed) => resealed.inputs.values().cloned().collect(),
+        Event::ApprovalGiven(approval) => approval.steps.iter().cloned().collect(),
         Event::StepFailed(failed) => of(&failed.evidence),
         Event::CheckJudged(judged) => of(&judged.evidence),
         Event::ArtifactPinned { pin, .. } if pin.kind == "file" => {

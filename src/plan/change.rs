@@ -103,6 +103,8 @@ pub enum Reason {
     Pending,
     /// It is taken back.
     TakenBack,
+    /// It is what was promoted.
+    Promoted,
     /// `removed { lifecycle { destroy = false } }`
     ToForget,
     /// It depends on something that changes.

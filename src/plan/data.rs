@@ -5,6 +5,7 @@ use super::builtin;
 use super::change::{Change, ChangeKind, Detail, Reason};
 use super::fact::{Fact, Question};
 use super::result;
+use super::schema_gate::{Asked, Ranges};
 use super::scope::ModuleScope;
 use super::walk::{BlockInstance, Planner};
 use crate::diag::{Diagnostic, did_you_mean};
@@ -78,7 +79,9 @@ impl Planner<'_> {
         let (attributes, blocks) = builtin::artifact();
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &attributes, blocks: &blocks };
-        let object = body::evaluate(&one.block.body, shape, &scope, &"an artifact", &one.address);
+        let (bare_body, schemas) = super::schema_gate::apart(&one.block.body);
+        let object = body::evaluate(&bare_body, shape, &scope, &"an artifact", &one.address);
+        let ranges = self.schema_ranges(one, &schemas, &scope);
         self.nothing_ephemeral(one, &object);
         let (image, file) = (object.get("image").cloned(), object.get("file").cloned());
         let (kind, source) = match (image.filter(|v| !v.is_null()), file.filter(|v| !v.is_null())) {
@@ -109,12 +112,20 @@ impl Planner<'_> {
             );
             return value;
         }
+        if let Some(named) = options.artifacts.get(&one.address) {
+            let reference = Value::string(named.reference.as_str());
+            return self.pin_now(one, (kind, &reference), ranges, recorded.as_ref());
+        }
+        if let Some(promoted) = self.promoted(one, recorded.as_ref()) {
+            return promoted;
+        }
         if let Some(pin) = options.pins.get(&one.address).cloned() {
-            return self.pin_again(one, recorded.as_ref(), &pin);
+            return self.pin_again(one, recorded.as_ref(), &pin, Reason::TakenBack);
         }
         if source.is_wholly_known() && !self.needs_changes(one.id) {
-            return self.pin_now(one, kind, &source, recorded.as_ref());
+            return self.pin_now(one, (kind, &source), ranges, recorded.as_ref());
         }
+        self.asks(one, ranges);
         let value = result::whole(&one.address, artifact_type());
         let shown = unfinished(one, kind, &source);
         let before = recorded.as_ref().map(|pin| self.pinned(pin));
@@ -124,17 +135,37 @@ impl Planner<'_> {
     }
 
     /// A pin of an earlier generation holds.
-    fn pin_again(&mut self, one: &BlockInstance<'_>, recorded: Option<&Pin>, pin: &Pin) -> Value {
+    pub(super) fn pin_again(
+        &mut self,
+        one: &BlockInstance<'_>,
+        recorded: Option<&Pin>,
+        pin: &Pin,
+        why: Reason,
+    ) -> Value {
+        self.asks(one, pin.schema.clone());
         let value = self.pinned(pin);
         let before = recorded.map(|pin| self.pinned(pin));
         let same = recorded == Some(pin);
-        let (kind, reason) =
-            if same { (ChangeKind::NoOp, Reason::UpToDate) } else { (ChangeKind::Run, Reason::TakenBack) };
+        let (kind, reason) = if same { (ChangeKind::NoOp, Reason::UpToDate) } else { (ChangeKind::Run, why) };
         self.decide(one.id, Change { before, after: Some(value.clone()), ..bare(one, kind, reason) });
         value
     }
 
-    fn pin_now(&mut self, one: &BlockInstance<'_>, kind: &str, source: &Value, recorded: Option<&Pin>) -> Value {
+    /// Notes on which schemas an artifact runs.
+    fn asks(&mut self, one: &BlockInstance<'_>, ranges: Ranges) {
+        if !ranges.is_empty() {
+            self.schemas.push(Asked { artifact: one.address.clone(), span: one.block.span, ranges });
+        }
+    }
+
+    fn pin_now(
+        &mut self,
+        one: &BlockInstance<'_>,
+        (kind, source): (&str, &Value),
+        ranges: Ranges,
+        recorded: Option<&Pin>,
+    ) -> Value {
+        self.asks(one, ranges.clone());
         let text = source.as_str().unwrap_or_default().to_owned();
         let address = one.address.clone();
         let question = match kind {
@@ -151,7 +182,7 @@ impl Planner<'_> {
             }
         };
         let (source, tag) = if kind == "image" { split_image(&text) } else { (text, None) };
-        let pin = Pin { kind: kind.to_owned(), digest, source, tag, size };
+        let pin = Pin { kind: kind.to_owned(), digest, source, tag, size, schema: ranges };
         let value = self.pinned(&pin);
         let before = recorded.map(|pin| self.pinned(pin));
         let (kind, reason) = match recorded {
@@ -193,7 +224,7 @@ pub fn pinned(pin: &Pin, blobs: &str) -> Value {
 }
 
 /// The object of an artifact that is not fixed yet, for showing.
-fn unfinished(one: &BlockInstance<'_>, kind: &str, source: &Value) -> Value {
+pub(super) fn unfinished(one: &BlockInstance<'_>, kind: &str, source: &Value) -> Value {
     let later = |name: &str, ty: Type| result::attribute(&one.address, name, ty);
     let none = || Value::null(Type::String);
     let is_file = kind == "file";

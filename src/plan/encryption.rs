@@ -87,7 +87,11 @@ fn key_itself(what: &str) -> Diagnostic {
 }
 
 /// A list of texts with the place of each, and whether all of it is known.
-fn texts(name: &str, term: &Arc<Term>, evaluator: &Evaluator<'_>) -> Result<(Vec<(String, Span)>, bool), Diagnostic> {
+pub(super) fn texts(
+    name: &str,
+    term: &Arc<Term>,
+    evaluator: &Evaluator<'_>,
+) -> Result<(Vec<(String, Span)>, bool), Diagnostic> {
     let value = evaluator.evaluate(term).map_err(|e| *e)?;
     if value.marks_deep().is_sensitive() {
         let detail =

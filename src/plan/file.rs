@@ -11,6 +11,8 @@ use serde_json::Value as Json;
 
 use super::effect::digest;
 use super::input::Options;
+use crate::ledger::record::Gates;
+use crate::sign::Signed;
 
 /// The version of these formats.
 pub const FORMAT: u32 = 1;
@@ -72,6 +74,12 @@ pub struct PlanFile {
     pub directory: String,
     /// The key of the file's keyed digests where no ledger had one yet; hexadecimal.
     pub key: Option<String>,
+    /// What has to be passed before it is applied, beside what is recorded then.
+    #[serde(default, skip_serializing_if = "Gates::is_none")]
+    pub gates: Gates,
+    /// Who made it, signed, where it needs approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<Signed>,
     /// The digest of all of the above.
     pub digest: String,
 }
@@ -137,6 +145,14 @@ impl PlanFile {
             return Err(PlanFileError::Edited);
         }
         Ok(file)
+    }
+
+    /// What stands for the ledger's lineage in what is signed about it: of a plan from before the ledger, its own key, so that
+    /// what is signed is about this file alone.
+    #[must_use]
+    pub fn lineage_to_sign(&self) -> String {
+        let of_key = || digest(self.key.as_deref().unwrap_or_default().as_bytes())[..32].to_owned();
+        self.lineage.clone().unwrap_or_else(|| format!("new:{}", of_key()))
     }
 
     fn content_digest(&self) -> String {

@@ -7,9 +7,10 @@ use super::change::PlannedMigration;
 use super::fact::Facts;
 use crate::addr::Address;
 use crate::config::Desired;
+use crate::ledger::Release;
 use crate::ledger::State;
 use crate::ledger::event::RunKind;
-use crate::ledger::record::Pin;
+use crate::ledger::record::{Override, Pin};
 use crate::provider::catalog::Catalog;
 use crate::value::{Opener, Value};
 
@@ -51,6 +52,15 @@ pub struct Options {
     pub limit: Option<BTreeSet<Address>>,
     /// Pins that hold whatever files and tags say now: those of the generation that is gone back to.
     pub pins: BTreeMap<Address, Pin>,
+    /// The release that is promoted: artifacts are what it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<Box<Release>>,
+    /// The files of a promotion that the release does not hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<String>,
+    /// `--artifact`: what a person names against what was promoted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<Address, Override>,
     /// Migrations to take back, newest first, by node: version numbers.
     pub revert: BTreeMap<Address, Vec<u64>>,
     /// Whether applied migrations that the configuration does not have are fine: it is an older one.
@@ -67,6 +77,9 @@ pub struct Options {
     /// Whether the configuration is only validated: how things are, which `check` blocks look at, is not told.
     #[serde(skip)]
     pub validating: bool,
+    /// Whether a rollback leaves the schema where it is, whatever the older configuration says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_schema: bool,
     /// The verified generation that is gone back to, for the plan's words.
     pub to_generation: Option<u64>,
 }
@@ -83,12 +96,16 @@ impl Default for Options {
             destroy: false,
             limit: None,
             pins: BTreeMap::new(),
+            promoted: None,
+            unproven: Vec::new(),
+            artifacts: BTreeMap::new(),
             revert: BTreeMap::new(),
             older: false,
             going_back: false,
             to_nothing: false,
             hollow: false,
             validating: false,
+            keep_schema: false,
             to_generation: None,
         }
     }

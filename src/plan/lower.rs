@@ -40,6 +40,7 @@ pub(super) struct Context<'a> {
     pub(super) with_checks: bool,
     /// Pins of the generation that is gone back to.
     pub(super) pins: &'a BTreeMap<Address, crate::ledger::record::Pin>,
+    pub(super) schemas: &'a [super::schema_gate::Asked],
 }
 
 /// The steps of a plan in the making.
@@ -124,7 +125,7 @@ impl Lowerer<'_> {
             }
             (Detail::Artifact, ChangeKind::Run) => {
                 let after = self.needs(position);
-                let step = self.add(&change.address, "pin", Work::Pin(pin_step(change, self.context.pins)), after);
+                let step = self.add(&change.address, "pin", Work::Pin(pin_step(change, &self.context)), after);
                 self.finished(position, step, step);
             }
             (Detail::Migration(detail), ChangeKind::Run) => {
@@ -525,7 +526,8 @@ fn recorded_at(change: &Change) -> &Address {
     change.moved_from.as_ref().unwrap_or(&change.address)
 }
 
-fn pin_step(change: &Change, pins: &BTreeMap<Address, crate::ledger::record::Pin>) -> PinStep {
+fn pin_step(change: &Change, context: &Context<'_>) -> PinStep {
+    let asked = context.schemas.iter().find(|asked| asked.artifact == change.address);
     let after = change.after.as_ref();
     let known = |name: &str| after.and_then(|a| a.get(name)).filter(|v| !v.is_null()).cloned();
     let (kind, source) = match (known("file"), known("image")) {
@@ -538,7 +540,8 @@ fn pin_step(change: &Change, pins: &BTreeMap<Address, crate::ledger::record::Pin
         kind: kind.to_owned(),
         source,
         digest: after.and_then(|a| a.get_str("digest")).map(str::to_owned),
-        recorded: pins.get(&change.address).cloned(),
+        recorded: context.pins.get(&change.address).cloned(),
+        schema: asked.map(|asked| asked.ranges.clone()).unwrap_or_default(),
     }
 }
 

@@ -17,6 +17,7 @@ use super::world::World;
 use crate::addr::ModulePath;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::ledger::State;
+use crate::ledger::record::Gates;
 use crate::provider::Role;
 use crate::value::{encode, encode_typed, without_seals};
 
@@ -48,6 +49,11 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
         planner.world.report(wrong);
         Settings::default()
     });
+    planner.by_promotion = super::promotion::source(&settings, inputs.recorded);
+    let approval = super::approval::read(&planner.world).unwrap_or_else(|wrong| {
+        planner.world.report(wrong);
+        None
+    });
     replaceable(&outline, inputs.options, &planner.world);
     planner.targeted = targeted(&outline, inputs.options, &planner.world);
     planner.moves();
@@ -55,12 +61,15 @@ pub fn plan(inputs: Inputs<'_>) -> Result<Planned, Diagnostics> {
     planner.wishes_without_blocks();
     planner.moves_hold();
     planner.removals_hold();
+    planner.overrides_hold();
+    planner.schemas_hold();
     planner.orphans();
-    planner.finish(&settings)
+    let gates = Gates { approval, promotion: settings.promotion.clone(), protected: settings.protected };
+    planner.finish(&settings, gates)
 }
 
 impl Planner<'_> {
-    fn finish(self, settings: &Settings) -> Result<Planned, Diagnostics> {
+    fn finish(self, settings: &Settings, gates: Gates) -> Result<Planned, Diagnostics> {
         let needs: Vec<Question> = self.world.needs.borrow_mut().split_off("").into_values().collect();
         if !needs.is_empty() {
             return Ok(Planned::Need(needs));
@@ -87,6 +96,7 @@ impl Planner<'_> {
             inside_run: inputs.options.limit.is_some(),
             with_checks: cause,
             pins: &inputs.options.pins,
+            schemas: &self.schemas,
         };
         let steps = lower::sorted(lower::lower(&changes, context));
         let verified = steps.iter().any(|s| matches!(s.work, super::step::Work::Check(_)));
@@ -115,7 +125,9 @@ impl Planner<'_> {
             effect,
             asked: if hollow { String::new() } else { asked(&inputs) },
             partial: !inputs.options.targets.is_empty() || !inputs.options.replace.is_empty(),
-            protected: settings.protected,
+            gates,
+            promoted: inputs.options.promoted.clone(),
+            overrides: inputs.options.artifacts.clone(),
             schemas,
             conditions: self.world.conditions.take(),
             unreadable: self.unreadable,
@@ -220,6 +232,8 @@ pub fn basis(recorded: &State) -> String {
         "pins": recorded.pins,
         "migrations": recorded.migrations,
         "generation": recorded.generation(),
+        "gates": recorded.gates(),
+        "quarantine": recorded.quarantine,
         "open": recorded.open.as_ref().map(|o| &o.run),
     });
     super::effect::digest(text.to_string().as_bytes())
@@ -238,6 +252,8 @@ fn asked(inputs: &Inputs<'_>) -> String {
         "destroy": options.destroy,
         "refresh_only": options.refresh_only,
         "to": options.to_generation,
+        "promoted": options.promoted,
+        "artifacts": options.artifacts,
     });
     super::effect::digest(text.to_string().as_bytes())
 }

@@ -37,8 +37,7 @@ impl Planner<'_> {
             return Value::opaque(object_type());
         }
         let applied: Vec<u64> = journal.iter().filter(|e| !e.partial).map(|e| e.version).collect();
-        let limited =
-            self.left_alone(one) || self.world.inputs.options.going_back;
+        let limited = self.left_alone(one) || self.world.inputs.options.going_back;
         let pending: Vec<PlannedMigration> = match limited {
             true => Vec::new(),
             false => files.iter().filter(|m| !applied.contains(&m.version)).cloned().collect(),

@@ -11,6 +11,7 @@
 //! 3. `orphans` decides about what the ledger has and the configuration does not ask for.
 //! 4. `lower` makes steps of the changes; `effect` gives the digest of what they do.
 
+pub mod approval;
 pub(crate) mod assertions;
 mod body;
 mod builtin;
@@ -24,10 +25,12 @@ pub mod watch;
 pub mod duration;
 pub mod effect;
 mod encryption;
+pub mod difference;
 mod ephemeral;
 pub mod fact;
 mod fact_format;
 pub mod file;
+pub mod gate;
 mod imports;
 pub mod input;
 mod look;
@@ -37,11 +40,13 @@ mod migration;
 mod orphans;
 mod moves;
 mod outline;
+mod promotion;
 #[expect(clippy::module_inception, reason = "the module's main noun")]
 pub mod plan;
 mod removals;
 mod resource;
 mod result;
+mod schema_gate;
 mod scope;
 pub mod settings;
 mod state_settings;
@@ -61,6 +66,8 @@ pub use input::{Files, Inputs, Options};
 pub use look::{Draw, Look, Looked, Names, Sight, look};
 pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
+pub use promotion::NOT_PROMOTED;
+pub use schema_gate::{NO_WAY_DOWN, SCHEMA_GATE};
 pub use settings::{Keep, Settings, history_keep};
 pub use state_settings::{PostgresState, S3State, StateSettings};
 pub use step::{ActStep, CheckStep, ImportStep, PinStep, Step, Work};

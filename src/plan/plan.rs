@@ -8,7 +8,9 @@ use super::condition::Conditions;
 use super::step::{Step, Work};
 use crate::addr::Address;
 use crate::diag::Diagnostics;
+use crate::ledger::Release;
 use crate::ledger::event::RunKind;
+use crate::ledger::record::{Gates, Override};
 use crate::provider::ResourceSchema;
 use crate::value::Value;
 
@@ -89,8 +91,12 @@ pub struct Plan {
     pub asked: String,
     /// Whether it is limited by `--target` or `--replace`.
     pub partial: bool,
-    /// Whether the environment is protected.
-    pub protected: bool,
+    /// What has to hold before the environment changes, as this configuration says; what stands says it as well.
+    pub gates: Gates,
+    /// The release that it promotes.
+    pub promoted: Option<Box<Release>>,
+    /// The artifacts that a person names in it against what was promoted.
+    pub overrides: BTreeMap<Address, Override>,
     /// The schemas of the types in it, for whoever carries it out or shows it.
     pub schemas: BTreeMap<String, Arc<ResourceSchema>>,
     /// What could not be judged yet.

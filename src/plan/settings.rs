@@ -9,6 +9,7 @@ use super::plan::OnFailure;
 use crate::config::desired::BlockBody;
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::eval::{Budget, Evaluator, NoHost, Reference, Scope};
+use crate::ledger::record::PromotionGate;
 use crate::value::{Value, convert};
 
 /// What the block says.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub on_failure: Option<OnFailure>,
     /// Whether destroy and data-losing changes need `--allow-destroy`.
     pub protected: bool,
+    /// Where releases come from; `None` where artifacts are the environment's own.
+    pub promotion: Option<PromotionGate>,
     /// For whom secrets are sealed, and who opens them; `None` where only their digests are kept.
     pub encryption: Option<super::encryption::Encryption>,
 }
@@ -106,11 +109,12 @@ impl Settings {
         for nested in &block.body.blocks {
             match &*nested.ty {
                 "encryption" => settings.encryption = Some(super::encryption::read(nested, &evaluator)?),
-                "promotion" | "approval" => return Err(not_yet(&nested.ty, nested.span)),
+                "promotion" => settings.promotion = Some(super::promotion::read(nested, &evaluator)?),
                 // What it says is for `state gc`; that it can be said is for everybody.
                 "history" => {
                     keep_of(&evaluator, nested)?;
                 }
+                // `approval` reads files, which nobody has read this early: `approval.rs`.
                 _ => {}
             }
         }

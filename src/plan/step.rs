@@ -140,6 +140,8 @@ pub struct PinStep {
     pub digest: Option<String>,
     /// The pin of an earlier generation, which is set again as it was: its content is in the ledger already.
     pub recorded: Option<crate::ledger::record::Pin>,
+    /// On which versions of schemas it runs, by migration, as the configuration says.
+    pub schema: std::collections::BTreeMap<Address, crate::ledger::record::SchemaRange>,
 }
 
 /// A check.

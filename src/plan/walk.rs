@@ -38,6 +38,10 @@ pub(super) struct Planner<'a> {
     /// The blocks whose replacements come before the old objects go: those that say so, and what they need, for that has to be
     /// there as long as they are.
     pub(super) create_first: BTreeSet<BlockId>,
+    /// The environment that artifacts come from, where they come by promotion only.
+    pub(super) by_promotion: Option<String>,
+    /// What artifacts ask of schemas.
+    pub(super) schemas: Vec<super::schema_gate::Asked>,
     /// Set where the ledger is looked at and nothing is decided about resources.
     pub(super) seen: Option<Recorded>,
     /// The `moved` blocks.
@@ -73,6 +77,8 @@ impl<'a> Planner<'a> {
             unreadable: Vec::new(),
             moved: BTreeMap::new(),
             world,
+            by_promotion: None,
+            schemas: Vec::new(),
             seen: None,
             create_first: BTreeSet::new(),
             statements: Vec::new(),

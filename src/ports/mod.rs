@@ -12,3 +12,4 @@ pub mod exec;
 pub mod fs;
 pub mod id;
 pub mod process;
+pub mod terminal;

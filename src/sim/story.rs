@@ -458,7 +458,7 @@ fn wanted(command: Command) -> Wanted {
         Command::Destroy => Options { kind: RunKind::Destroy, destroy: true, ..Options::default() },
         _ => Options::default(),
     };
-    Wanted { variables: Vec::new(), options, allow_destroy: true }
+    Wanted { options, allow_destroy: true, ..Wanted::default() }
 }
 
 /// What a command does, from opening the ledger.

@@ -93,7 +93,9 @@ pub(super) fn plan(changes: Vec<Change>) -> Plan {
         effect: "sha256:effect".into(),
         asked: "sha256:asked".into(),
         partial: false,
-        protected: false,
+        gates: Default::default(),
+        promoted: None,
+        overrides: Default::default(),
         schemas: BTreeMap::new(),
         conditions: Default::default(),
         unreadable: Vec::new(),
@@ -221,7 +223,13 @@ pub(super) fn full() -> Plan {
         check("health_check.shop", true, health),
         check("smoke_test.checkout", false, smoke),
     ]);
-    let pin = PinStep { kind: "file".into(), source: string("target/release/shop"), digest: None, recorded: None };
+    let pin = PinStep {
+        kind: "file".into(),
+        source: string("target/release/shop"),
+        digest: None,
+        recorded: None,
+        schema: Default::default(),
+    };
     plan.steps = vec![
         step("artifact.shop pin", "artifact.shop", Work::Pin(pin)),
         step("local_service.shop stage", "local_service.shop", act(Action::Stage)),
@@ -281,6 +289,7 @@ pub(super) fn generation(number: u64, outcome: RunOutcome) -> Generation {
         effect: "sha256:fedcba9876543210".into(),
         plan: None,
         partial: false,
+        consent: None,
         started: "2026-11-21T00:16:30.5Z".into(),
         finished: Some("2026-11-21T00:16:42.9Z".into()),
         actor: "ann@host".into(),
@@ -292,6 +301,11 @@ pub(super) fn generation(number: u64, outcome: RunOutcome) -> Generation {
         checks: vec![judged("health_check.shop", outcome == RunOutcome::Verified)],
         migrations: BTreeMap::new(),
         failures: Vec::new(),
+        configuration: None,
+        unproven: false,
+        release: None,
+        overrides: BTreeMap::new(),
+        gates: Default::default(),
         collected: None,
     }
 }
@@ -316,6 +330,7 @@ pub(super) fn state() -> State {
         source: "target/release/shop".into(),
         tag: None,
         size: Some(1_234),
+        schema: Default::default(),
     };
     let applied = crate::ledger::event::AppliedMigration {
         version: 1,
@@ -344,6 +359,8 @@ pub(super) fn state() -> State {
         checkpoint: None,
         since_checkpoint: 40,
         moves: Vec::new(),
+        quarantine: BTreeMap::new(),
+        approvals: Vec::new(),
         open: None,
     }
 }
@@ -361,7 +378,14 @@ pub(super) fn state_under_way() -> State {
         asked: "sha256:a".into(),
         on_failure: "rollback".into(),
         partial: false,
+        consent: None,
         engine: "0.1.0".into(),
+        configuration: None,
+        release: None,
+        unproven: false,
+        takes_back: None,
+        overrides: Default::default(),
+        gates: Default::default(),
     };
     let meta = Meta { seq: 41, time: "2026-11-21T00:20:00Z".into(), run: "run-3".into(), actor: "ann@host".into() };
     state.apply(&meta, &crate::ledger::event::Event::RunStarted(Box::new(started))).unwrap();

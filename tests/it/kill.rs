@@ -41,6 +41,8 @@ const ROLLBACK: &str = "rollback local --to 1 --auto-approve";
 
 const DESTROY: &str = "destroy local --auto-approve";
 
+const PROMOTE: &str = "promote origin local --auto-approve";
+
 const COLLECT: &str = "state gc local --keep 1 --auto-approve";
 
 /// Gives the small project another content, another migration, and a check that fails if it is to.
@@ -157,6 +159,46 @@ fn small_with_a_past() -> Sandbox {
         );
         drop(sandbox.run(APPLY).succeeds());
     }
+    sandbox
+}
+
+/// An environment that proved a release, and one that is to get it after an earlier one.
+fn promotion() -> Sandbox {
+    let sandbox = Sandbox::new().with_crash_points();
+    small_migrations(&sandbox, 1..=1);
+    let environment = |name: &str, gate: &str| {
+        let text = format!(
+            r#"{gate}
+artifact "tool" {{ file = "${{path.project}}/tool" }}
+migration "schema" {{
+  database = "sqlite://${{path.project}}/{name}.db"
+  source   = "${{path.project}}/migrations"
+}}
+resource "local_file" "tool" {{
+  filename   = "${{path.project}}/build/{name}"
+  content    = artifact.tool.digest
+  depends_on = [migration.schema]
+}}
+smoke_test "there" {{
+  command {{ argv = ["test", "-s", local_file.tool.filename] }}
+}}
+"#
+        );
+        let directory = if name == "small" { "local" } else { name };
+        sandbox.write(&format!("environments/{directory}/main.hcl"), &text);
+    };
+    environment("origin", "");
+    environment("small", "environment {\n  promotion {\n    from = \"origin\"\n  }\n}\n");
+    for content in ["one\n", "two\n"] {
+        if content == "two\n" {
+            drop(sandbox.run(PROMOTE).succeeds());
+            small_migrations(&sandbox, 2..=2);
+        }
+        sandbox.write("tool", content);
+        drop(sandbox.run("apply origin --auto-approve").succeeds());
+    }
+    // What is promoted is what was proven, wherever the tree is by now.
+    sandbox.write("tool", "three\n");
     sandbox
 }
 
@@ -410,6 +452,7 @@ stories! {
     rollback_of_the_shop: shop_two_releases, ROLLBACK, exit 0, sample 4;
     destroy_of_the_shop: shop_deployed, DESTROY, exit 0, sample 3;
     collection_of_the_small: small_with_a_past, COLLECT, exit 0, sample 4;
+    promotion_of_a_release: promotion, PROMOTE, exit 0, sample 6;
 }
 
 /// Every crash point that `src/sim/points.rs` leaves to real processes is passed by a story, so that no point is one at which

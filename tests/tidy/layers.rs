@@ -10,19 +10,21 @@ const WORDS: [&str; 6] = ["addr", "value", "diag", "graph", "eval", "event"];
 
 /// What each module may use beside the words and itself. A module that is not listed may be used by nobody and use
 /// nothing, so that a new one has to be entered here, in the light.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("ports", &[]),
     ("postgres", &[]),
+    // Signatures and the decision over them: pure, so that whoever plans, carries out or shows judges by the same rules.
+    ("sign", &[]),
     ("config", &["ports"]),
     ("ledger", &["ports", "postgres"]),
-    ("plan", &["config", "ledger", "provider"]),
+    ("plan", &["config", "ledger", "provider", "sign"]),
     ("review", &["config", "ledger", "plan"]),
     ("provider", &["ports"]),
     ("migrate", &["ports", "postgres"]),
     ("probe", &["ports"]),
     ("notify", &["ports"]),
     ("exec", &["plan", "ledger", "provider", "postgres", "migrate", "probe", "ports"]),
-    ("ops", &["config", "ledger", "plan", "review", "provider", "migrate", "probe", "notify", "exec", "ports"]),
+    ("ops", &["config", "ledger", "plan", "review", "provider", "migrate", "probe", "notify", "exec", "ports", "sign"]),
     // The simulated world: tests alone, around the product's own commands.
     ("sim", &["config", "ledger", "plan", "provider", "migrate", "probe", "exec", "ops", "ports"]),
     ("view", &["plan", "ledger"]),
@@ -41,7 +43,7 @@ const CONCRETE: [(&str, &[&str], &[&str]); 3] = [
 ];
 
 /// Crates that only some modules may know.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 21] = [
     ("age", &["ledger"]),
     ("aws_config", &["ledger"]),
     ("aws_credential_types", &["ledger"]),
@@ -62,6 +64,7 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("indicatif", &["view"]),
     ("rustyline", &["cli"]),
     ("getrandom", &["ports"]),
+    ("ssh_key", &["sign"]),
 ];
 
 /// The files of `config` that may ask the disk: what the first reads becomes part of the bundle, what the others read must

@@ -9,6 +9,7 @@ use crate::cli::changing::{Asking, Carrying, RunView, Variables, ended, wanted};
 use crate::cli::exit_code;
 use crate::cli::root::Context;
 use crate::diag::count;
+use crate::ops::apply::Wanted;
 use crate::ops::state::{Carefully, Copied};
 use crate::ops::{self, Failure, LeaseRecord, Options, Records, Result};
 use crate::view::json;
@@ -137,6 +138,7 @@ pub(in crate::cli) async fn import(
     let view = RunView::of(context.shell);
     let how = carrying.changing(context, &view)?;
     let wanted = wanted(variables, options, carrying.allow_destroy)?;
+    let wanted = Wanted { agreeing: carrying.agrees.agreeing(context), ..wanted };
     let name = workspace.name.clone();
     let mut asking = Asking::new(context.shell, carrying.auto_approve, question, &view, &how);
     let applied = ops::apply::apply(workspace, &wanted, &how, &mut asking).await?;

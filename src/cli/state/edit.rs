@@ -75,7 +75,12 @@ pub(in crate::cli) struct Waiting {
 }
 
 impl Waiting {
-    async fn open(&self, context: &Context, environment: Option<&str>, variables: &Variables) -> Result<Opened> {
+    pub(in crate::cli) async fn open(
+        &self,
+        context: &Context,
+        environment: Option<&str>,
+        variables: &Variables,
+    ) -> Result<Opened> {
         self.open_for(context, environment, &variables.given()?, &self.how(context)?).await
     }
 

@@ -293,7 +293,14 @@ fn started(plan: &Plan) -> RunStarted {
         asked: String::new(),
         on_failure: plan.on_failure.word().into(),
         partial: false,
+        consent: None,
         engine: "test".into(),
+        configuration: None,
+        release: None,
+        unproven: false,
+        takes_back: None,
+        overrides: Default::default(),
+        gates: Default::default(),
     }
 }
 
@@ -404,7 +411,9 @@ impl Build {
             effect: String::new(),
             asked: String::new(),
             partial: false,
-            protected: false,
+            gates: Default::default(),
+            promoted: None,
+            overrides: Default::default(),
             schemas,
             conditions: Default::default(),
             unreadable: Vec::new(),

@@ -18,7 +18,13 @@ fn in_directory() -> (tempfile::TempDir, Case) {
 }
 
 fn pin_step(source: Value, digest: Option<&str>) -> Work {
-    Work::Pin(PinStep { kind: "file".into(), source, digest: digest.map(str::to_owned), recorded: None })
+    Work::Pin(PinStep {
+        kind: "file".into(),
+        source,
+        digest: digest.map(str::to_owned),
+        recorded: None,
+        schema: Default::default(),
+    })
 }
 
 #[tokio::test]
@@ -61,13 +67,21 @@ async fn a_file_that_is_not_what_was_planned_or_no_file_is_refused() {
 #[tokio::test]
 async fn a_pin_of_an_earlier_generation_is_set_again_without_looking_at_files() {
     let (_directory, mut case) = in_directory();
-    let pin = Pin { kind: "file".into(), digest: "sha256:abcd".into(), source: "app".into(), tag: None, size: None };
+    let pin = Pin {
+        kind: "file".into(),
+        digest: "sha256:abcd".into(),
+        source: "app".into(),
+        tag: None,
+        size: None,
+        schema: Default::default(),
+    };
     let mut build = Build::new(&State::default());
     let work = Work::Pin(PinStep {
         kind: "file".into(),
         source: Value::string("app"),
         digest: None,
         recorded: Some(pin.clone()),
+        schema: Default::default(),
     });
     build.step("artifact.app", "pin", work, &[]);
     assert_eq!(outcome(&case.run(&build.plan).await), RunOutcome::Verified);

@@ -66,6 +66,7 @@ fn nothing() -> Draft {
         options: Options::default(),
         facts: Facts::default(),
         seed: 0,
+        released: None,
     }
 }
 

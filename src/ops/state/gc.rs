@@ -231,6 +231,7 @@ fn mentioned_by_kept(state: &State, generations: &BTreeSet<u64>, entries: &[RawE
     mentioned(&state.migrations, &mut kept);
     mentioned(&state.checks, &mut kept);
     mentioned(&state.outputs, &mut kept);
+    mentioned(&state.approvals, &mut kept);
     let generations: Vec<&Generation> = state.generations.iter().filter(|g| generations.contains(&g.number)).collect();
     mentioned(&generations, &mut kept);
     let mut runs: BTreeSet<&str> = generations.iter().map(|g| g.run.as_str()).collect();

@@ -9,7 +9,7 @@ mod unlock;
 
 pub use adopt::{Adoption, terraform};
 pub use copy::{Carefully, Copied, migrate, pull, push};
-pub(super) use edit::no_open_run;
+pub(in crate::ops) use edit::no_open_run;
 pub use edit::{mv, rm};
 pub use gc::{Collecting, Garbage, KEEP, gc, is_begun, look};
 pub use unlock::{Unlocked, unlock};

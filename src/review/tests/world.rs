@@ -215,7 +215,14 @@ impl World {
             asked: plan.asked.clone(),
             on_failure: "rollback".into(),
             partial: false,
+            consent: None,
             engine: String::new(),
+            configuration: None,
+            release: None,
+            unproven: false,
+            takes_back: None,
+            overrides: Default::default(),
+            gates: Default::default(),
         };
         let meta = Meta { seq: 1, time: String::new(), run: "r".into(), actor: String::new() };
         self.state.apply(&meta, &Event::RunStarted(Box::new(started))).unwrap();
@@ -232,7 +239,14 @@ impl World {
                 Work::Pin(pin) => {
                     let source = pin.source.finish(&answers).unwrap().as_str().unwrap().to_owned();
                     let digest = format!("sha256:{}", seal(source.as_bytes()));
-                    let pin = Pin { kind: pin.kind.clone(), digest, source, tag: None, size: Some(1) };
+                    let pin = Pin {
+                        kind: pin.kind.clone(),
+                        digest,
+                        source,
+                        tag: None,
+                        size: Some(1),
+                        schema: Default::default(),
+                    };
                     answers.0.insert(step.address.clone(), pinned(&pin, BLOBS));
                     self.state.pins.insert(step.address.clone(), pin);
                 }

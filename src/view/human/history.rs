@@ -48,15 +48,21 @@ pub(super) fn ink(word: &str) -> Ink {
     }
 }
 
-/// All generations, oldest first: number (`*` marks the current one), outcome, kind of run, when, how long, who, what it did to
-/// resources, checks that passed of those that ran, effect, sentence. `changes` are those of each run.
+/// All generations, oldest first: number (`*` marks the current one), outcome, kind of run, release, when, how long, who, what it
+/// did to resources, checks that passed of those that ran, effect, sentence. `changes` are those of each run.
 #[must_use]
-pub fn history(state: &State, changes: &BTreeMap<String, Changes>, style: Style) -> String {
+pub fn history(
+    state: &State,
+    releases: &BTreeMap<u64, String>,
+    changes: &BTreeMap<String, Changes>,
+    style: Style,
+) -> String {
     if state.generations.is_empty() {
         return "No generation yet: nothing has been applied.\n".into();
     }
     let current = state.current().map(|g| g.number);
-    let head = ["GENERATION", "OUTCOME", "RUN", "STARTED", "TOOK", "BY", "CHANGED", "CHECKS", "EFFECT", "WHAT"];
+    let head =
+        ["GENERATION", "OUTCOME", "RUN", "RELEASE", "STARTED", "TOOK", "BY", "CHANGED", "CHECKS", "EFFECT", "WHAT"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for generation in &state.generations {
         let star = if current == Some(generation.number) { "*" } else { "" };
@@ -66,6 +72,7 @@ pub fn history(state: &State, changes: &BTreeMap<String, Changes>, style: Style)
             format!("{}{star}", generation.number),
             outcome(generation).to_owned(),
             format!("{}{partial}{collected}", kind(generation.kind)),
+            release(state, releases.get(&generation.number)),
             time(&generation.started),
             took(generation).unwrap_or_default(),
             clean(&generation.actor),
@@ -98,6 +105,13 @@ pub(in crate::view) fn checked(generation: &Generation) -> Option<(usize, usize)
     let verdicts = generation.checks.iter().filter(|judged| !judged.unwinding);
     let (passed, failed): (Vec<_>, Vec<_>) = verdicts.partition(|judged| judged.passed);
     (!passed.is_empty() || !failed.is_empty()).then_some((passed.len(), failed.len()))
+}
+
+/// The release that a generation is or was to be, and whether it is kept out.
+fn release(state: &State, id: Option<&String>) -> String {
+    let Some(id) = id else { return "-".to_owned() };
+    let kept_out = if state.quarantine.contains_key(id) { " (quarantined)" } else { "" };
+    format!("{}{kept_out}", short(id))
 }
 
 /// How long a generation's run took, where both times can be read.

@@ -57,6 +57,7 @@ fn fate(change: &Change) -> &'static str {
         (ChangeKind::Forget, Reason::Vanished) => "will no longer be recorded",
         (ChangeKind::Forget, _) => "will no longer be managed by Gantry, but will not be destroyed",
         (ChangeKind::Run, Reason::TakenBack) => "will be taken back",
+        (ChangeKind::Run, Reason::Promoted) => "will be what was promoted",
         (ChangeKind::Run, _) => "will be run",
     }
 }
@@ -71,9 +72,12 @@ fn because(change: &Change) -> Option<String> {
             "because its arguments are known after apply only".into()
         }
         Reason::NotKnownYet => "because a value of it is known after apply only".into(),
-        Reason::UpToDate | Reason::New | Reason::ConfigurationChanged | Reason::Checked | Reason::Pending => {
-            return None;
-        }
+        Reason::UpToDate
+        | Reason::New
+        | Reason::ConfigurationChanged
+        | Reason::Checked
+        | Reason::Pending
+        | Reason::Promoted => return None,
         // Where the attributes are marked one by one, naming them here would say it twice.
         Reason::CannotUpdate(_) if !change.replaces.is_empty() => return None,
         Reason::CannotUpdate(paths) if paths.is_empty() => return None,
@@ -130,6 +134,7 @@ pub(in crate::view) fn word(reason: &Reason) -> &'static str {
         Reason::Checked => "checked",
         Reason::Pending => "pending",
         Reason::TakenBack => "taken_back",
+        Reason::Promoted => "promoted",
         Reason::ToForget => "to_forget",
         Reason::DependsOnChange => "depends_on_change",
         Reason::ImportedLater => "imported_later",

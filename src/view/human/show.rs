@@ -72,6 +72,15 @@ pub fn show_generation(environment: &str, generation: &Generation, style: Style)
         row("ended", format!("{}{took}", time(finished)));
     }
     row("effect", short(&generation.effect));
+    if let Some(release) = &generation.release {
+        let id = release.id();
+        let from = format!("generation {} of \"{}\"", release.generation, clean(&release.environment));
+        row("release", format!("{}, proven as {from}", crate::ledger::release::short(&id)));
+    }
+    for (address, named) in &generation.overrides {
+        let (reference, reason) = (clean(&named.reference), sentence(&named.reason));
+        row("by hand", format!("{} is {reference}: {reason}", clean(&address.to_string())));
+    }
     if generation.partial {
         row("partial", "limited by --target or --replace; cannot be promoted".into());
     }
@@ -279,15 +288,16 @@ url = \"http://here\"
     #[test]
     fn history_is_a_table() {
         let expected = "\
-GENERATION  OUTCOME      RUN    STARTED               TOOK  BY        CHANGED      CHECKS  EFFECT        WHAT
-1*          verified     apply  2026-11-21 00:16:30Z  12s   ann@host  +1 ~2 -0 >1  1/1     fedcba987654  All checks passed.
-2           rolled back  apply  2026-11-21 00:16:30Z  12s   ann@host               0/1     fedcba987654  All checks passed.
-3           under way    apply  2026-11-21 00:20:00Z        ann@host                       e
+GENERATION  OUTCOME      RUN    RELEASE  STARTED               TOOK  BY        CHANGED      CHECKS  EFFECT        WHAT
+1*          verified     apply  -        2026-11-21 00:16:30Z  12s   ann@host  +1 ~2 -0 >1  1/1     fedcba987654  All checks passed.
+2           rolled back  apply  -        2026-11-21 00:16:30Z  12s   ann@host               0/1     fedcba987654  All checks passed.
+3           under way    apply  -        2026-11-21 00:20:00Z        ann@host                       e
 ";
         let done = crate::ledger::story::Changes { added: 1, changed: 2, destroyed: 0, migrations: 1 };
-        let changes = BTreeMap::from([("run-1".to_owned(), done)]);
-        assert_eq!(history(&state_under_way(), &changes, Style::Plain), expected);
-        assert_eq!(history(&State::default(), &changes, Style::Plain), "No generation yet: nothing has been applied.\n");
+        let (releases, changes) = (BTreeMap::new(), BTreeMap::from([("run-1".to_owned(), done)]));
+        assert_eq!(history(&state_under_way(), &releases, &changes, Style::Plain), expected);
+        let nothing = history(&State::default(), &releases, &changes, Style::Plain);
+        assert_eq!(nothing, "No generation yet: nothing has been applied.\n");
     }
 
     #[test]

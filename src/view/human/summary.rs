@@ -170,7 +170,7 @@ pub fn summary(kind: RunKind, environment: &str, tally: &Tally, style: Style) ->
             out.push_str(&format!("{}\n{why}\n", style.paint(Ink::Yellow, &line)));
         }
     }
-    let advice = if kind == RunKind::Verify { String::new() } else { advice(outcome, &name, tally) };
+    let advice = if kind == RunKind::Verify { String::new() } else { advice(kind, outcome, &name, tally) };
     if !advice.is_empty() {
         out.push_str(&format!("\n{advice}\n"));
     }
@@ -201,10 +201,13 @@ fn complete(kind: RunKind, verb: &str, tally: &Tally, style: Style) -> String {
     format!("{}\n{rest}", style.paint(Ink::Green, &format!("{verb} complete!{resources}")))
 }
 
-fn advice(outcome: &str, name: &str, tally: &Tally) -> String {
+fn advice(kind: RunKind, outcome: &str, name: &str, tally: &Tally) -> String {
     let generation = tally.generation.map(|n| format!(" --generation {n}")).unwrap_or_default();
     match outcome {
         "verified" => String::new(),
+        "rolled back" if kind == RunKind::Promote => format!(
+            "What was seen is kept: gantry show {name}{generation}\nIts release stays out of {name} until a newer one comes, or somebody lifts it: gantry release show {name}"
+        ),
         "rolled back" => format!(
             "What was seen is kept: gantry show {name}{generation}\nPut the cause right, then: gantry apply {name}"
         ),

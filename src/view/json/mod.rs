@@ -9,18 +9,22 @@ mod console;
 mod line;
 mod values;
 
+pub mod approval;
 pub mod drift;
 pub mod plan;
+pub mod promotion;
 pub mod records;
 pub mod stats;
 pub mod story;
 pub mod stream;
 pub mod watch;
 
+pub use approval::{agreement, approved};
 pub use console::{console_text, console_type, console_value};
 pub use drift::drift;
 pub use line::diagnostic;
 pub use plan::plan;
+pub use promotion::{promotion, promotion_waits, release};
 pub use records::{history, output, outputs, show, show_generation, state_list, state_pull, state_show};
 pub use story::show_run;
 pub use stats::stats;

@@ -271,7 +271,7 @@ fn gantry(plan: &Plan) -> Json {
         "basis": plan.basis,
         "effect": plan.effect,
         "partial": plan.partial,
-        "protected": plan.protected,
+        "protected": plan.gates.protected,
         "on_failure": plan.on_failure.word(),
         "counts": counts_json(&counts),
         "reasons": reasons.map(|c| (c.address.to_string(), json!(reason_word(&c.reason)))).collect::<JsonMap<_, _>>(),

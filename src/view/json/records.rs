@@ -89,10 +89,13 @@ pub fn show_generation(generation: &Generation) -> Json {
 
 /// All generations, oldest first. `changes` are those of each run.
 #[must_use]
-pub fn history(state: &State, changes: &BTreeMap<String, Changes>) -> Json {
+pub fn history(state: &State, releases: &BTreeMap<u64, String>, changes: &BTreeMap<String, Changes>) -> Json {
     let current = state.current().map(|g| g.number);
     let one = |generation: &Generation| {
         let mut out = summary(generation);
+        let release = releases.get(&generation.number);
+        out["release"] = json!(release);
+        out["quarantined"] = json!(release.is_some_and(|id| state.quarantine.contains_key(id)));
         out["current"] = json!(current == Some(generation.number));
         let (passed, failed) = checked(generation).unwrap_or_default();
         out["checks"] = json!({ "passed": passed, "failed": failed });
@@ -121,6 +124,8 @@ fn summary(generation: &Generation) -> Json {
         "partial": generation.partial,
         "sentence": generation.sentence,
         "collected": generation.collected,
+        "promoted_from": generation.release.as_ref().map(|r| json!({ "environment": r.environment, "generation": r.generation })),
+        "overrides": generation.overrides,
     })
 }
 
@@ -170,7 +175,7 @@ fn pins(pins: &BTreeMap<Address, Pin>) -> Json {
     let one = |(address, pin): (&Address, &Pin)| {
         json!({
             "address": address.to_string(), "kind": pin.kind, "digest": pin.digest, "source": pin.source, "tag": pin.tag,
-            "size": pin.size,
+            "size": pin.size, "schema": pin.schema,
         })
     };
     pins.iter().map(one).collect()
@@ -248,7 +253,7 @@ mod tests {
     #[test]
     fn history_and_single_things() {
         let state = state();
-        let all = history(&state, &BTreeMap::new());
+        let all = history(&state, &BTreeMap::new(), &BTreeMap::new());
         assert_eq!((&all[0]["current"], &all[0]["outcome"]), (&json!(true), &json!("verified")));
         assert_eq!((&all[1]["current"], &all[1]["outcome"]), (&json!(false), &json!("rolled back")));
         assert_eq!(show_generation(&state.generations[1])["checks"][0]["passed"], false);

@@ -12,6 +12,7 @@ use crate::addr::{Address, NodeKind};
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceMap};
 use crate::event::{RunEvent, Watcher};
 use crate::ledger::event::RunKind;
+use crate::plan::approval::Agreement;
 use crate::plan::{Change, ChangeKind, Plan};
 use crate::view::Now;
 use crate::view::feed::{Feed, Weight};
@@ -95,6 +96,12 @@ impl Stream {
         changes["operation"] = json!("plan");
         self.say("info", &counts.sentence(), "change_summary", vec![("changes", changes)]);
         self.planned_outputs(plan);
+    }
+
+    /// What a plan needs by way of approval, and what it has.
+    pub fn agreement(&self, agreement: &Agreement) {
+        let message = if agreement.is_enough() { "Approved" } else { "Approval needed" };
+        self.say("info", message, "approval", vec![("approval", super::approval::agreement(agreement))]);
     }
 
     fn planned_change(&self, change: &Change) {
