@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> u8 {
 
 async fn drift(context: &Context, arguments: &Arguments) -> Result<u8> {
     let variables = arguments.variables.given()?;
-    let workspaces = workspaces(context, arguments)?;
+    let workspaces = workspaces(context, &arguments.environments, arguments.all)?;
     let tellers = tellers(context, arguments, &workspaces)?;
     match &arguments.watch {
         Some(interval) => watch::watch(context, interval, &workspaces, &variables, &tellers).await,
@@ -159,13 +159,13 @@ impl Tellers {
 }
 
 /// The environments that are meant, each once.
-fn workspaces(context: &Context, arguments: &Arguments) -> Result<Vec<Workspace>> {
-    if arguments.environments.is_empty() && !arguments.all {
+pub(super) fn workspaces(context: &Context, named: &[String], every: bool) -> Result<Vec<Workspace>> {
+    if named.is_empty() && !every {
         return Ok(vec![context.workspace(None)?]);
     }
-    let names = match arguments.all {
+    let names = match every {
         true => all(context)?,
-        false => arguments.environments.clone(),
+        false => named.to_vec(),
     };
     let mut workspaces: Vec<Workspace> = Vec::new();
     for name in &names {

@@ -24,10 +24,12 @@ async fn history(context: &Context, arguments: &Arguments) -> Result<u8> {
     let workspace = context.workspace(arguments.environment.as_deref())?;
     let records = Records::read(&workspace, &arguments.variables.given()?).await?;
     let releases = ops::release::names(&records, &workspace.name);
+    let changes = ops::show::changes(&records).await?;
     if context.shell.json {
-        context.shell.out_json(&json::history(&records.state, &releases));
+        context.shell.out_json(&json::history(&records.state, &releases, &changes));
     } else {
-        context.shell.out(&human::history(&records.state, &releases, context.shell.out_style()));
+        let style = context.shell.out_style();
+        context.shell.out(&human::history(&records.state, &releases, &changes, style));
     }
     Ok(exit_code::SUCCESS)
 }

@@ -30,6 +30,7 @@ mod resume;
 mod rollback;
 mod show;
 mod state;
+mod stats;
 mod validate;
 mod verify;
 mod version;

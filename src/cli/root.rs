@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use super::shell::Shell;
 use super::{
     ack, apply, approve, arguments, completions, console, destroy, drift, error, exit_code, fmt, graph, history,
-    import, init, output, plan, promote, release, resume, rollback, show, state, validate, verify, version,
+    import, init, output, plan, promote, release, resume, rollback, show, state, stats, validate, verify, version,
 };
 use crate::ops::{Failure, Workspace, workspace};
 use crate::ports::env;
@@ -64,6 +64,8 @@ enum Command {
     History(history::Arguments),
     /// Show an environment, a generation or a plan file
     Show(show::Arguments),
+    /// Count how deployments go: how often, how many fail, how long until service is restored
+    Stats(stats::Arguments),
     /// Show outputs
     Output(output::Arguments),
     /// Evaluate expressions against an environment
@@ -204,6 +206,7 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
             Command::Ack(a) => ack::run(context, &a).await,
             Command::History(a) => history::run(context, &a).await,
             Command::Show(a) => show::run(context, a).await,
+            Command::Stats(a) => stats::run(context, &a).await,
             Command::Output(a) => output::run(context, &a).await,
             Command::Console(a) => console::run(context, &a).await,
             Command::Graph(a) => graph::run(context, &a),

@@ -19,6 +19,9 @@ pub(super) struct Arguments {
     /// The release that the environment is, or the one of this name
     #[arg(long, value_name = "RELEASE", num_args = 0..=1, default_missing_value = "", conflicts_with = "generation")]
     release: Option<String>,
+    /// Replay what happened in a run, by its identity; its first digits are enough
+    #[arg(long, value_name = "ID", conflicts_with_all = ["generation", "evidence"])]
+    run: Option<String>,
     /// Show a piece of evidence by the digest that stands behind its name; its first digits are enough
     #[arg(long, value_name = "DIGEST")]
     evidence: Option<String>,
@@ -52,6 +55,14 @@ async fn show(context: &Context, arguments: &Arguments) -> Result<u8> {
     if let Some(digest) = &arguments.evidence {
         let bytes = ops::show::evidence(&records, digest).await?;
         shell.out(&String::from_utf8_lossy(&bytes));
+        return Ok(exit_code::SUCCESS);
+    }
+    if let Some(run) = &arguments.run {
+        let story = ops::show::run(&records, run).await?;
+        match shell.json {
+            true => shell.out_json(&json::show_run(&story)),
+            false => shell.out(&human::show_run(&workspace.name, &story, shell.out_style())),
+        }
         return Ok(exit_code::SUCCESS);
     }
     match arguments.generation {

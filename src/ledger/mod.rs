@@ -35,6 +35,7 @@ pub mod record;
 pub mod release;
 pub mod acknowledged;
 pub mod replay;
+pub mod story;
 pub mod checkpoint;
 pub mod reading;
 #[cfg(test)]

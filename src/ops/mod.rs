@@ -31,6 +31,7 @@ pub mod init;
 pub mod format;
 pub mod reseal;
 pub mod show;
+pub mod stats;
 pub mod state;
 pub mod validate;
 pub mod verify_ledger;

@@ -15,6 +15,7 @@ use super::workspace::Workspace;
 use crate::config::VarArg;
 use crate::diag::Diagnostics;
 use crate::ledger::event::Event;
+pub use crate::ledger::story::{Changes, Story};
 use crate::ledger::{Key, LedgerError, State};
 use crate::plan::PlanFile;
 use crate::ports::clock::{Clock as _, SystemClock};
@@ -77,6 +78,65 @@ async fn then(records: &Records, file: &PlanFile) -> Result<State> {
         }
     }
     Err(Failure::refused("Plan file refused", "The plan was made on a ledger that this environment does not have."))
+}
+
+/// What each run did, by its identity.
+///
+/// # Errors
+/// When the ledger cannot be read.
+pub async fn changes(records: &Records) -> Result<BTreeMap<String, Changes>> {
+    let mut all: BTreeMap<String, Changes> = BTreeMap::new();
+    for entry in &records.entries().await? {
+        let Some(run) = &entry.run else { continue };
+        all.entry(run.clone()).or_default().count(&super::records::event(entry)?);
+    }
+    Ok(all)
+}
+
+/// What happened in a run, found by its identity or the first digits of it, with or without `run-` in front.
+///
+/// # Errors
+/// When there is no such run, several begin with these digits, or the ledger cannot be read.
+pub async fn run(records: &Records, wanted: &str) -> Result<Story> {
+    let digits = wanted.strip_prefix("run-").unwrap_or(wanted);
+    let entries = records.entries().await?;
+    let mut found: Vec<&str> = entries.iter().filter_map(|entry| entry.run.as_deref()).collect();
+    found.dedup();
+    let is_meant = |run: &&str| run.strip_prefix("run-").unwrap_or(run).starts_with(digits);
+    found.retain(|run| !digits.is_empty() && is_meant(run));
+    found.sort_unstable();
+    found.dedup();
+    let run = match found.as_slice() {
+        [only] => (*only).to_owned(),
+        [] => {
+            let detail = format!("No run has an identity that begins with \"{wanted}\".");
+            let hint = "gantry show ENVIRONMENT --generation NUMBER names the run that made a generation.";
+            return Err(Failure::error("Unknown run", detail).hint(hint));
+        }
+        several => {
+            let detail = format!("{} runs begin with \"{wanted}\": {}.", several.len(), several.join(", "));
+            return Err(Failure::error("Which run?", detail).hint("Give more digits."));
+        }
+    };
+    let mut story = Story { run, happened: Vec::new(), evidence: BTreeMap::new() };
+    for entry in entries.iter().filter(|entry| entry.run.as_deref() == Some(&story.run)) {
+        story.happened.push((super::records::meta(entry), super::records::event(entry)?));
+    }
+    let named = story.happened.iter().flat_map(|(_, event)| match event {
+        Event::StepFailed(step) => step.evidence.as_slice(),
+        Event::CheckJudged(check) => check.evidence.as_slice(),
+        _ => &[],
+    });
+    for blob in named.map(|evidence| evidence.blob.clone()).collect::<std::collections::BTreeSet<_>>() {
+        let Ok(digest) = blob.parse() else { continue };
+        // What was collected since is told as not there.
+        match records.backend.get_blob(digest).await {
+            Ok(bytes) => drop(story.evidence.insert(blob, String::from_utf8_lossy(&bytes).into_owned())),
+            Err(LedgerError::BlobMissing { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(story)
 }
 
 /// A piece of evidence, found by the first digits of its digest among all that the ledger refers to.

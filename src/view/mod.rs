@@ -11,6 +11,7 @@
 //! ([`crate::diag::escape_controls`]); and colour ([`Style`]) only repeats what the text says.
 
 mod feed;
+mod figures;
 mod style;
 mod words;
 
@@ -23,6 +24,7 @@ pub mod junit;
 #[cfg(test)]
 mod samples;
 
+pub use figures::Figures;
 pub use style::{Ink, Style};
 pub use words::time;
 

@@ -49,6 +49,7 @@ mod shop;
 mod state_commands;
 mod state_gc;
 mod state_postgres;
+mod stats;
 mod tape;
 mod templates;
 mod unknown;

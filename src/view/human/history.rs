@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use crate::ledger::State;
 use crate::ledger::event::{RunKind, RunOutcome};
 use crate::ledger::record::Generation;
+use crate::ledger::story::Changes;
 use crate::view::words::{clean, duration, sentence, short, table, time};
 use crate::view::{Ink, Style};
 
 /// How a run ended, in a word; `under way` where it has not.
 pub(in crate::view) fn outcome(generation: &Generation) -> &'static str {
-    match generation.outcome {
+    outcome_of(generation.outcome)
+}
+
+/// The same of a run.
+pub(in crate::view) fn outcome_of(outcome: Option<RunOutcome>) -> &'static str {
+    match outcome {
         Some(RunOutcome::Verified) => "verified",
         Some(RunOutcome::RolledBack) => "rolled back",
         Some(RunOutcome::Held) => "held",
@@ -42,15 +48,21 @@ pub(super) fn ink(word: &str) -> Ink {
     }
 }
 
-/// All generations, oldest first: number (`*` marks the current one), outcome, kind of run, release, when, how long, who, effect,
-/// sentence.
+/// All generations, oldest first: number (`*` marks the current one), outcome, kind of run, release, when, how long, who, what it did to
+/// resources, checks that passed of those that ran, effect, sentence. `releases` are named by generation, `changes` are those of each run.
 #[must_use]
-pub fn history(state: &State, releases: &BTreeMap<u64, String>, style: Style) -> String {
+pub fn history(
+    state: &State,
+    releases: &BTreeMap<u64, String>,
+    changes: &BTreeMap<String, Changes>,
+    style: Style,
+) -> String {
     if state.generations.is_empty() {
         return "No generation yet: nothing has been applied.\n".into();
     }
     let current = state.current().map(|g| g.number);
-    let head = ["GENERATION", "OUTCOME", "RUN", "RELEASE", "STARTED", "TOOK", "BY", "EFFECT", "WHAT"];
+    let head =
+        ["GENERATION", "OUTCOME", "RUN", "RELEASE", "STARTED", "TOOK", "BY", "CHANGED", "CHECKS", "EFFECT", "WHAT"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for generation in &state.generations {
         let star = if current == Some(generation.number) { "*" } else { "" };
@@ -64,6 +76,8 @@ pub fn history(state: &State, releases: &BTreeMap<u64, String>, style: Style) ->
             time(&generation.started),
             took(generation).unwrap_or_default(),
             clean(&generation.actor),
+            changes.get(&generation.run).map(changed).unwrap_or_default(),
+            checked(generation).map(|(passed, failed)| format!("{passed}/{}", passed + failed)).unwrap_or_default(),
             short(&generation.effect),
             sentence(&generation.sentence),
         ]);
@@ -86,9 +100,28 @@ fn release(state: &State, id: Option<&String>) -> String {
     format!("{}{kept_out}", short(id))
 }
 
+/// `+1 ~0 -2`, and with migrations `+1 ~0 -2 >1`: the plan's symbols.
+fn changed(changes: &Changes) -> String {
+    let Changes { added, changed, destroyed, migrations } = changes;
+    let migrated = if *migrations > 0 { format!(" >{migrations}") } else { String::new() };
+    format!("+{added} ~{changed} -{destroyed}{migrated}")
+}
+
+/// How many verdicts of a generation's checks were good and how many were not, before it went back if it did.
+pub(in crate::view) fn checked(generation: &Generation) -> Option<(usize, usize)> {
+    let verdicts = generation.checks.iter().filter(|judged| !judged.unwinding);
+    let (passed, failed): (Vec<_>, Vec<_>) = verdicts.partition(|judged| judged.passed);
+    (!passed.is_empty() || !failed.is_empty()).then_some((passed.len(), failed.len()))
+}
+
 /// How long a generation's run took, where both times can be read.
 pub(super) fn took(generation: &Generation) -> Option<String> {
+    lasted(generation).map(duration)
+}
+
+/// The same as a duration.
+pub(in crate::view) fn lasted(generation: &Generation) -> Option<std::time::Duration> {
     let parse = |text: &str| text.parse::<jiff::Timestamp>().ok();
     let span = parse(generation.finished.as_ref()?)?.duration_since(parse(&generation.started)?);
-    Some(duration(std::time::Duration::try_from(span).unwrap_or_default()))
+    Some(std::time::Duration::try_from(span).unwrap_or_default())
 }

@@ -26,7 +26,9 @@ pub mod outputs;
 pub mod promotion;
 pub mod release;
 pub mod show;
+pub mod story;
 pub mod state;
+pub mod stats;
 pub mod value;
 pub mod watch;
 
@@ -42,10 +44,12 @@ pub use promotion::promotion;
 pub use release::{KnownRelease, release};
 pub use run::HumanRun;
 pub use show::{show, show_generation};
+pub use story::show_run;
+pub use stats::stats;
 pub use state::{state_list, state_show};
 pub use summary::{Failure, Tally, summary};
 pub use value::{type_of, value};
 
-pub(in crate::view) use history::outcome as outcome_word;
+pub(in crate::view) use history::{checked, lasted, outcome as outcome_word, outcome_of};
 pub(in crate::view) use outputs::recorded;
 pub(in crate::view) use reason::word as reason_word;

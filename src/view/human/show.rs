@@ -288,16 +288,17 @@ url = \"http://here\"
     #[test]
     fn history_is_a_table() {
         let expected = "\
-GENERATION  OUTCOME      RUN    RELEASE  STARTED               TOOK  BY        EFFECT        WHAT
-1*          verified     apply  -        2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
-2           rolled back  apply  -        2026-11-21 00:16:30Z  12s   ann@host  fedcba987654  All checks passed.
-3           under way    apply  -        2026-11-21 00:20:00Z        ann@host  e
+GENERATION  OUTCOME      RUN    RELEASE  STARTED               TOOK  BY        CHANGED      CHECKS  EFFECT        WHAT
+1*          verified     apply  -        2026-11-21 00:16:30Z  12s   ann@host  +1 ~2 -0 >1  1/1     fedcba987654  All checks passed.
+2           rolled back  apply  -        2026-11-21 00:16:30Z  12s   ann@host               0/1     fedcba987654  All checks passed.
+3           under way    apply  -        2026-11-21 00:20:00Z        ann@host                       e
 ";
-        assert_eq!(history(&state_under_way(), &BTreeMap::new(), Style::Plain), expected);
-        assert_eq!(
-            history(&State::default(), &BTreeMap::new(), Style::Plain),
-            "No generation yet: nothing has been applied.\n"
-        );
+        let done = crate::ledger::story::Changes { added: 1, changed: 2, destroyed: 0, migrations: 1 };
+        let changes = BTreeMap::from([("run-1".to_owned(), done)]);
+        let none = BTreeMap::new();
+        assert_eq!(history(&state_under_way(), &none, &changes, Style::Plain), expected);
+        let nothing = "No generation yet: nothing has been applied.\n";
+        assert_eq!(history(&State::default(), &none, &changes, Style::Plain), nothing);
     }
 
     #[test]

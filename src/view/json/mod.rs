@@ -14,6 +14,8 @@ pub mod drift;
 pub mod plan;
 pub mod promotion;
 pub mod records;
+pub mod stats;
+pub mod story;
 pub mod stream;
 pub mod watch;
 
@@ -24,4 +26,6 @@ pub use line::diagnostic;
 pub use plan::plan;
 pub use promotion::{promotion, promotion_waits, release};
 pub use records::{history, output, outputs, show, show_generation, state_list, state_pull, state_show};
+pub use story::show_run;
+pub use stats::stats;
 pub use stream::Stream;

@@ -10,8 +10,9 @@ use crate::addr::Address;
 use crate::ledger::State;
 use crate::ledger::event::{AppliedMigration, CheckJudged};
 use crate::ledger::record::{Generation, Pin, Record};
+use crate::ledger::story::Changes;
 use crate::value::encode_type;
-use crate::view::human::{outcome_word, recorded};
+use crate::view::human::{checked, lasted, outcome_word, recorded};
 
 /// The version of Terraform's state representation that this follows.
 const FORMAT: &str = "1.0";
@@ -86,9 +87,9 @@ pub fn show_generation(generation: &Generation) -> Json {
     Json::Object(out)
 }
 
-/// All generations, oldest first.
+/// All generations, oldest first. `changes` are those of each run.
 #[must_use]
-pub fn history(state: &State, releases: &BTreeMap<u64, String>) -> Json {
+pub fn history(state: &State, releases: &BTreeMap<u64, String>, changes: &BTreeMap<String, Changes>) -> Json {
     let current = state.current().map(|g| g.number);
     let one = |generation: &Generation| {
         let mut out = summary(generation);
@@ -96,6 +97,12 @@ pub fn history(state: &State, releases: &BTreeMap<u64, String>) -> Json {
         out["release"] = json!(release);
         out["quarantined"] = json!(release.is_some_and(|id| state.quarantine.contains_key(id)));
         out["current"] = json!(current == Some(generation.number));
+        let (passed, failed) = checked(generation).unwrap_or_default();
+        out["checks"] = json!({ "passed": passed, "failed": failed });
+        let done = changes.get(&generation.run).copied().unwrap_or_default();
+        out["changes"] = json!({
+            "added": done.added, "changed": done.changed, "destroyed": done.destroyed, "migrations": done.migrations,
+        });
         out
     };
     state.generations.iter().map(one).collect()
@@ -110,6 +117,7 @@ fn summary(generation: &Generation) -> Json {
         "base": generation.base,
         "started": generation.started,
         "finished": generation.finished,
+        "duration_seconds": lasted(generation).map(|took| took.as_secs_f64()),
         "actor": generation.actor,
         "effect": generation.effect,
         "plan": generation.plan,
@@ -245,7 +253,7 @@ mod tests {
     #[test]
     fn history_and_single_things() {
         let state = state();
-        let all = history(&state, &BTreeMap::new());
+        let all = history(&state, &BTreeMap::new(), &BTreeMap::new());
         assert_eq!((&all[0]["current"], &all[0]["outcome"]), (&json!(true), &json!("verified")));
         assert_eq!((&all[1]["current"], &all[1]["outcome"]), (&json!(false), &json!("rolled back")));
         assert_eq!(show_generation(&state.generations[1])["checks"][0]["passed"], false);

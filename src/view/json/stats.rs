@@ -1,0 +1,35 @@
+//! How deployments go, for programs.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value as Json, json};
+
+use crate::view::Figures;
+
+/// The figures of environments. `lead_time` is absent: no artifact carries the time of its commit yet.
+#[must_use]
+pub fn stats(all: &[Figures], now: Timestamp, since: Duration) -> Json {
+    let one = |figures: &Figures| {
+        json!({
+            "environment": figures.environment,
+            "deployments": {
+                "ended": figures.deployments,
+                "verified": figures.verified,
+                "verified_per_day": figures.per_day,
+            },
+            "change_failure": { "failed": figures.failed, "rate": figures.failure_rate },
+            "time_to_restore": {
+                "restored": figures.restored,
+                "unrestored": figures.unrestored,
+                "median_seconds": figures.restore_median.map(|d| d.as_secs_f64()),
+                "mean_seconds": figures.restore_mean.map(|d| d.as_secs_f64()),
+            },
+        })
+    };
+    json!({
+        "until": now.to_string(),
+        "since_seconds": since.as_secs(),
+        "environments": all.iter().map(one).collect::<Vec<_>>(),
+    })
+}
