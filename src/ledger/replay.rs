@@ -525,3 +525,6 @@ impl OpenRun {
         steps.insert(step.to_owned(), StepStatus::Succeeded);
     }
 }
+
+#[cfg(test)]
+mod tests;

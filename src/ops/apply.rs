@@ -108,7 +108,7 @@ pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Recor
     let agreement = match case.filter(|_| plan.has_changes()) {
         Some(case) => {
             let seal = |bytes: &[u8]| records.key.hmac(bytes);
-            let steps = effect::text(&plan.steps, &seal);
+            let steps = effect::text(&plan.steps, &plan.gates, &seal);
             Some(case.agreement(SystemClock.now(), &steps, records.backend.as_ref()).await)
         }
         None => None,
@@ -157,7 +157,7 @@ fn plan_file(
         lineage,
         basis: made.plan.basis.clone(),
         effect: made.plan.effect.clone(),
-        steps: effect::text(&made.plan.steps, &seal),
+        steps: effect::text(&made.plan.steps, &made.plan.gates, &seal),
         project: workspace.project.to_string_lossy().into_owned(),
         directory: workspace.environment.to_string_lossy().into_owned(),
         key,
@@ -226,7 +226,7 @@ pub async fn replan(
         failure
     })?;
     let seal = |bytes: &[u8]| secrets.key.hmac(bytes);
-    if plan.effect != file.effect || effect::text(&plan.steps, &seal) != file.steps || plan.gates != file.gates {
+    if plan.effect != file.effect || effect::text(&plan.steps, &plan.gates, &seal) != file.steps || plan.gates != file.gates {
         if !restored.unopened.is_empty() {
             return Err(super::restore::not_told_again(&restored.unopened, &secrets));
         }

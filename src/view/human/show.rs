@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::approval;
 use super::history::{ink, kind, outcome, took};
 use super::page::{Mark, Page};
 use super::{checks, outputs, state};
@@ -32,6 +33,7 @@ pub fn show(environment: &str, now: &State, style: Style) -> String {
     if let Some(open) = &now.open {
         write_open(&mut page, &name, open);
     }
+    approval::write_given(&mut page, &now.approvals);
     for (address, record) in &now.records {
         page.gap();
         state::write_record(&mut page, address, record);
@@ -72,6 +74,9 @@ pub fn show_generation(environment: &str, generation: &Generation, style: Style)
         row("ended", format!("{}{took}", time(finished)));
     }
     row("effect", short(&generation.effect));
+    if let Some(consent) = &generation.consent {
+        row("approved", approval::consent(consent));
+    }
     if generation.partial {
         row("partial", "limited by --target or --replace; cannot be promoted".into());
     }

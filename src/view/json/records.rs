@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map as JsonMap, Value as Json, json};
 
+use super::approval::{consent, given};
 use super::plan::run_kind;
 use super::values::{entry, known, module_tree, sensitive};
 use crate::addr::Address;
@@ -54,7 +55,7 @@ pub fn show(environment: &str, now: &State) -> Json {
             "actor": open.actor, "committed": open.committed, "unwinding": open.unwinding,
         })
     });
-    json!({
+    let mut out = json!({
         "format_version": FORMAT,
         "gantry_version": env!("CARGO_PKG_VERSION"),
         "values": { "outputs": outputs(&now.outputs), "root_module": module_tree(resources.collect()) },
@@ -68,7 +69,11 @@ pub fn show(environment: &str, now: &State) -> Json {
             "checks": judged.collect::<Vec<_>>(),
             "open": open,
         },
-    })
+    });
+    if !now.approvals.is_empty() {
+        out["gantry"]["approvals"] = now.approvals.iter().map(given).collect();
+    }
+    out
 }
 
 /// One generation.
@@ -99,7 +104,7 @@ pub fn history(state: &State) -> Json {
 }
 
 fn summary(generation: &Generation) -> Json {
-    json!({
+    let mut out = json!({
         "generation": generation.number,
         "outcome": outcome_word(generation),
         "kind": run_kind(generation.kind),
@@ -113,7 +118,11 @@ fn summary(generation: &Generation) -> Json {
         "partial": generation.partial,
         "sentence": generation.sentence,
         "collected": generation.collected,
-    })
+    });
+    if let Some(given) = &generation.consent {
+        out["approval"] = consent(given);
+    }
+    out
 }
 
 /// The addresses of all records.
