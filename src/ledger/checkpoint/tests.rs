@@ -8,6 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::addr::{ModulePath, NodeKind};
 use crate::ledger::LocalBackend;
+use crate::ledger::record::Approval;
 
 fn record(n: usize) -> Arc<Record> {
     Arc::new(Record {
@@ -29,7 +30,17 @@ fn address(n: usize) -> Address {
 }
 
 fn state(records: usize) -> State {
-    State { seq: 7, records: (0..records).map(|n| (address(n), record(n))).collect(), ..State::default() }
+    let records = (0..records).map(|n| (address(n), record(n))).collect();
+    State { seq: 7, records, approvals: vec![waiting()], ..State::default() }
+}
+
+/// An approval that no run has spent.
+fn waiting() -> GivenApproval {
+    let text = || "text".to_owned();
+    let (expires, steps) = (Some("2026-11-22T00:00:00Z".to_owned()), Some(text()));
+    let (principal, effect, nonce, line, signature) = (text(), text(), text(), text(), text());
+    let approval = Approval { principal, effect, nonce, expires, line, signature, steps };
+    GivenApproval { approval, time: text(), actor: text() }
 }
 
 async fn kept(backend: &Arc<dyn Backend>, lineage: &Lineage, state: &State) -> (Digest, BTreeSet<Digest>) {

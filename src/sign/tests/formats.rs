@@ -17,6 +17,17 @@ aWrk4raLioEL6HvuVjMpAAAABHRlc3QB\n\
 ";
 const PUBLIC: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIATeiUEDgBdwt3hGDKL1BS9RaWrk4raLioEL6HvuVjMp test";
 
+/// The same, and its passphrase is "open sesame".
+const LOCKED: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n\
+b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABDOtOYg6e\n\
+SNxhVGwTZTpGgCAAAABAAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAID4hv+K+3A3I4z0/\n\
+WNFD2ZG6KxrU6C6QfjC2Uot8+hgIAAAAkIWtOQxpkSYcAYOsDIhL0wCY/6wblEFGQEtURE\n\
+AwpN2O8+UINq8N2aYWPfi6PWgqV8AaJPqEF60mkDDDBvCPVVUCb0CQJ4VRhsWwqLtj+AWt\n\
+H05gX5r0f25yp6FmRbDQkGQZA+Pvjr1SO4oGLME0z3Ig72tXlFI/43TDiS6YR+7MZzA/66\n\
+zlZqem/+0q4kSr3Q==\n\
+-----END OPENSSH PRIVATE KEY-----\n\
+";
+
 fn statement(role: Role) -> Statement {
     Statement {
         role,
@@ -78,6 +89,50 @@ fn a_signature_is_good_for_its_line_and_its_role_alone() {
         let signature = format!("{}\n{}\n{}\n", lines[0], text.join("\n"), lines[lines.len() - 1]);
         assert!(Signed { signature, ..good.clone() }.open(Role::Approval).is_err(), "{at}");
     }
+}
+
+#[test]
+fn a_locked_key_opens_with_its_passphrase_alone() {
+    let why = |words: Option<&str>| PrivateKey::parse(LOCKED, words).unwrap_err().to_string();
+    assert_eq!(why(None), "it is protected by a passphrase");
+    assert_eq!(why(Some("close sesame")), "the passphrase does not open it");
+    let key = PrivateKey::parse(LOCKED, Some("open sesame")).unwrap();
+    assert_eq!(crate::sign::private::public_half(LOCKED).as_ref(), Some(key.key()));
+    let signed = sshsig::sign(&statement(Role::Approval).line(), &key).unwrap();
+    assert_eq!(&signed.open(Role::Approval).unwrap().key, key.key());
+    for (text, why) in [
+        (PUBLIC, "it is a public key"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nAAAA\n", "it is a private key in another format than OpenSSH's"),
+        ("", "it is not a private key"),
+    ] {
+        assert_eq!(PrivateKey::parse(text, None).unwrap_err().to_string(), why);
+    }
+}
+
+#[test]
+fn a_security_key_s_signature_counts_where_somebody_touched_it() {
+    use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+    use sha2::{Digest as _, Sha256};
+    use ssh_key::public::{Ed25519PublicKey, KeyData, SkEd25519};
+    use ssh_key::{Algorithm, Signature};
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let public = Ed25519PublicKey(pair.public_key().as_ref().try_into().unwrap());
+    let data = KeyData::SkEd25519(SkEd25519::new(public, "ssh:"));
+    let key = Key::of(&data).unwrap();
+    assert_eq!(Key::from_wire(key.wire()), Ok(key.clone()));
+    let message = sshsig::to_be_signed("a line");
+    let by = |flags: u8| {
+        let mut signed = Sha256::digest(b"ssh:").to_vec();
+        signed.extend([flags, 0, 0, 0, 9]);
+        signed.extend(Sha256::digest(&message));
+        let mut bytes = pair.sign(&signed).as_ref().to_vec();
+        bytes.extend([flags, 0, 0, 0, 9]);
+        Signature::new(Algorithm::SkEd25519, bytes).unwrap()
+    };
+    assert!(key.made(&by(1), &message));
+    assert!(key.made(&by(5), &message), "and a PIN was asked for");
+    assert!(!key.made(&by(4), &message), "nobody touched it");
+    assert!(!key.made(&by(1), b"another line"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::page::Page;
+use crate::diag::escape_controls;
 use crate::ledger::record::{Consent, GivenApproval};
 use crate::plan::approval::{Agreement, AtGate};
 use crate::view::words::{clean, count, sentence, short, time};
@@ -106,7 +107,8 @@ pub fn bare_steps(environment: &str, steps: &str, why: &str, style: Style) -> St
     page.heading(&format!("The steps of the plan for \"{}\", as its file names them:", clean(environment)));
     let all = steps.lines().count();
     for step in steps.lines().take(STEPS_MAX) {
-        page.prose(&format!("  {}", clean(step)));
+        // As a whole, however long: it is what is signed.
+        page.prose(&format!("  {}", escape_controls(step)));
     }
     if all > STEPS_MAX {
         page.prose(&format!("  … and {} more", all - STEPS_MAX));
