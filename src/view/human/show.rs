@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::approval;
 use super::history::{ink, kind, outcome, took};
 use super::page::{Mark, Page};
 use super::{checks, outputs, state};
@@ -32,6 +33,7 @@ pub fn show(environment: &str, now: &State, style: Style) -> String {
     if let Some(open) = &now.open {
         write_open(&mut page, &name, open);
     }
+    approval::write_given(&mut page, &now.approvals);
     for (address, record) in &now.records {
         page.gap();
         state::write_record(&mut page, address, record);
@@ -80,6 +82,9 @@ pub fn show_generation(environment: &str, generation: &Generation, style: Style)
     for (address, named) in &generation.overrides {
         let (reference, reason) = (clean(&named.reference), sentence(&named.reason));
         row("by hand", format!("{} is {reference}: {reason}", clean(&address.to_string())));
+    }
+    if let Some(consent) = &generation.consent {
+        row("approved", approval::consent(consent));
     }
     if generation.partial {
         row("partial", "limited by --target or --replace; cannot be promoted".into());
