@@ -23,8 +23,13 @@ impl Signs {
     pub(super) fn signing(&self, context: &Context) -> Signing {
         let shell = context.shell;
         let ask = move |path: &str| {
+            if !shell.can_ask() {
+                return None;
+            }
             let question = format!("Passphrase for {}: ", crate::diag::escape_controls(path));
-            if shell.can_ask() { terminal::ask_hidden(&question) } else { None }
+            let typed = terminal::hidden_line(|| shell.err(&question));
+            shell.err("\n");
+            typed
         };
         Signing { key: self.key.as_ref().map(|path| context.directory.join(path)), ask: Some(Arc::new(ask)) }
     }

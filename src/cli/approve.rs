@@ -87,7 +87,10 @@ async fn approve(context: &Context, arguments: &Arguments) -> Result<u8> {
     let given = match &arguments.out {
         Some(path) => waiting.write(&signed, &at(path))?,
         None => {
-            let view = RunView::of(shell);
+            // There is no run to be watched, so the document is all that programs get.
+            let mut quiet = shell;
+            quiet.json = false;
+            let view = RunView::of(quiet);
             let how = Carrying::only_waiting(&arguments.lock_timeout).changing(context, &view)?;
             let mut held = |holder: &LeaseRecord| {
                 shell.err(&format!("Waiting for {}\n", crate::diag::escape_controls(&holder.to_string())));

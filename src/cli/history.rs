@@ -28,7 +28,8 @@ async fn history(context: &Context, arguments: &Arguments) -> Result<u8> {
     if context.shell.json {
         context.shell.out_json(&json::history(&records.state, &releases, &changes));
     } else {
-        context.shell.out(&human::history(&records.state, &releases, &changes, context.shell.out_style()));
+        let style = context.shell.out_style();
+        context.shell.out(&human::history(&records.state, &releases, &changes, style));
     }
     Ok(exit_code::SUCCESS)
 }

@@ -16,12 +16,12 @@ pub(super) struct Arguments {
     /// A generation instead of the present state
     #[arg(long, value_name = "NUMBER")]
     generation: Option<u64>,
-    /// Replay what happened in a run, by its identity; its first digits are enough
-    #[arg(long, value_name = "ID", conflicts_with_all = ["generation", "evidence", "release"])]
-    run: Option<String>,
     /// The release that the environment is, or the one of this name
     #[arg(long, value_name = "RELEASE", num_args = 0..=1, default_missing_value = "", conflicts_with = "generation")]
     release: Option<String>,
+    /// Replay what happened in a run, by its identity; its first digits are enough
+    #[arg(long, value_name = "ID", conflicts_with_all = ["generation", "evidence"])]
+    run: Option<String>,
     /// Show a piece of evidence by the digest that stands behind its name; its first digits are enough
     #[arg(long, value_name = "DIGEST")]
     evidence: Option<String>,

@@ -583,3 +583,6 @@ impl OpenRun {
         steps.insert(step.to_owned(), status);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,7 +122,7 @@ pub(super) async fn agreement(plan: &Plan, records: &Records, wanted: &Wanted) -
     let case = Case::of(plan, lineage, &records.state, None, &wanted.agreeing.approvals)?;
     let Some(case) = case.filter(|_| plan.has_changes()) else { return Ok(None) };
     let seal = |bytes: &[u8]| records.key.hmac(bytes);
-    let steps = effect::text(&plan.steps, &seal);
+    let steps = effect::text(&plan.steps, &plan.gates, &seal);
     Ok(Some(case.agreement(SystemClock.now(), &steps, records.backend.as_ref()).await))
 }
 
@@ -167,7 +167,7 @@ fn plan_file(
         lineage,
         basis: made.plan.basis.clone(),
         effect: made.plan.effect.clone(),
-        steps: effect::text(&made.plan.steps, &seal),
+        steps: effect::text(&made.plan.steps, &made.plan.gates, &seal),
         project: workspace.project.to_string_lossy().into_owned(),
         directory: workspace.environment.to_string_lossy().into_owned(),
         key,
@@ -236,7 +236,10 @@ pub async fn replan(
         failure
     })?;
     let seal = |bytes: &[u8]| secrets.key.hmac(bytes);
-    if plan.effect != file.effect || effect::text(&plan.steps, &seal) != file.steps || plan.gates != file.gates {
+    if plan.effect != file.effect
+        || effect::text(&plan.steps, &plan.gates, &seal) != file.steps
+        || plan.gates != file.gates
+    {
         if !restored.unopened.is_empty() {
             return Err(super::restore::not_told_again(&restored.unopened, &secrets));
         }

@@ -21,7 +21,7 @@ use crate::ledger::lease::LeaseRecord;
 use crate::plan::{PlanFile, effect};
 use crate::ports::clock::{Clock as _, SystemClock};
 use crate::ports::{fs, id};
-use crate::sign::{Claim, Gate, Request, Role, Signed, Statement};
+use crate::sign::{Claim, Gate, Refusal, Request, Role, Signed, Statement};
 
 /// The largest file with a line or a signature.
 const TEXT_MAX: u64 = 64 * 1024;
@@ -55,7 +55,8 @@ pub struct Wish {
 
 /// A plan file that waits for approval, and what is known of its environment.
 pub struct Waiting {
-    workspace: Workspace,
+    /// Where its environment is on this machine, if it is.
+    workspace: Option<Workspace>,
     file: PlanFile,
     /// What the ledger says, where it can be read here and is the plan's.
     state: Option<State>,
@@ -97,15 +98,22 @@ impl Waiting {
             return Err(Failure::refused("Plan file refused", detail).hint(AGAIN));
         }
         let workspace = Workspace::locate(directory, Some(&file.inputs.environment))
-            .or_else(|_| Workspace::locate(Path::new(&file.directory), None))?;
-        let (state, why_not) = match Records::read(&workspace, &wish.variables).await {
+            .or_else(|_| Workspace::locate(Path::new(&file.directory), None))
+            .ok();
+        let records = match &workspace {
+            Some(workspace) => Records::read(workspace, &wish.variables).await,
+            None => Err(Failure::error(
+                "No environment",
+                format!("there is no environment \"{}\" here", file.inputs.environment),
+            )),
+        };
+        let (state, why_not) = match records {
             Ok(records) if records.lineage == file.lineage => (Some(records.state), None),
             Ok(records) if records.lineage.is_some() && file.lineage.is_some() => {
                 let detail = "The plan was made on another ledger than the one that this environment has now.";
                 return Err(Failure::refused("Plan file refused", detail).hint(AGAIN));
             }
-            Ok(records) if file.lineage.is_none() => {
-                drop(records);
+            Ok(_) if file.lineage.is_none() => {
                 let detail = "The plan was made before the environment's first generation, and there is one now.";
                 return Err(Failure::refused("Saved plan is stale", detail).hint(AGAIN));
             }
@@ -127,9 +135,9 @@ impl Waiting {
             let detail = format!("The signature of the plan's author says nothing: {why}.");
             Failure::refused("Plan file refused", detail).hint(AGAIN)
         })?;
-        let made = match &state {
-            Some(_) => show::plan_file(&workspace, (&wish.plan, &file), &wish.variables).await.ok(),
-            None => None,
+        let made = match (&state, &workspace) {
+            (Some(_), Some(here)) => show::plan_file(here, (&wish.plan, &file), &wish.variables).await.ok(),
+            _ => None,
         };
         let (request, made) = (request_of(&file), made.map(|(made, _)| Box::new(made)));
         let path = consent::from_here(&wish.plan);
@@ -146,7 +154,7 @@ impl Waiting {
     /// The environment's name.
     #[must_use]
     pub fn environment(&self) -> &str {
-        &self.workspace.name
+        &self.file.inputs.environment
     }
 
     /// The statement to be signed.
@@ -209,25 +217,38 @@ impl Waiting {
             Failure::refused("Approval refused", format!("The approval of {name} does not count: {why}."))
         };
         for (_, gate) in &self.gates {
-            let signer = gate.approval(claim, &self.request, &spent, now).map_err(|why| {
-                refused(why.to_string()).hint("Sign with a key that the signers file has: --key FILE")
-            })?;
+            let signer = gate
+                .approval(claim, &self.request, &spent, now)
+                .map_err(|why| refused(why.to_string()).hint(self.instead(&why)))?;
             let author = self.author.as_ref().and_then(|author| gate.signer(author, &self.request, now).ok());
             if let Some(author) = author.filter(|author| author.person == signer.person) {
-                return Err(refused(crate::sign::Refusal::IsAuthor(author.principal).to_string())
-                    .hint("Have it approved by somebody else."));
+                return Err(
+                    refused(Refusal::IsAuthor(author.principal).to_string()).hint("Have it approved by somebody else.")
+                );
             }
             for other in state.iter().flat_map(|state| &state.approvals) {
                 let signed = Signed { line: other.approval.line.clone(), signature: other.approval.signature.clone() };
                 let Ok(other) = signed.open(Role::Approval) else { continue };
                 let same = gate.approval(&other, &self.request, &spent, now).ok();
                 if let Some(same) = same.filter(|same| same.person == signer.person) {
-                    return Err(refused(crate::sign::Refusal::SamePerson(same.principal).to_string())
+                    return Err(refused(Refusal::SamePerson(same.principal).to_string())
                         .hint(format!("See what it needs and has: gantry show {}", self.path)));
                 }
             }
         }
         Ok(())
+    }
+
+    /// What to do about an approval that does not count.
+    fn instead(&self, why: &Refusal) -> String {
+        match why {
+            Refusal::UnknownKey
+            | Refusal::OtherNamespace
+            | Refusal::NotYet(_)
+            | Refusal::NoLonger(_)
+            | Refusal::Revoked => "Sign with a key that the signers file has: --key FILE".to_owned(),
+            _ => format!("Approve this plan itself: gantry approve {} --key KEY", self.path),
+        }
     }
 
     /// Writes the approval into a file of its own.
@@ -277,7 +298,9 @@ impl Waiting {
     ) -> Result<Given> {
         self.recordable()?;
         let elsewhere = self.elsewhere();
-        let opened = Opened::open(self.workspace.clone(), &wish.variables, how, waiting).await;
+        let workspace =
+            self.workspace.clone().expect("invariant: a ledger that can be recorded in was read in its workspace");
+        let opened = Opened::open(workspace, &wish.variables, how, waiting).await;
         let mut opened = opened.map_err(|failure| failure.hint(&elsewhere))?;
         let noted = self.note(&mut opened, signed, claim).await;
         opened.close().await;
@@ -322,7 +345,7 @@ impl Waiting {
         Given {
             who: who(self.gates.iter().map(|(_, gate)| gate), claim),
             expires: claim.statement.expires.unwrap_or(now),
-            environment: self.workspace.name.clone(),
+            environment: self.environment().to_owned(),
             counts: self.gates.iter().map(|(_, gate)| count(gate)).collect(),
             file,
         }
@@ -340,7 +363,7 @@ fn text(path: &Path) -> Result<String> {
 
 fn first_detail(failure: &Failure) -> String {
     let detail = failure.diagnostics.iter().next().map(|d| d.detail.clone()).unwrap_or_default();
-    format!("its ledger cannot be read here: {}", detail.trim_end_matches('.'))
+    format!("its ledger cannot be read: {}", detail.trim_end_matches('.'))
 }
 
 fn shown(duration: SignedDuration) -> String {

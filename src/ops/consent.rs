@@ -406,7 +406,7 @@ pub(super) async fn agree(
         return Ok(None);
     };
     let seal = |bytes: &[u8]| opened.secrets.key.hmac(bytes);
-    let steps = effect::text(&made.plan.steps, &seal);
+    let steps = effect::text(&made.plan.steps, &made.plan.gates, &seal);
     let clock = || opened.targets.now();
     let (settled, agreement) = case.settle(&made.plan, &steps, signing, opened.backend(), &clock).await?;
     made.agreement = Some(agreement);

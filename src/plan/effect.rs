@@ -1,6 +1,6 @@
 //! The canonical text of a plan's steps, and the digest over it: the effect.
 //!
-//! Equal effects do the same to the same objects; seed, times, facts and basis are not in it. Secrets are in it as keyed
+//! Equal effects do the same to the same objects, and leave the same gates; seed, times, facts and basis are not in it. Secrets are in it as keyed
 //! digests, what is known after apply as its closed term.
 
 use std::fmt::Write as _;
@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use super::step::{Step, Work};
+use crate::ledger::record::Gates;
 use crate::value::{Seal, Value, encode};
 
 /// SHA-256 as lower-case hexadecimal digits.
@@ -19,9 +20,10 @@ pub fn digest(bytes: &[u8]) -> String {
     })
 }
 
-/// The steps as text, one a line: number, name, what is done with what, and behind which steps.
+/// The steps as text, one a line: number, name, what is done with what, and behind which steps. Gates that the run leaves for
+/// the next one are its doing as well: whoever agrees to a plan agrees to them.
 #[must_use]
-pub fn text(steps: &[Step], seal: Seal<'_>) -> String {
+pub fn text(steps: &[Step], gates: &Gates, seal: Seal<'_>) -> String {
     let mut out = String::new();
     for (n, step) in steps.iter().enumerate() {
         let _ = write!(out, "{n} {}", step.name);
@@ -32,8 +34,15 @@ pub fn text(steps: &[Step], seal: Seal<'_>) -> String {
         }
         out.push('\n');
     }
+    if !gates.is_none() {
+        let gates = serde_json::to_value(gates).expect("invariant: gates are plain data");
+        let _ = writeln!(out, "- {GATES}: {gates}");
+    }
     out
 }
+
+/// The name of what is no step.
+pub(super) const GATES: &str = "the gates of the environment";
 
 fn work(out: &mut String, work: &Work, seal: Seal<'_>) {
     let json = |v: &Value| encode(v, seal).to_string();

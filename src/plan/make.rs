@@ -100,7 +100,7 @@ impl Planner<'_> {
         };
         let steps = lower::sorted(lower::lower(&changes, context));
         let verified = steps.iter().any(|s| matches!(s.work, super::step::Work::Check(_)));
-        let effect = super::effect::digest(super::effect::text(&steps, inputs.seal).as_bytes());
+        let effect = super::effect::digest(super::effect::text(&steps, &gates, inputs.seal).as_bytes());
         let way_back = super::way_back::way_back(&changes, inputs.catalog, verified);
         let schemas = schemas(&changes, &inputs);
         changes.sort_by(|a, b| a.address.cmp(&b.address));

@@ -1,7 +1,6 @@
 //! The terminal, where something is typed that must not be shown.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Stdin;
 
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
@@ -16,7 +15,7 @@ const DELETE: u8 = 0x7f;
 
 /// Puts the terminal back to what it was, however its reader leaves.
 struct Restored<'t> {
-    terminal: &'t File,
+    terminal: &'t Stdin,
     before: Termios,
 }
 
@@ -27,33 +26,31 @@ impl Drop for Restored<'_> {
     }
 }
 
-/// Asks for a line at the terminal of this process, whatever its standard input is, and shows nothing of what is typed. `None`
-/// where there is no terminal, or the asking was broken off.
+/// A line that is typed at the terminal that is this process's standard input, and that is not shown. `ready` is called once
+/// nothing is shown any more. `None` where it is no terminal, or the typing was broken off.
 #[must_use]
-pub fn ask_hidden(question: &str) -> Option<String> {
-    let terminal = File::options().read(true).write(true).open("/dev/tty").ok()?;
+pub fn hidden_line(ready: impl FnOnce()) -> Option<String> {
+    let terminal = std::io::stdin();
     let before = tcgetattr(&terminal).ok()?;
     let mut silent = before.clone();
     // Signals too: whoever types Ctrl-C here wants to stop the asking, and nobody else reads the key.
     silent.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
     silent.special_codes[SpecialCodeIndex::VMIN] = 1;
     silent.special_codes[SpecialCodeIndex::VTIME] = 0;
-    let restored = Restored { terminal: &terminal, before };
+    let _restored = Restored { terminal: &terminal, before };
     tcsetattr(&terminal, OptionalActions::Flush, &silent).ok()?;
-    let mut tell = &terminal;
-    tell.write_all(question.as_bytes()).ok()?;
-    let line = typed(&terminal);
-    drop(restored);
-    drop(tell.write_all(b"\n"));
-    String::from_utf8(line?).ok()
+    ready();
+    String::from_utf8(typed(&terminal)?).ok()
 }
 
-fn typed(mut terminal: &File) -> Option<Vec<u8>> {
+fn typed(terminal: &Stdin) -> Option<Vec<u8>> {
     let mut line = Vec::new();
     let mut byte = [0];
     loop {
-        if terminal.read(&mut byte).ok()? == 0 {
-            return None;
+        match rustix::io::read(terminal, &mut byte) {
+            Err(rustix::io::Errno::INTR) => continue,
+            Ok(1..) => {}
+            _ => return None,
         }
         match byte[0] {
             b'\r' | b'\n' => return Some(line),

@@ -24,6 +24,10 @@ pub fn list_matches(list: &str, text: &str) -> bool {
 /// Whether there is a text that both patterns match.
 #[must_use]
 pub fn overlap(one: &str, other: &str) -> bool {
+    // Most are no patterns at all.
+    if !one.contains(['*', '?']) && !other.contains(['*', '?']) {
+        return one == other;
+    }
     overlap_with(one.as_bytes(), other.as_bytes(), |byte| matches!(byte, b'*' | b'?'))
 }
 

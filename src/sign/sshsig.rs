@@ -90,6 +90,12 @@ impl Signed {
             return Err(OpenError::Malformed);
         }
         let sig = SshSig::from_pem(self.signature.trim()).map_err(|_| OpenError::Malformed)?;
+        // One spelling for each: the version is no part of what is signed, and the reader forgives lengths that are wrong.
+        let bare = |text: &str| text.split_ascii_whitespace().collect::<String>();
+        let same = sig.to_pem(LineEnding::LF).is_ok_and(|again| bare(&again) == bare(&self.signature));
+        if !same || sig.version() != SshSig::VERSION {
+            return Err(OpenError::Malformed);
+        }
         if sig.namespace() != NAMESPACE {
             return Err(OpenError::Namespace(sig.namespace().chars().filter(|c| !c.is_control()).take(60).collect()));
         }

@@ -4,6 +4,7 @@
 mod support;
 
 mod ack;
+mod approval;
 mod bad_days;
 mod blocks;
 mod canary;

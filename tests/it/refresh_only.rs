@@ -37,7 +37,7 @@ fn drifted() -> Sandbox {
     let _ = sandbox.run("apply test --auto-approve").succeeds();
     sandbox.write("out/a.txt", "changed\n");
     sandbox.write("out/secret.txt", "other-secret-words\n");
-    std::fs::remove_file(sandbox.project().join("out/b.txt")).unwrap();
+    std::fs::remove_file(sandbox.project().join("out/b.txt")).expect("it was applied");
     sandbox
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::addr::{ModulePath, NodeKind};
 use crate::ledger::LocalBackend;
+use crate::ledger::record::Approval;
 
 fn record(n: usize) -> Arc<Record> {
     Arc::new(Record {
@@ -36,12 +37,30 @@ fn state(records: usize) -> State {
         actor: "me".to_owned(),
         time: "2026-11-21T00:00:00Z".to_owned(),
     };
+    let failed = crate::ledger::release::Quarantined {
+        generation: 3,
+        run: "run-3".to_owned(),
+        time: "2026-11-21T00:00:00Z".to_owned(),
+        actor: "me".to_owned(),
+        reason: "it failed".to_owned(),
+    };
     State {
         seq: 7,
         records: (0..records).map(|n| (address(n), record(n))).collect(),
         acknowledged: [(address(0), [(String::new(), known)].into())].into(),
+        quarantine: [("abc".to_owned(), failed)].into(),
+        approvals: vec![waiting()],
         ..State::default()
     }
+}
+
+/// An approval that no run has spent.
+fn waiting() -> GivenApproval {
+    let text = || "text".to_owned();
+    let (expires, steps) = (Some("2026-11-22T00:00:00Z".to_owned()), Some(text()));
+    let (principal, effect, nonce, line, signature) = (text(), text(), text(), text(), text());
+    let approval = Approval { principal, effect, nonce, expires, line, signature, steps };
+    GivenApproval { approval, time: text(), actor: text() }
 }
 
 async fn kept(backend: &Arc<dyn Backend>, lineage: &Lineage, state: &State) -> (Digest, BTreeSet<Digest>) {

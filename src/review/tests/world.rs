@@ -198,7 +198,7 @@ impl World {
     pub(super) fn clean(&self, options: &Options, variables: &[(&str, &str)]) -> Made {
         let made = self.plan(options, variables).unwrap_or_else(|d| panic!("no plan: {:#?}", d.sorted()));
         let found = self.findings(&made);
-        let steps = effect::text(&made.plan.steps, &seal);
+        let steps = effect::text(&made.plan.steps, &made.plan.gates, &seal);
         assert!(found.is_empty(), "{found:#?}\n{steps}");
         made
     }

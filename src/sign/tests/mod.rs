@@ -1,1 +1,4 @@
-//! What the signatures promise.
+//! What the signatures promise: the decision against a model, and formats against everything that they are not.
+
+mod formats;
+mod model;

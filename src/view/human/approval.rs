@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 
 use super::page::Page;
+use crate::diag::escape_controls;
+use crate::ledger::record::{Consent, GivenApproval};
 use crate::plan::approval::{Agreement, AtGate};
-use crate::view::words::{clean, count, sentence, time};
+use crate::view::words::{clean, count, sentence, short, time};
 use crate::view::{Ink, Style};
 
 /// The most lines of a plan that could not be made again that are shown.
@@ -47,6 +49,27 @@ fn needs(gate: &AtGate) -> String {
     format!("Approval: {whose}needs {} of {}, {has}.", gate.required, names.join(", "))
 }
 
+/// Who agreed to a run.
+pub(super) fn consent(consent: &Consent) -> String {
+    let names: Vec<String> = consent.approvals.iter().map(|a| clean(&a.principal)).collect();
+    let author = consent.author.as_ref().map(|a| format!("; planned by {}", clean(&a.principal))).unwrap_or_default();
+    format!("by {}{author}; started by {}", names.join(", "), clean(&consent.starter.principal))
+}
+
+/// Approvals that no run has spent.
+pub(super) fn write_given(page: &mut Page, given: &[GivenApproval]) {
+    if given.is_empty() {
+        return;
+    }
+    page.gap();
+    page.heading("Approved and not applied:");
+    for GivenApproval { approval, time: at, .. } in given {
+        let until = approval.expires.as_deref().map(|until| format!(", until {}", time(until))).unwrap_or_default();
+        let (who, effect) = (clean(&approval.principal), short(&approval.effect));
+        page.prose(&format!("  {who}, at {}, a plan of the effect {effect}{until}", time(at)));
+    }
+}
+
 /// That somebody has approved.
 #[must_use]
 pub fn approved(environment: &str, who: &str, expires: Timestamp, counts: &[(usize, usize)]) -> String {
@@ -84,7 +107,8 @@ pub fn bare_steps(environment: &str, steps: &str, why: &str, style: Style) -> St
     page.heading(&format!("The steps of the plan for \"{}\", as its file names them:", clean(environment)));
     let all = steps.lines().count();
     for step in steps.lines().take(STEPS_MAX) {
-        page.prose(&format!("  {}", clean(step)));
+        // As a whole, however long: it is what is signed.
+        page.prose(&format!("  {}", escape_controls(step)));
     }
     if all > STEPS_MAX {
         page.prose(&format!("  … and {} more", all - STEPS_MAX));

@@ -48,8 +48,8 @@ pub(super) fn ink(word: &str) -> Ink {
     }
 }
 
-/// All generations, oldest first: number (`*` marks the current one), outcome, kind of run, release, when, how long, who, what it
-/// did to resources, checks that passed of those that ran, effect, sentence. `changes` are those of each run.
+/// All generations, oldest first: number (`*` marks the current one), outcome, kind of run, release, when, how long, who, what it did to
+/// resources, checks that passed of those that ran, effect, sentence. `releases` are named by generation, `changes` are those of each run.
 #[must_use]
 pub fn history(
     state: &State,
@@ -93,6 +93,13 @@ pub fn history(
     lines.lines().enumerate().map(paint).collect()
 }
 
+/// The release that a generation is or was to be, and whether it is kept out.
+fn release(state: &State, id: Option<&String>) -> String {
+    let Some(id) = id else { return "-".to_owned() };
+    let kept_out = if state.quarantine.contains_key(id) { " (quarantined)" } else { "" };
+    format!("{}{kept_out}", short(id))
+}
+
 /// `+1 ~0 -2`, and with migrations `+1 ~0 -2 >1`: the plan's symbols.
 fn changed(changes: &Changes) -> String {
     let Changes { added, changed, destroyed, migrations } = changes;
@@ -105,13 +112,6 @@ pub(in crate::view) fn checked(generation: &Generation) -> Option<(usize, usize)
     let verdicts = generation.checks.iter().filter(|judged| !judged.unwinding);
     let (passed, failed): (Vec<_>, Vec<_>) = verdicts.partition(|judged| judged.passed);
     (!passed.is_empty() || !failed.is_empty()).then_some((passed.len(), failed.len()))
-}
-
-/// The release that a generation is or was to be, and whether it is kept out.
-fn release(state: &State, id: Option<&String>) -> String {
-    let Some(id) = id else { return "-".to_owned() };
-    let kept_out = if state.quarantine.contains_key(id) { " (quarantined)" } else { "" };
-    format!("{}{kept_out}", short(id))
 }
 
 /// How long a generation's run took, where both times can be read.

@@ -44,9 +44,9 @@ pub use promotion::promotion;
 pub use release::{KnownRelease, release};
 pub use run::HumanRun;
 pub use show::{show, show_generation};
-pub use story::show_run;
-pub use stats::stats;
 pub use state::{state_list, state_show};
+pub use stats::stats;
+pub use story::show_run;
 pub use summary::{Failure, Tally, summary};
 pub use value::{type_of, value};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::approval;
 use super::history::{ink, kind, outcome, took};
 use super::page::{Mark, Page};
 use super::{checks, outputs, state};
@@ -32,6 +33,7 @@ pub fn show(environment: &str, now: &State, style: Style) -> String {
     if let Some(open) = &now.open {
         write_open(&mut page, &name, open);
     }
+    approval::write_given(&mut page, &now.approvals);
     for (address, record) in &now.records {
         page.gap();
         state::write_record(&mut page, address, record);
@@ -80,6 +82,9 @@ pub fn show_generation(environment: &str, generation: &Generation, style: Style)
     for (address, named) in &generation.overrides {
         let (reference, reason) = (clean(&named.reference), sentence(&named.reason));
         row("by hand", format!("{} is {reference}: {reason}", clean(&address.to_string())));
+    }
+    if let Some(consent) = &generation.consent {
+        row("approved", approval::consent(consent));
     }
     if generation.partial {
         row("partial", "limited by --target or --replace; cannot be promoted".into());
@@ -294,10 +299,11 @@ GENERATION  OUTCOME      RUN    RELEASE  STARTED               TOOK  BY        C
 3           under way    apply  -        2026-11-21 00:20:00Z        ann@host                       e
 ";
         let done = crate::ledger::story::Changes { added: 1, changed: 2, destroyed: 0, migrations: 1 };
-        let (releases, changes) = (BTreeMap::new(), BTreeMap::from([("run-1".to_owned(), done)]));
-        assert_eq!(history(&state_under_way(), &releases, &changes, Style::Plain), expected);
-        let nothing = history(&State::default(), &releases, &changes, Style::Plain);
-        assert_eq!(nothing, "No generation yet: nothing has been applied.\n");
+        let changes = BTreeMap::from([("run-1".to_owned(), done)]);
+        let none = BTreeMap::new();
+        assert_eq!(history(&state_under_way(), &none, &changes, Style::Plain), expected);
+        let nothing = "No generation yet: nothing has been applied.\n";
+        assert_eq!(history(&State::default(), &none, &changes, Style::Plain), nothing);
     }
 
     #[test]

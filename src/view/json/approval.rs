@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
+use crate::ledger::record::{Consent, GivenApproval};
 use crate::plan::approval::Agreement;
 
 /// What a plan needs by way of approval, and what it has.
@@ -28,6 +29,31 @@ pub fn agreement(agreement: &Agreement) -> Json {
         "author": agreement.author,
         "starter": agreement.starter,
         "gates": gates.collect::<Vec<_>>(),
+    })
+}
+
+/// Who agreed to a run.
+pub(super) fn consent(consent: &Consent) -> Json {
+    json!({
+        "approved": consent.approvals.iter().map(|a| json!({
+            "principal": a.principal, "line": a.line, "signature": a.signature,
+        })).collect::<Vec<_>>(),
+        "author": consent.author.as_ref().map(|a| &a.principal),
+        "starter": consent.starter.principal,
+    })
+}
+
+/// An approval that no run has spent.
+pub(super) fn given(given: &GivenApproval) -> Json {
+    let GivenApproval { approval, time, actor } = given;
+    json!({
+        "principal": approval.principal,
+        "effect": approval.effect,
+        "expires": approval.expires,
+        "given": time,
+        "actor": actor,
+        "line": approval.line,
+        "signature": approval.signature,
     })
 }
 

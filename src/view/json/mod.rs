@@ -26,6 +26,6 @@ pub use line::diagnostic;
 pub use plan::plan;
 pub use promotion::{promotion, promotion_waits, release};
 pub use records::{history, output, outputs, show, show_generation, state_list, state_pull, state_show};
-pub use story::show_run;
 pub use stats::stats;
+pub use story::show_run;
 pub use stream::Stream;

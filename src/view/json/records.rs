@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map as JsonMap, Value as Json, json};
 
+use super::approval::{consent, given};
 use super::plan::run_kind;
 use super::values::{entry, known, module_tree, sensitive};
 use crate::addr::Address;
@@ -55,7 +56,7 @@ pub fn show(environment: &str, now: &State) -> Json {
             "actor": open.actor, "committed": open.committed, "unwinding": open.unwinding,
         })
     });
-    json!({
+    let mut out = json!({
         "format_version": FORMAT,
         "gantry_version": env!("CARGO_PKG_VERSION"),
         "values": { "outputs": outputs(&now.outputs), "root_module": module_tree(resources.collect()) },
@@ -69,7 +70,11 @@ pub fn show(environment: &str, now: &State) -> Json {
             "checks": judged.collect::<Vec<_>>(),
             "open": open,
         },
-    })
+    });
+    if !now.approvals.is_empty() {
+        out["gantry"]["approvals"] = now.approvals.iter().map(given).collect();
+    }
+    out
 }
 
 /// One generation.
@@ -109,7 +114,7 @@ pub fn history(state: &State, releases: &BTreeMap<u64, String>, changes: &BTreeM
 }
 
 fn summary(generation: &Generation) -> Json {
-    json!({
+    let mut out = json!({
         "generation": generation.number,
         "outcome": outcome_word(generation),
         "kind": run_kind(generation.kind),
@@ -126,7 +131,11 @@ fn summary(generation: &Generation) -> Json {
         "collected": generation.collected,
         "promoted_from": generation.release.as_ref().map(|r| json!({ "environment": r.environment, "generation": r.generation })),
         "overrides": generation.overrides,
-    })
+    });
+    if let Some(given) = &generation.consent {
+        out["approval"] = consent(given);
+    }
+    out
 }
 
 /// The addresses of all records.

@@ -4,7 +4,7 @@
 //!   started is ended when it is dropped, whatever became of the test.
 //! * [`scenario`]: a golden transcript of `tests/scenarios/`, run in a sandbox.
 //! * [`canary`]: a random secret, and the search for it in everything. [`keys`]: whom secrets are sealed for.
-//! * [`files`]: everything below a directory. [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
+//! * [`files`]: everything below a directory. [`Terminal`]: a person at the keyboard. [`http`]: one request, one answer. [`postgres`]: a server of the tests' own. [`Load`]: customers who never
 //!   stop asking. [`s3`]: a strict store inside this process; [`moto`]: one that others wrote.
 
 mod background;
@@ -24,12 +24,14 @@ mod receiver;
 pub(crate) mod s3;
 mod sandbox;
 pub(crate) mod scenario;
+mod terminal;
 
 pub(crate) use background::Background;
 pub(crate) use files::files;
 pub(crate) use load::Load;
 pub(crate) use receiver::{Got, Receiver};
 pub(crate) use sandbox::{Ran, Sandbox, shop_variant};
+pub(crate) use terminal::Terminal;
 
 /// Requires that a text has these parts in it. Where its lines are broken does not matter, for that depends on how long the
 /// names in them are.

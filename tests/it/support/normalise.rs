@@ -22,7 +22,9 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\bafter \d+\.\d s( to \d+\.\d s, \d+ times shown here,)?", "after {duration}"),
         (r"\b[a-z]+-[0-9a-f]{10}\b", "{id}"),
         (r"\(\d+ bytes\)", "({n} bytes)"),
-        (r"\} +\d+(\.\d+)?(ms|s) ", "} {duration} "),
+        // In a table the width of a column follows the longest time in it.
+        (r"\} +\d+(\.\d+)?(ms|s) +", "} {duration}  "),
+        (r"\bTOOK +BY\b", "TOOK  BY"),
         // Only where time was measured: a duration that is part of the configuration stays.
         (r"\b(?P<word>after|took|in|for) (\d+(\.\d+)?(ms|µs|s|m|h) ?)+", "$word {duration}"),
     ]
