@@ -490,3 +490,40 @@ fn an_approval_ends_at_its_time() {
     drop(sandbox.run("approve p --key bob").succeeds());
     drop(sandbox.run("apply p --key alice").succeeds());
 }
+
+#[test]
+fn a_promotion_is_approved_like_any_plan_and_what_was_approved_is_what_comes() {
+    if !openssh() {
+        return;
+    }
+    let sandbox = team(ONE);
+    let artifact = "artifact \"app\" { file = \"${path.project}/app.bin\" }\n";
+    let content = "content  = artifact.app.digest";
+    let production = main_hcl(&format!("{ONE}\n  }}\n  promotion {{\n    from = \"staging\""), "one");
+    sandbox.write(MAIN, &format!("{artifact}{}", production.replace("content  = \"one\"", content)));
+    let staging = main_hcl("", "one").replace("approval {\n\n  }", "").replace("content  = \"one\"", content);
+    sandbox.write("environments/staging/main.hcl", &format!("{artifact}{}", staging.replace("a.txt", "staging.txt")));
+    sandbox.write("app.bin", "one\n");
+    drop(sandbox.run("apply staging --auto-approve").succeeds());
+
+    let without = sandbox.run("promote staging production --auto --key alice").exits(5);
+    holds(&without.stderr, &["Approval missing"]);
+    let plan = sandbox.run("promote staging production --out p --key alice").succeeds();
+    holds(&plan.stdout, &["Release ", "Approval: needs 1 of ", "gantry approve p"]);
+    drop(sandbox.run("approve p --key bob --out bob.approval").succeeds());
+    // The next release of staging is not what bob agreed to.
+    sandbox.write("app.bin", "two\n");
+    drop(sandbox.run("apply staging --auto-approve").succeeds());
+    let other = sandbox.run("promote staging production --auto --key alice --approval bob.approval").exits(5);
+    holds(&other.stderr, &["Approval"]);
+    assert!(!sandbox.project().join("out/a.txt").exists(), "nothing was touched");
+    drop(sandbox.run("apply p --key alice --approval bob.approval").succeeds());
+    let shown = sandbox.run("show production --generation 1").succeeds();
+    holds(&shown.stdout, &["release", "proven as generation 1 of \"staging\"", "approved by bob@example.com"]);
+
+    // With the approval of the same effect in the ledger, automation goes on by itself.
+    drop(sandbox.run("promote staging production --out q --key alice").succeeds());
+    drop(sandbox.run("approve q --key bob").succeeds());
+    drop(sandbox.run("promote staging production --auto --key alice").succeeds());
+    assert_eq!(sandbox.read("out/a.txt"), sandbox.read("out/staging.txt"));
+}
