@@ -8,12 +8,13 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair,
     Ed25519KeyPair, RSA_PKCS1_SHA512,
 };
+use base64::Engine as _;
 use dashu_int::UBig;
 use ssh_key::private::{EcdsaKeypair, KeypairData, RsaKeypair};
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, Signature};
 
 use super::key::{Key, KeyError};
-use super::wire::put_positive;
+use super::wire::{Reader, put_positive, put_string};
 
 /// A private key that can sign.
 pub struct PrivateKey {
@@ -56,7 +57,8 @@ impl PrivateKey {
     /// # Errors
     /// When it is none, or the passphrase is missing or wrong.
     pub fn parse(text: &str, passphrase: Option<&str>) -> Result<Self, PrivateKeyError> {
-        let inner = ssh_key::PrivateKey::from_openssh(text.trim_start()).map_err(|_| other_than_openssh(text))?;
+        let read = ssh_key::PrivateKey::from_openssh(text.trim_start()).ok();
+        let inner = read.or_else(|| widened(text)).ok_or_else(|| other_than_openssh(text))?;
         let key = Key::of(inner.public_key().key_data()).map_err(PrivateKeyError::Unsupported)?;
         if !inner.is_encrypted() {
             return Ok(Self { inner, key });
@@ -98,6 +100,38 @@ impl PrivateKey {
 #[must_use]
 pub fn public_half(text: &str) -> Option<Key> {
     Key::of(ssh_key::PrivateKey::from_openssh(text.trim_start()).ok()?.public_key().key_data()).ok()
+}
+
+/// An ECDSA key whose number is short: OpenSSH leaves leading zeros out, and the reader wants them. (One of two keys of P-521, one of
+/// 256 of the others; of those with a passphrase the agent signs.)
+fn widened(text: &str) -> Option<ssh_key::PrivateKey> {
+    const MAGIC: &[u8] = b"openssh-key-v1\0";
+    let body: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(body).ok()?;
+    let mut outer = Reader(bytes.strip_prefix(MAGIC)?);
+    let (cipher, kdf, options) = (outer.string().ok()?, outer.string().ok()?, outer.string().ok()?);
+    let (count, public) = (outer.uint32().ok()?, outer.string().ok()?);
+    let mut inner = Reader(outer.string().ok()?);
+    let checks = [inner.uint32().ok()?, inner.uint32().ok()?];
+    let (ty, curve, point) = (inner.string().ok()?, inner.string().ok()?, inner.string().ok()?);
+    let (number, comment) = (inner.positive().ok()?, inner.string().ok()?);
+    let length = [(&b"nistp256"[..], 32_usize), (b"nistp384", 48), (b"nistp521", 66)];
+    let length = length.iter().find(|(name, _)| *name == curve).filter(|_| cipher == b"none")?.1;
+    let mut wide = vec![0; length.checked_sub(number.len())?];
+    wide.extend(number);
+    let mut private: Vec<u8> = checks.iter().flat_map(|check| check.to_be_bytes()).collect();
+    for field in [ty, curve, point, &wide, comment] {
+        put_string(&mut private, field);
+    }
+    private.extend((1..8).take((8 - private.len() % 8) % 8));
+    let mut out = MAGIC.to_vec();
+    for field in [cipher, kdf, options] {
+        put_string(&mut out, field);
+    }
+    out.extend(count.to_be_bytes());
+    put_string(&mut out, public);
+    put_string(&mut out, &private);
+    ssh_key::PrivateKey::from_bytes(&out).ok()
 }
 
 fn other_than_openssh(text: &str) -> PrivateKeyError {
