@@ -30,6 +30,11 @@
 #[cfg(test)]
 extern crate self as gantry;
 
+/// The allocator of the command, also where its parts are tested: a campaign of the simulated world allocates all the time.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod addr;
 pub mod value;
 pub mod diag;
