@@ -131,9 +131,9 @@ fn wrap(out: &mut String, line: &str, indent: &str) {
 
 /// So many of something, as people say it: `1 entry`, `2 entries`.
 #[must_use]
-pub fn count(n: usize, one: &str) -> String {
+pub fn count<N: Copy + PartialEq + From<u8> + std::fmt::Display>(n: N, one: &str) -> String {
     match one.strip_suffix("ry") {
-        _ if n == 1 => format!("1 {one}"),
+        _ if n == N::from(1) => format!("1 {one}"),
         Some(stem) => format!("{n} {stem}ries"),
         None => format!("{n} {one}s"),
     }

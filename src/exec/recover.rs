@@ -19,7 +19,7 @@ use super::recorder::Recorder;
 use super::request::fill_in;
 use super::results::RunResults;
 use super::runner::Runner;
-use super::work::{self, READ_TIMEOUT};
+use super::work::{self, Unread, read_once};
 use crate::addr::Address;
 use crate::event::RunEvent;
 use crate::ledger::State;
@@ -30,7 +30,7 @@ use crate::plan::Plan;
 use crate::plan::step::{ActStep, Step, Work};
 use crate::ports::clock::{Clock, within};
 use crate::ports::crash;
-use crate::provider::{Action, Found, Observation, ObserveRequest, Prior, ProblemClass, Provider, ReadRequest};
+use crate::provider::{Action, Found, Observation, ObserveRequest, Prior, Provider, ReadRequest};
 use crate::value::{Value, decode, reveal};
 
 /// How many targets are asked at once.
@@ -442,26 +442,20 @@ async fn restore(
 async fn read_again(scene: Scene<'_>, provider: &dyn Provider, request: &ReadRequest) -> Result<Option<Value>, String> {
     let (clock, patience) = (&*scene.runner.clock, scene.runner.patience);
     let (started, mut wait) = (clock.elapsed(), patience.first);
-    for _ in 1..patience.attempts {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
         match read_once(clock, provider, request).await {
-            Ok(answer) => return Ok(answer),
-            Err(sentence) if clock.elapsed().saturating_sub(started) > patience.budget => return Err(sentence),
+            Ok(value) => return Ok(Some(value)),
+            Err(Unread { passes: false, .. }) => return Ok(None),
+            Err(Unread { sentence, .. })
+                if attempt >= patience.attempts || clock.elapsed().saturating_sub(started) > patience.budget =>
+            {
+                return Err(sentence);
+            }
             Err(_) => clock.sleep(wait).await,
         }
         wait = wait.saturating_mul(2).min(patience.longest);
-    }
-    read_once(clock, provider, request).await
-}
-
-async fn read_once(clock: &dyn Clock, provider: &dyn Provider, request: &ReadRequest) -> Result<Option<Value>, String> {
-    crash::point("exec.read");
-    match within(clock, READ_TIMEOUT, provider.read(request)).await {
-        Some(Ok(value)) => Ok(Some(value)),
-        Some(Err(problem)) if matches!(problem.class, ProblemClass::Throttled | ProblemClass::Transient) => {
-            Err(problem.sentence)
-        }
-        Some(Err(_)) => Ok(None),
-        None => Err(format!("There was no answer within {} s.", READ_TIMEOUT.as_secs())),
     }
 }
 

@@ -10,9 +10,10 @@ use super::outside::Outside;
 use crate::ledger::event::{AppliedMigration, FailureKind};
 use crate::ledger::record::Pin;
 use crate::migrate::{self, Database, FailureClass, MigrateError, RunContext};
-use crate::ports::clock::within;
+use crate::ports::clock::{Clock, within};
 use crate::ports::{crash, fs};
 use crate::provider::{ProblemClass, Provider, ReadRequest};
+use crate::value::Value;
 
 /// The largest file artifact: 2 GiB. A service's binary with all its debug information fits; a disk image is no artifact.
 const MAX_ARTIFACT: u64 = 2 * 1024 * 1024 * 1024;
@@ -25,22 +26,42 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3600);
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one read of a data source may take.
-pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(120);
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Reads a data source.
 pub(crate) async fn read(provider: &Arc<dyn Provider>, request: &ReadRequest, tries: &mut Tries<'_>) -> Answer {
     loop {
-        crash::point("exec.read");
-        let (sentence, passes) = match within(tries.clock(), READ_TIMEOUT, provider.read(request)).await {
-            Some(Ok(value)) => return Answer::Read(value),
-            Some(Err(problem)) => {
-                let passes = matches!(problem.class, ProblemClass::Throttled | ProblemClass::Transient);
-                (problem.sentence, passes)
+        match read_once(tries.clock(), &**provider, request).await {
+            Ok(value) => return Answer::Read(value),
+            Err(Unread { sentence, passes }) if !passes || !tries.again(&sentence).await => {
+                return plain_failure(FailureKind::Rejected, sentence, false);
             }
-            None => (format!("There was no answer within {} s.", READ_TIMEOUT.as_secs()), true),
-        };
-        if !passes || !tries.again(&sentence).await {
-            return plain_failure(FailureKind::Rejected, sentence, false);
+            Err(_) => {}
+        }
+    }
+}
+
+/// Why a data source was not read, and whether that may pass.
+pub(crate) struct Unread {
+    pub(crate) sentence: String,
+    pub(crate) passes: bool,
+}
+
+/// Reads a data source once.
+pub(crate) async fn read_once(
+    clock: &dyn Clock,
+    provider: &dyn Provider,
+    request: &ReadRequest,
+) -> Result<Value, Unread> {
+    crash::point("exec.read");
+    match within(clock, READ_TIMEOUT, provider.read(request)).await {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(problem)) => {
+            let passes = matches!(problem.class, ProblemClass::Throttled | ProblemClass::Transient);
+            Err(Unread { sentence: problem.sentence, passes })
+        }
+        None => {
+            Err(Unread { sentence: format!("There was no answer within {} s.", READ_TIMEOUT.as_secs()), passes: true })
         }
     }
 }

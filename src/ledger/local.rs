@@ -255,7 +255,7 @@ impl Backend for LocalBackend {
 
     async fn finish_restore(&self, lineage: &Lineage) -> Result<()> {
         let lineage = lineage.clone();
-        self.run(move |shared| restore::finish(&shared.layout, &lineage)).await
+        self.run(move |shared| restore::finish(&shared.layout, &lineage, None)).await
     }
 
     async fn key(&self, create: bool) -> Result<Option<Key>> {

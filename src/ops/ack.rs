@@ -47,7 +47,7 @@ pub async fn acknowledge(
     reason: &str,
     expires: Duration,
 ) -> Result<Outcome> {
-    no_open_run(&opened.state)?;
+    no_open_run(opened)?;
     if reason.trim().is_empty() || reason.len() > REASON_MAX {
         let detail =
             format!("--reason says why this is no alarm, in at most {REASON_MAX} bytes; it is recorded and shown.");
@@ -88,7 +88,7 @@ pub async fn acknowledge(
 /// # Errors
 /// When there is none.
 pub async fn withdraw(opened: &mut Opened, target: &str, reason: Option<&str>) -> Result<Outcome> {
-    no_open_run(&opened.state)?;
+    no_open_run(opened)?;
     let (address, path) = meant(&opened.state, target)?;
     let all = opened.state.acknowledged.get(&address);
     if !all.is_some_and(|all| all.contains_key(path.as_deref().unwrap_or_default())) {

@@ -546,7 +546,8 @@ pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge
     let result = async {
         if opened.state.open.is_some() {
             let detail = "A run of this environment was interrupted, so what a check would say now belongs to nothing.";
-            return Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"));
+            return Err(Failure::refused("Interrupted run", detail)
+                .hint(format!("Go on with it first: gantry resume {}", opened.workspace.name)));
         }
         let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
         opened.configure(&draft)?;

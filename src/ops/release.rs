@@ -102,7 +102,7 @@ pub async fn lift(opened: &mut Opened, prefix: &str, reason: &str) -> Result<Str
     if reason.trim().is_empty() {
         return Err(Failure::error("Invalid --reason", "--reason says why the release may come again."));
     }
-    super::state::no_open_run(&opened.state)?;
+    super::state::no_open_run(opened)?;
     let all: Vec<String> = opened.state.quarantine.keys().cloned().collect();
     let names: Vec<&str> = all.iter().map(|id| short(id)).collect();
     let listed = match names.is_empty() {

@@ -51,7 +51,8 @@ async fn reseal_opened(opened: &mut Opened, variables: &[VarArg]) -> Result<Repo
     if opened.state.open.is_some() {
         let detail =
             "A run of this environment was interrupted, and going on with it needs what it wrote as it stands.";
-        return Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"));
+        return Err(Failure::refused("Interrupted run", detail)
+            .hint(format!("Go on with it first: gantry resume {}", opened.workspace.name)));
     }
     let (draft, _) = planning::open_to_look(&opened.workspace, variables)?;
     opened.secrets = opened.secrets.configured_alone(&draft, &opened.workspace)?;

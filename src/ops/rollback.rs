@@ -47,7 +47,8 @@ pub async fn rollback_to_file(
     let saved = async {
         if opened.state.open.is_some() {
             let detail = "A run of this environment was interrupted, and what it leaves behind is not known yet.";
-            return Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"));
+            return Err(Failure::refused("Interrupted run", detail)
+                .hint(format!("Go on with it first: gantry resume {}", opened.workspace.name)));
         }
         let made = planned(&mut opened, to, wanted, how).await?;
         save(&opened, made, wanted, path).await

@@ -50,13 +50,12 @@ pub async fn verify(workspace: &Workspace, variables: &[VarArg]) -> Result<Repor
         let text = format!("The environment \"{}\" has no ledger yet: nothing was ever applied.\n", workspace.name);
         return Ok(Report { text, sound: true });
     };
-    let number = |n: u64, one: &str| count(usize::try_from(n).unwrap_or(usize::MAX), one);
     let mut text = format!(
         "Ledger of \"{}\": {}, {}, {}, lineage {}.\n",
         workspace.name,
-        number(found.head.seq, "entry"),
-        number(found.writers, "writer"),
-        number(found.blobs, "blob"),
+        count(found.head.seq, "entry"),
+        count(found.writers, "writer"),
+        count(found.blobs, "blob"),
         found.lineage.as_str()
     );
     for finding in &found.findings {

@@ -54,8 +54,7 @@ fn case(out: &mut String, drift: &Drift, finding: &Finding) {
         Standing::NotReady(why) => ("failure", format!("is not ready: {why}")),
         Standing::Unreadable(why) => ("error", why.clone()),
     };
-    let alone = Drift { findings: vec![finding.clone()], open: None, ..drift.clone() };
-    let text = human::drift(&alone, Style::Plain);
+    let text = human::drifted(finding, Style::Plain);
     let _ = writeln!(
         out,
         ">\n      <{element} message=\"{}\">{}</{element}>\n    </testcase>",

@@ -164,8 +164,7 @@ fn told(context: &Context, what: &str, copied: &Copied) {
         context.shell.out_json(&json);
         return;
     }
-    let number = |n: u64, one: &str| count(usize::try_from(n).unwrap_or(usize::MAX), one);
-    let (entries, blobs) = (number(*entries, "entry"), count(*blobs, "blob"));
+    let (entries, blobs) = (count(*entries, "entry"), count(*blobs, "blob"));
     let there = if *already { ", where all of it stood already" } else { "" };
     context
         .shell

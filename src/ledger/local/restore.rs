@@ -44,16 +44,16 @@ pub(super) fn restore(layout: &Layout, whole: &Whole) -> Result<()> {
     fs::rename(&gathered.segments_dir(), &layout.segments_dir()).map_err(layout.not_written())?;
     fs::sync_dir(&layout.root).map_err(layout.not_written())?;
     crash::point("ledger.restore.named");
-    write::ensure_marker(layout, &whole.lineage)?;
-    if let Some(pointer) = pointer {
-        write::note(layout, &pointer)?;
-    }
-    finish(layout, &whole.lineage)
+    finish(layout, &whole.lineage, pointer.as_ref())
 }
 
-/// What is left to do once the segments are where they belong.
-pub(super) fn finish(layout: &Layout, lineage: &Lineage) -> Result<()> {
+/// What is left to do once the segments are where they belong. The note on the newest checkpoint is a shortcut: a copy that was cut off
+/// before it is finished without.
+pub(super) fn finish(layout: &Layout, lineage: &Lineage, pointer: Option<&Pointer>) -> Result<()> {
     write::ensure_marker(layout, lineage)?;
+    if let Some(pointer) = pointer {
+        write::note(layout, pointer)?;
+    }
     fs::remove_dir_all(&layout.root.join(GATHERED)).map_err(layout.not_written())
 }
 

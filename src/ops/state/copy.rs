@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::config::VarArg;
 use crate::ledger::event::Event;
 use crate::ledger::lease::{self, Lease, LeaseRecord, Terms};
-use crate::ledger::{Backend, Digest, Draft, Head, LedgerError, LocalBackend, Whole, Writer};
+use crate::ledger::{Backend, Digest, Draft, Head, LedgerError, LocalBackend, Whole, Writer, reading};
 use crate::ops::error::{Failure, Result};
+use crate::ops::records;
 use crate::ops::run::not_begun;
 use crate::ops::store::Store;
 use crate::ops::verify_ledger::{self, Referenced};
@@ -119,11 +120,14 @@ fn nothing_to_move(target: &Store) -> Failure {
 /// Ends a move that was cut off after its last write to the old place: the new one has everything, and nothing is left to do but to
 /// remember that.
 async fn moved_before(source: &Store, target: &mut Store) -> Result<Option<Copied>> {
-    let Some(there) = source.backend.read(1).await? else { return Ok(None) };
-    let Referenced { blobs, state, .. } = verify_ledger::referenced(&source.backend, &there).await?;
-    if state.moved_away.as_deref() != Some(target.place()) {
+    // Most places were never moved away from: their newest entries say so without the rest.
+    let newest = reading::read(&source.backend).await?;
+    let state = newest.map(|r| records::replay(r.base, &r.entries)).transpose()?;
+    if state.is_none_or(|state| state.moved_away.as_deref() != Some(target.place())) {
         return Ok(None);
     }
+    let Some(there) = source.backend.read(1).await? else { return Ok(None) };
+    let Referenced { blobs, .. } = verify_ledger::referenced(&source.backend, &there).await?;
     let Some(found) = target.backend.read(1).await? else { return Ok(None) };
     // The newest entry of the old place says where the ledger went; the one before it is the newest that was copied.
     let newest = there.entries.last().map(|entry| (entry.seq - 1, entry.prev));

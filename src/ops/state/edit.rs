@@ -21,7 +21,7 @@ pub async fn mv(
     reason: Option<&str>,
     dry: bool,
 ) -> Result<Vec<(Address, Address)>> {
-    no_open_run(&opened.state)?;
+    no_open_run(opened)?;
     let pairs = moves(&opened.state, from, to)?;
     if !dry {
         let reason = reason.map(str::to_owned);
@@ -46,7 +46,7 @@ pub async fn rm(
     reason: Option<&str>,
     confirm: &mut (dyn FnMut(&[Address]) -> Result<bool> + Send),
 ) -> Result<Option<Vec<Address>>> {
-    no_open_run(&opened.state)?;
+    no_open_run(opened)?;
     let mut found = BTreeSet::new();
     for selection in selections {
         found.extend(covered(&opened.state, selection)?);
@@ -61,12 +61,13 @@ pub async fn rm(
     Ok(Some(found))
 }
 
-pub(in crate::ops) fn no_open_run(state: &State) -> Result<()> {
-    match &state.open {
+pub(in crate::ops) fn no_open_run(opened: &Opened) -> Result<()> {
+    match &opened.state.open {
         None => Ok(()),
         Some(open) => {
             let detail = format!("{} was interrupted, and its records are still on their way.", open.run);
-            Err(Failure::refused("Interrupted run", detail).hint("Go on with it first: gantry resume"))
+            let next = format!("Go on with it first: gantry resume {}", opened.workspace.name);
+            Err(Failure::refused("Interrupted run", detail).hint(next))
         }
     }
 }

@@ -156,7 +156,7 @@ pub async fn gc(
     how: &Changing,
     confirm: &mut (dyn FnMut(&Garbage) -> Result<bool> + Send),
 ) -> Result<Collecting> {
-    no_open_run(&opened.state)?;
+    no_open_run(opened)?;
     let keep = wanted(&opened.workspace, variables, keep)?;
     let garbage = garbage(opened.shared_backend(), &opened.state, keep).await?;
     if garbage.blobs.is_empty() {

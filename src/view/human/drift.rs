@@ -101,6 +101,14 @@ pub fn acknowledged(address: &str, path: Option<&str>, expires: Option<&str>) ->
     }
 }
 
+/// One object that drifted, alone; nothing for one that did not.
+#[must_use]
+pub fn drifted(finding: &Finding, style: Style) -> String {
+    let mut page = Page::new(style);
+    write(&mut page, finding);
+    page.finish()
+}
+
 fn write(page: &mut Page, finding: &Finding) {
     match &finding.standing {
         Standing::Changed { observed, .. } => {

@@ -35,7 +35,7 @@ pub mod watch;
 pub use approval::{agreed, agreement, approved, bare_steps};
 pub use checks::verdicts;
 pub use diagnostics::{diagnostic, diagnostics};
-pub use drift::drift;
+pub use drift::{drift, drifted};
 pub use graph::{dot, mermaid};
 pub use history::history;
 pub use outputs::{NotRaw, output, output_raw, outputs};

@@ -93,10 +93,7 @@ fn dropped_line(dropped: u64) -> String {
     if dropped == 0 {
         return String::new();
     }
-    format!(
-        "({} not shown, because the output is read too slowly)\n",
-        count(usize::try_from(dropped).unwrap_or(usize::MAX), "event")
-    )
+    format!("({} not shown, because the output is read too slowly)\n", count(dropped, "event"))
 }
 
 /// A time to the second, as the ledger's times are shown.

@@ -146,10 +146,7 @@ fn write_pins(page: &mut Page, pins: &BTreeMap<Address, Pin>) {
     page.heading("Artifacts:");
     let row = |(address, pin): (&Address, &Pin)| {
         let tag = pin.tag.as_ref().map(|t| format!(" (tag {})", clean(t))).unwrap_or_default();
-        let size = pin
-            .size
-            .map(|n| format!(" ({})", count(usize::try_from(n).unwrap_or(usize::MAX), "byte")))
-            .unwrap_or_default();
+        let size = pin.size.map(|n| format!(" ({})", count(n, "byte"))).unwrap_or_default();
         let source = format!("{} {}{tag}{size}", clean(&pin.kind), clean(&pin.source));
         vec![clean(&address.to_string()), short(&pin.digest), source]
     };
