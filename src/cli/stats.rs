@@ -57,7 +57,10 @@ fn row(stats: &stats::Stats) -> crate::view::Figures {
         failure_rate: stats.failure_rate,
         restored: stats.restores.len(),
         unrestored: stats.unrestored,
-        restore_median: stats.median(),
-        restore_mean: stats.mean(),
+        restore_median: stats::median(&stats.restores),
+        restore_mean: stats::mean(&stats.restores),
+        led: stats.lead_times.len(),
+        lead_median: stats::median(&stats.lead_times),
+        lead_mean: stats::mean(&stats.lead_times),
     }
 }

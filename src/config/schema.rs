@@ -133,7 +133,7 @@ pub(super) const PROBE_CHECK: Shape = closed(
 
 /// `artifact`
 pub(super) const ARTIFACT: Shape = closed(
-    &[may("image"), may("file")],
+    &[may("image"), may("file"), may("committed")],
     &[any_number("schema", &["migration"], &closed(&[may("min"), may("max")], &[]))],
 );
 /// `migration`

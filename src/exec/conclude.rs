@@ -29,7 +29,7 @@ impl Scene<'_> {
             ),
             (Answer::Read(value), _, _) => self.read(step, &value, results),
             (Answer::Pinned(pin), _, Work::Pin(planned)) => {
-                let pin = Pin { schema: planned.schema.clone(), ..pin };
+                let pin = Pin { schema: planned.schema.clone(), committed: planned.committed.clone(), ..pin };
                 results.set(&step.address, crate::plan::pinned(&pin, &self.runner.blobs));
                 let sentence = pin.digest.clone();
                 let event = Event::ArtifactPinned { step: step.name.clone(), address: step.address.clone(), pin };

@@ -104,6 +104,7 @@ pub(crate) async fn pin(job: &PinJob, hands: &Hands) -> Answer {
         tag: None,
         size: Some(size),
         schema: Default::default(),
+        committed: None,
     })
 }
 
@@ -122,6 +123,7 @@ async fn image(job: &PinJob, hands: &Hands) -> Answer {
         tag: job.tag.clone(),
         size: None,
         schema: Default::default(),
+        committed: None,
     })
 }
 

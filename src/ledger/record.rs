@@ -52,6 +52,18 @@ pub struct Pin {
     /// On which versions of schemas it runs, by migration, as far as it says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub schema: BTreeMap<Address, SchemaRange>,
+    /// When the newest commit in it was made, RFC 3339, as far as the configuration says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<String>,
+}
+
+impl Pin {
+    /// Whether it is the same content from the same place, whatever is said of its history.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let bare = |pin: &Self| Self { committed: None, ..pin.clone() };
+        bare(self) == bare(other)
+    }
 }
 
 /// Versions of a schema, both ends included; `None` for no end.

@@ -69,7 +69,7 @@ impl Promotion {
         let offered = released::offered(&self.source, &self.pick).await?;
         let secrets = Secrets::of_machine(Arc::clone(&records.key))?;
         let (mut draft, warnings, secrets) = self.draft(&offered, &secrets, wanted)?;
-        let gates = gates(&draft, &self.target, &records.state)?;
+        let gates = gates(&draft, (&self.source, &self.target), &records.state)?;
         if let Some(failure) = self.pass(&offered, &gates, &records.state, targets.now()).await? {
             return Err(failure);
         }
@@ -120,7 +120,7 @@ impl Promotion {
         }
         let (mut draft, warnings, secrets) = self.draft(&offered, &opened.secrets, wanted)?;
         opened.secrets = secrets;
-        let gates = gates(&draft, &opened.workspace, &opened.state)?;
+        let gates = gates(&draft, (&self.source, &self.target), &opened.state)?;
         let passed = self.pass(&offered, &gates, &opened.state, opened.targets.now());
         if let Some(failure) = unless_interrupted(how, passed).await? {
             let words: Vec<&str> = failure.diagnostics.iter().map(|d| d.detail.as_str()).collect();
@@ -291,7 +291,7 @@ impl Promotion {
 }
 
 /// What has to hold in the target: as its configuration says, and as what stands there says.
-fn gates(draft: &Draft, workspace: &Workspace, state: &State) -> Result<Vec<PromotionGate>> {
+fn gates(draft: &Draft, (source, workspace): (&Workspace, &Workspace), state: &State) -> Result<Vec<PromotionGate>> {
     let settings = match &draft.desired.environment {
         Some(block) => {
             let directory = workspace.environment.to_string_lossy();
@@ -305,8 +305,10 @@ fn gates(draft: &Draft, workspace: &Workspace, state: &State) -> Result<Vec<Prom
             "The environment \"{}\" has no promotion block, so its artifacts are its own and nothing is promoted to it.",
             workspace.name
         );
-        return Err(Failure::refused("Environment takes no promotions", detail)
-            .hint("Write environment { promotion { from = \"staging\" } } to let it take releases from another one."));
+        return Err(Failure::refused("Environment takes no promotions", detail).hint(format!(
+            "To let it take releases, write: environment {{ promotion {{ from = \"{}\" }} }}",
+            source.name
+        )));
     };
     let before: Vec<PromotionGate> = state.gates().into_iter().filter_map(|gates| gates.promotion.clone()).collect();
     let before = before.into_iter().filter(|before| *before != now).collect::<Vec<_>>();

@@ -184,6 +184,7 @@ impl Images for Registry {
             tag: found.tag,
             size: None,
             schema: Default::default(),
+            committed: None,
         })
     }
 }

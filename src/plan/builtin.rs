@@ -31,7 +31,7 @@ fn single(attributes: Attributes, blocks: Blocks) -> BlockSchema {
 
 /// `artifact`
 pub(super) fn artifact() -> (Attributes, Blocks) {
-    let attributes = [("image", optional(Type::String)), ("file", optional(Type::String))];
+    let attributes = ["image", "file", "committed"].map(|name| (name, optional(Type::String)));
     (named(attributes), Blocks::new())
 }
 

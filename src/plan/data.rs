@@ -82,6 +82,7 @@ impl Planner<'_> {
         let (bare_body, schemas) = super::schema_gate::apart(&one.block.body);
         let object = body::evaluate(&bare_body, shape, &scope, &"an artifact", &one.address);
         let ranges = self.schema_ranges(one, &schemas, &scope);
+        self.commit_time(one, &object);
         self.nothing_ephemeral(one, &object);
         let (image, file) = (object.get("image").cloned(), object.get("file").cloned());
         let (kind, source) = match (image.filter(|v| !v.is_null()), file.filter(|v| !v.is_null())) {
@@ -145,10 +146,25 @@ impl Planner<'_> {
         self.asks(one, pin.schema.clone());
         let value = self.pinned(pin);
         let before = recorded.map(|pin| self.pinned(pin));
-        let same = recorded == Some(pin);
+        let same = recorded.is_some_and(|old| old.is_same(pin));
         let (kind, reason) = if same { (ChangeKind::NoOp, Reason::UpToDate) } else { (ChangeKind::Run, why) };
         self.decide(one.id, Change { before, after: Some(value.clone()), ..bare(one, kind, reason) });
         value
+    }
+
+    /// Notes when the newest commit in an artifact was made: what lead times are counted from.
+    fn commit_time(&mut self, one: &BlockInstance<'_>, object: &Value) {
+        let Some(text) = object.get_str("committed") else { return };
+        if text.parse::<jiff::Timestamp>().is_ok() {
+            self.committed.insert(one.address.clone(), text.to_owned());
+            return;
+        }
+        let span = one.block.body.attributes.get("committed").map_or(one.block.span, |a| a.term.span);
+        let detail = format!(
+            "\"committed\" is the time of the newest commit that the artifact was built from, as in \"2026-11-21T12:00:00Z\", and \"{text}\" is none."
+        );
+        let wrong = Diagnostic::error("Invalid argument value", detail).at(span).on(&one.address);
+        self.world.report(wrong.hint("git log -1 --format=%cI prints it."));
     }
 
     /// Notes on which schemas an artifact runs.
@@ -182,7 +198,10 @@ impl Planner<'_> {
             }
         };
         let (source, tag) = if kind == "image" { split_image(&text) } else { (text, None) };
-        let pin = Pin { kind: kind.to_owned(), digest, source, tag, size, schema: ranges };
+        let committed = self.committed.get(&one.address).cloned();
+        let pin = Pin { kind: kind.to_owned(), digest, source, tag, size, schema: ranges, committed };
+        // What is the same is not deployed again because its history is told in another way.
+        let pin = recorded.filter(|old| old.is_same(&pin)).cloned().unwrap_or(pin);
         let value = self.pinned(&pin);
         let before = recorded.map(|pin| self.pinned(pin));
         let (kind, reason) = match recorded {

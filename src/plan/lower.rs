@@ -41,6 +41,7 @@ pub(super) struct Context<'a> {
     /// Pins of the generation that is gone back to.
     pub(super) pins: &'a BTreeMap<Address, crate::ledger::record::Pin>,
     pub(super) schemas: &'a [super::schema_gate::Asked],
+    pub(super) committed: &'a BTreeMap<Address, String>,
 }
 
 /// The steps of a plan in the making.
@@ -542,6 +543,7 @@ fn pin_step(change: &Change, context: &Context<'_>) -> PinStep {
         digest: after.and_then(|a| a.get_str("digest")).map(str::to_owned),
         recorded: context.pins.get(&change.address).cloned(),
         schema: asked.map(|asked| asked.ranges.clone()).unwrap_or_default(),
+        committed: context.committed.get(&change.address).cloned(),
     }
 }
 

@@ -97,6 +97,7 @@ impl Planner<'_> {
             with_checks: cause,
             pins: &inputs.options.pins,
             schemas: &self.schemas,
+            committed: &self.committed,
         };
         let steps = lower::sorted(lower::lower(&changes, context));
         let verified = steps.iter().any(|s| matches!(s.work, super::step::Work::Check(_)));

@@ -13,7 +13,7 @@ use crate::config::desired::BlockBody;
 use crate::diag::{Diagnostic, Span, did_you_mean};
 use crate::eval::Evaluator;
 use crate::ledger::State;
-use crate::ledger::event::RunKind;
+use crate::ledger::event::{RunKind, RunOutcome};
 use crate::ledger::record::{Pin, PromotionGate};
 use crate::value::{Type, Value, convert};
 
@@ -108,7 +108,10 @@ impl Planner<'_> {
         if options.going_back || options.validating || options.hollow || !options.pins.is_empty() {
             return None;
         }
-        if let Some(pin) = recorded {
+        // What a first promotion brought that was taken back again proved nothing here.
+        let state = inputs.recorded;
+        let taken_back = state.generations.last().is_some_and(|g| g.outcome == Some(RunOutcome::RolledBack));
+        if let Some(pin) = recorded.filter(|_| state.current().is_some() || !taken_back) {
             return Some(self.pin_again(one, recorded, pin, Reason::Promoted));
         }
         let to = inputs.environment;

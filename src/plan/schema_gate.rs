@@ -136,7 +136,7 @@ impl Planner<'_> {
                 text.push_str(&format!(" The newest release here that runs on {after} is {fits}."));
             }
             let wrong = Diagnostic::error(SCHEMA_GATE, text).at(asked.span).on(&asked.artifact);
-            self.world.report(wrong.hint(remedy(range, after, migration, self.world.inputs.options.kind)));
+            self.world.report(wrong.hint(remedy(range, (now, after), migration, self.world.inputs.options.kind)));
             return;
         }
         // What serves now meets the new schema as well, until traffic has moved.
@@ -199,11 +199,14 @@ fn newest_that_fits(recorded: &State, artifact: &Address, migration: &Address, v
 }
 
 /// What would make it fit.
-fn remedy(range: SchemaRange, version: u64, migration: &Address, kind: RunKind) -> String {
+fn remedy(range: SchemaRange, (now, version): (u64, u64), migration: &Address, kind: RunKind) -> String {
     let back = if kind == RunKind::Rollback { "go back to another generation" } else { "take another release" };
     match (range.min, range.max) {
         (Some(min), _) if version < min => {
             format!("It fits once {migration} is at {min} or above: bring the migrations up to {min} along; or {back}.")
+        }
+        (_, Some(max)) if now <= max => {
+            format!("Leave the migrations above {max} out until there is a release that runs on {version}; or {back}.")
         }
         (_, Some(max)) => format!(
             "It fits once {migration} is at {max} or below: give the migrations above {max} a way back and on_rollback = \"down\"; or {back}."

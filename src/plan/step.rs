@@ -142,6 +142,8 @@ pub struct PinStep {
     pub recorded: Option<crate::ledger::record::Pin>,
     /// On which versions of schemas it runs, by migration, as the configuration says.
     pub schema: std::collections::BTreeMap<Address, crate::ledger::record::SchemaRange>,
+    /// When the newest commit in it was made, RFC 3339, where the configuration says.
+    pub committed: Option<String>,
 }
 
 /// A check.

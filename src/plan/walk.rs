@@ -40,6 +40,8 @@ pub(super) struct Planner<'a> {
     pub(super) create_first: BTreeSet<BlockId>,
     /// The environment that artifacts come from, where they come by promotion only.
     pub(super) by_promotion: Option<String>,
+    /// When the newest commits in artifacts were made.
+    pub(super) committed: BTreeMap<Address, String>,
     /// What artifacts ask of schemas.
     pub(super) schemas: Vec<super::schema_gate::Asked>,
     /// Set where the ledger is looked at and nothing is decided about resources.
@@ -78,6 +80,7 @@ impl<'a> Planner<'a> {
             moved: BTreeMap::new(),
             world,
             by_promotion: None,
+            committed: BTreeMap::new(),
             schemas: Vec::new(),
             seen: None,
             create_first: BTreeSet::new(),

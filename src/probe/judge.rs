@@ -154,8 +154,11 @@ pub async fn judge(
         let offset = now.saturating_sub(start);
         let (made, timed_out) = attempt_within(probe, context, own.min(left), clock, offset).await;
         on_attempt(&made);
-        // An attempt that only the end of the whole cut short says nothing about who was asked.
-        if !made.ok && (tally.reason.is_none() || !(timed_out && left < own)) {
+        // An attempt that only the end of the whole cut short says nothing about who was asked: what was seen before counts.
+        if timed_out && left < own && tally.count > 0 {
+            return tally.verdict(false, Some(judge.timeout), clock.elapsed().saturating_sub(start));
+        }
+        if !made.ok {
             tally.reason = Some(made.sentence.clone());
         }
         let passed = tally.add(made);

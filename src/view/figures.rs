@@ -25,4 +25,10 @@ pub struct Figures {
     pub restore_median: Option<Duration>,
     /// Their mean.
     pub restore_mean: Option<Duration>,
+    /// How many artifacts were deployed that carry the time of their commit.
+    pub led: usize,
+    /// The median of the times from commit to verified deployment.
+    pub lead_median: Option<Duration>,
+    /// Their mean.
+    pub lead_mean: Option<Duration>,
 }

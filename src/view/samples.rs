@@ -229,6 +229,7 @@ pub(super) fn full() -> Plan {
         digest: None,
         recorded: None,
         schema: Default::default(),
+        committed: None,
     };
     plan.steps = vec![
         step("artifact.shop pin", "artifact.shop", Work::Pin(pin)),
@@ -331,6 +332,7 @@ pub(super) fn state() -> State {
         tag: None,
         size: Some(1_234),
         schema: Default::default(),
+        committed: None,
     };
     let applied = crate::ledger::event::AppliedMigration {
         version: 1,

@@ -547,7 +547,7 @@ fn a_promotion_needs_two_environments_that_go_together() {
         &sandbox,
         "promote staging other",
         5,
-        &["Error: Environment takes no promotions\n", "promotion { from = \"staging\" }"],
+        &["Error: Environment takes no promotions\n", "promotion { from = \"staging\" } }"],
     );
 }
 

@@ -28,6 +28,11 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    delivery_drift,
+    delivery_hotfix,
+    delivery_promotion,
+    delivery_quarantine,
+    delivery_schema_gate,
     sample_answers_nothing_before_it_is_deployed,
     walk_console,
     walk_fails_after_the_switch,

@@ -48,7 +48,7 @@ fn figures_come_from_the_ledger() {
     let table = sandbox.run("stats --all").succeeds().stdout;
     holds(
         &table,
-        &["ENVIRONMENT", "fresh 0 0 0.00 0 - - 0", "test 2 1 0.01 1 50% ", "(median) 0", "Of the last 90 days"],
+        &["ENVIRONMENT", "fresh 0 0 0.00 - 0 - - 0", "test 2 1 0.01 - 1 50% ", "(median) 0", "Of the last 90 days"],
     );
     holds(&sandbox.run("stats test --since soon").exits(1).stderr, &["Invalid --since"]);
     holds(&sandbox.run("stats test --since 0s").exits(1).stderr, &["Invalid --since"]);
@@ -113,4 +113,26 @@ fn history_says_what_changed_and_what_was_checked() {
     assert!(all[0]["duration_seconds"].is_number() && all[0]["actor"] == "tester", "{all}");
     let table = sandbox.run("history test").succeeds().stdout;
     holds(&table, &["BY CHANGED CHECKS", "tester +1 ~0 -0 1/1 ", "tester +0 ~1 -0 "]);
+}
+
+#[test]
+fn lead_times_are_those_of_artifacts_that_say_when_they_were_committed() {
+    let sandbox = Sandbox::new();
+    let main = |committed: &str| {
+        format!("artifact \"app\" {{\n  file      = \"../../app\"\n  committed = \"{committed}\"\n}}\n")
+    };
+    sandbox.write("app", "one");
+    sandbox.write("environments/test/main.hcl", &main("yesterday"));
+    let wrong = sandbox.run("plan test").exits(1);
+    holds(&wrong.stderr, &["\"committed\" is the time of the newest commit", "git log -1 --format=%cI prints it."]);
+    sandbox.write("environments/test/main.hcl", &main("2026-01-01T00:00:00+01:00"));
+    let _ = sandbox.run("apply test --auto-approve").succeeds();
+    // Another history of the same content is no deployment.
+    sandbox.write("environments/test/main.hcl", &main("2026-01-02T00:00:00Z"));
+    holds(&sandbox.run("plan test").succeeds().stdout, &["No changes."]);
+    let figures = json(&sandbox.run("stats test --json").succeeds().stdout);
+    let lead = &figures["environments"][0]["lead_time"];
+    assert_eq!(lead["artifacts"], 1);
+    assert!(lead["median_seconds"].as_f64().is_some_and(|s| s > 86_400.0), "{lead}");
+    holds(&sandbox.run("stats test").succeeds().stdout, &["LEAD TIME", "h"]);
 }

@@ -24,6 +24,7 @@ fn pin_step(source: Value, digest: Option<&str>) -> Work {
         digest: digest.map(str::to_owned),
         recorded: None,
         schema: Default::default(),
+        committed: None,
     })
 }
 
@@ -74,6 +75,7 @@ async fn a_pin_of_an_earlier_generation_is_set_again_without_looking_at_files() 
         tag: None,
         size: None,
         schema: Default::default(),
+        committed: None,
     };
     let mut build = Build::new(&State::default());
     let work = Work::Pin(PinStep {
@@ -82,6 +84,7 @@ async fn a_pin_of_an_earlier_generation_is_set_again_without_looking_at_files() 
         digest: None,
         recorded: Some(pin.clone()),
         schema: Default::default(),
+        committed: None,
     });
     build.step("artifact.app", "pin", work, &[]);
     assert_eq!(outcome(&case.run(&build.plan).await), RunOutcome::Verified);

@@ -246,6 +246,7 @@ impl World {
                         tag: None,
                         size: Some(1),
                         schema: Default::default(),
+                        committed: None,
                     };
                     answers.0.insert(step.address.clone(), pinned(&pin, BLOBS));
                     self.state.pins.insert(step.address.clone(), pin);

@@ -7,11 +7,11 @@ use serde_json::{Value as Json, json};
 
 use crate::view::Figures;
 
-/// The figures of environments. `lead_time` is absent: no artifact carries the time of its commit yet.
+/// The figures of environments. `lead_time` is absent where no artifact carries the time of its commit.
 #[must_use]
 pub fn stats(all: &[Figures], now: Timestamp, since: Duration) -> Json {
     let one = |figures: &Figures| {
-        json!({
+        let mut out = json!({
             "environment": figures.environment,
             "deployments": {
                 "ended": figures.deployments,
@@ -25,7 +25,15 @@ pub fn stats(all: &[Figures], now: Timestamp, since: Duration) -> Json {
                 "median_seconds": figures.restore_median.map(|d| d.as_secs_f64()),
                 "mean_seconds": figures.restore_mean.map(|d| d.as_secs_f64()),
             },
-        })
+        });
+        if figures.led > 0 {
+            out["lead_time"] = json!({
+                "artifacts": figures.led,
+                "median_seconds": figures.lead_median.map(|d| d.as_secs_f64()),
+                "mean_seconds": figures.lead_mean.map(|d| d.as_secs_f64()),
+            });
+        }
+        out
     };
     json!({
         "until": now.to_string(),

@@ -1,0 +1,6 @@
+environment {
+  promotion {
+    from    = "staging"
+    require = ["smoke_test.there"]
+  }
+}
