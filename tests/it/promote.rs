@@ -306,6 +306,8 @@ fn what_fails_is_quarantined_until_it_is_lifted_or_a_newer_one_comes() {
             &format!("gantry release lift production {}", short(&id)),
         ],
     );
+    // What was taken back is not what an apply goes on with.
+    refused(&sandbox, "apply production --auto-approve", 5, &["Error: Artifact was not promoted\n"]);
     let waits = sandbox.run("promote --auto staging production").succeeds();
     holds(&waits.stdout, &["staging -> production: nothing done: Release", "is quarantined in \"production\""]);
     assert_eq!(waits.stdout.lines().count(), 1);
