@@ -4,6 +4,7 @@
 //! and shared files are the bytes that were proven. The gates are those of the target's configuration and those of what stands there.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::apply::{Applied, Judge, Made, Wanted, carry_out, open, settle};
@@ -21,7 +22,7 @@ use crate::diag::Diagnostics;
 use crate::ledger::event::RunKind;
 use crate::ledger::record::PromotionGate;
 use crate::ledger::release::short;
-use crate::ledger::{Release, State};
+use crate::ledger::{Backend, Digest, Release, State};
 use crate::plan::difference::{Difference, FilesUsed, Proof, difference};
 use crate::plan::gate::{self, Offer, Refusal, Source};
 use crate::plan::{Options, Plan, SavedInputs, Settings};
@@ -343,8 +344,17 @@ pub(super) async fn bring_artifacts(opened: &mut Opened, plan: &Plan) -> Result<
         return Ok(());
     }
     opened.fence().await?;
-    let source = Workspace::locate(&opened.workspace.project, Some(&release.environment))?;
-    let mut source = Some(Records::read(&source, &[]).await?);
+    // Whoever passes a release on has its files; the one that first proved it may have collected them since.
+    let from = plan.gates.promotion.as_ref().map(|gate| gate.from.clone());
+    let mut sources = Vec::new();
+    for name in from.iter().chain([&release.environment]) {
+        // One of them is enough, so one that cannot be read is no error yet.
+        let found = match Workspace::locate(&opened.workspace.project, Some(name)) {
+            Ok(source) => Records::read(&source, &[]).await,
+            Err(unknown) => Err(unknown),
+        };
+        sources.push(found.map(|records| records.backend));
+    }
     for text in digests {
         let digest = text
             .trim_start_matches("sha256:")
@@ -353,8 +363,7 @@ pub(super) async fn bring_artifacts(opened: &mut Opened, plan: &Plan) -> Result<
         if opened.backend().blob_file(digest).await.is_ok() {
             continue;
         }
-        let Some(records) = &mut source else { continue };
-        let file = records.backend.blob_file(digest).await?;
+        let file = held(&sources, digest).await?;
         let (kept, _) = opened.backend().put_file(&file, true).await?;
         if kept != digest {
             let detail = format!("{text} was to be copied to this environment's ledger and became {kept}.");
@@ -362,6 +371,21 @@ pub(super) async fn bring_artifacts(opened: &mut Opened, plan: &Plan) -> Result<
         }
     }
     Ok(())
+}
+
+/// A file by its content, from the first ledger that has it.
+async fn held(sources: &[Result<Arc<dyn Backend>>], digest: Digest) -> Result<PathBuf> {
+    let mut why = None;
+    for source in sources {
+        match source {
+            Ok(backend) => match backend.blob_file(digest).await {
+                Ok(file) => return Ok(file),
+                Err(e) => why = why.or(Some(e.into())),
+            },
+            Err(e) => why = why.or_else(|| Some(e.clone())),
+        }
+    }
+    Err(why.unwrap_or_else(|| Failure::error("Artifact not found", "No ledger has it.")))
 }
 
 /// Refuses a saved promotion whose release was quarantined since.

@@ -41,6 +41,8 @@ const ROLLBACK: &str = "rollback local --to 1 --auto-approve";
 
 const DESTROY: &str = "destroy local --auto-approve";
 
+const REFRESH: &str = "apply local --refresh-only --auto-approve";
+
 const PROMOTE: &str = "promote origin local --auto-approve";
 
 const COLLECT: &str = "state gc local --keep 1 --auto-approve";
@@ -87,6 +89,14 @@ fn small_update() -> Sandbox {
     let sandbox = small_deployed();
     change(&sandbox, false);
     small_migrations(&sandbox, 3..=3);
+    sandbox
+}
+
+/// Somebody changed a file, and took another away.
+fn small_drifted() -> Sandbox {
+    let sandbox = small_deployed();
+    sandbox.write("out/first", "somebody else\n");
+    std::fs::remove_file(sandbox.project().join("out/second")).expect("it was made");
     sandbox
 }
 
@@ -453,6 +463,7 @@ stories! {
     destroy_of_the_shop: shop_deployed, DESTROY, exit 0, sample 3;
     collection_of_the_small: small_with_a_past, COLLECT, exit 0, sample 4;
     promotion_of_a_release: promotion, PROMOTE, exit 0, sample 6;
+    refresh_of_the_small: small_drifted, REFRESH, exit 0, sample 4;
 }
 
 /// Every crash point that `src/sim/points.rs` leaves to real processes is passed by a story, so that no point is one at which

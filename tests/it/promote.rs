@@ -418,6 +418,14 @@ fn a_chain_is_walked_with_one_command() {
     assert_eq!((release(&sandbox, "canary"), release(&sandbox, "production")), (id.clone(), id));
     let again = sandbox.run("promote --auto").succeeds();
     assert_eq!(again.stdout.lines().filter(|line| line.contains("nothing done")).count(), 2);
+    // What passes a release on has all of it: the first may be gone by then.
+    sandbox.write("app.bin", "app one and a half\n");
+    let _ = sandbox.run("apply staging --auto-approve").succeeds();
+    let _ = sandbox.run("promote --auto staging canary").succeeds();
+    std::fs::rename(sandbox.project().join("state/staging"), sandbox.project().join("state/away")).unwrap();
+    let _ = sandbox.run("promote --auto canary production").succeeds();
+    std::fs::rename(sandbox.project().join("state/away"), sandbox.project().join("state/staging")).unwrap();
+    assert_eq!(release(&sandbox, "production"), release(&sandbox, "staging"));
     // What fails in the middle goes no further.
     sandbox.write("app.bin", "app two\n");
     let _ = sandbox.run("apply staging --auto-approve").succeeds();
