@@ -122,5 +122,6 @@ fn finding(
         standing,
         parts,
         known: Vec::new(),
+        changed_by: Vec::new(),
     }
 }

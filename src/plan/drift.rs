@@ -44,6 +44,19 @@ pub struct Finding {
     pub parts: Vec<Part>,
     /// The acknowledgements of what is known of it.
     pub known: Vec<Known>,
+    /// Who changed it, where its target can tell. None of this machine's can.
+    pub changed_by: Vec<Author>,
+}
+
+/// Who changed an object behind Gantry's back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// As the target calls him: a user, a role, a field manager.
+    pub who: String,
+    /// When, RFC 3339, where it is told.
+    pub when: Option<String>,
+    /// What of it, as paths; empty for all.
+    pub paths: Vec<String>,
 }
 
 /// A part of an object that drifted.

@@ -178,6 +178,7 @@ mod tests {
             standing: standing.clone(),
             parts: parts(standing, &seal),
             known: Vec::new(),
+            changed_by: Vec::new(),
         };
         let findings = objects.iter().map(finding).collect();
         Drift { environment: "test".into(), generation: None, open: None, findings }

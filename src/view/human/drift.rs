@@ -125,4 +125,37 @@ fn write(page: &mut Page, finding: &Finding) {
         }
         Standing::AsRecorded | Standing::Unreadable(_) => {}
     }
+    for author in &finding.changed_by {
+        let when = author.when.as_deref().map(|at| format!(", {}", time(at))).unwrap_or_default();
+        let what = if author.paths.is_empty() { String::new() } else { format!(": {}", author.paths.join(", ")) };
+        page.prose(&format!("    changed by {}{when}{}", clean(&author.who), clean(&what)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::drift::Author;
+    use crate::value::{Type, Value};
+
+    #[test]
+    fn whoever_changed_an_object_is_named_where_its_target_tells() {
+        let author = Author {
+            who: "kubectl\u{1b}".into(),
+            when: Some("2026-11-21T12:00:00Z".into()),
+            paths: vec!["spec.replicas".into()],
+        };
+        let finding = Finding {
+            address: "terraform_data.x".parse().unwrap(),
+            provider: "builtin".into(),
+            recorded: Value::null(Type::Any),
+            standing: Standing::NotReady("one of two serves".into()),
+            parts: Vec::new(),
+            known: Vec::new(),
+            changed_by: vec![author],
+        };
+        let text = drifted(&finding, Style::Plain);
+        let expected = "    changed by kubectl\\u{1b}, 2026-11-21 12:00:00Z: spec.replicas\n";
+        assert!(text.ends_with(expected), "{text}");
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::plan::{drifted, path};
-use crate::plan::drift::{Drift, Finding, Known, Standing};
+use crate::plan::drift::{Author, Drift, Finding, Known, Standing};
 
 /// The version of Terraform's plan representation whose `resource_drift` this follows.
 const FORMAT: &str = "1.2";
@@ -40,11 +40,22 @@ pub fn drift(drift: &Drift) -> Json {
             "objects": drift.findings.len(),
             "drifted": drift.drifted().count(),
             "acknowledged": acknowledged(drift),
+            "changed_by": changed_by(drift),
             "fields": Json::Object(fields.collect()),
             "not_ready": sentences(|s| if let Standing::NotReady(why) = s { Some(why) } else { None }),
             "unreadable": sentences(|s| if let Standing::Unreadable(why) = s { Some(why) } else { None }),
         },
     })
+}
+
+/// Who changed what, where targets tell: `address`, `who`, `when`, `paths` (none for all).
+fn changed_by(drift: &Drift) -> Vec<Json> {
+    let of = |finding: &Finding| {
+        let address = finding.address.to_string();
+        let one = move |author: &Author| json!({ "address": address, "who": author.who, "when": author.when, "paths": author.paths });
+        finding.changed_by.iter().map(one).collect::<Vec<_>>()
+    };
+    drift.findings.iter().flat_map(of).collect()
 }
 
 /// What is known: `address`, `path` (null for all that differs), `reason`, `expires`, `actor`, and whether that is all of the object's
