@@ -246,13 +246,21 @@ pub(super) enum RunView {
 impl RunView {
     /// As the shell calls for.
     pub(super) fn of(shell: Shell) -> Arc<Self> {
-        Arc::new(if shell.json {
-            Self::Json(json::Stream::new(Box::new(std::io::stdout()), now()))
+        Arc::new(if let Some(stream) = shell.stream() {
+            Self::Json(stream)
         } else if shell.is_live() {
             Self::Human(human::HumanRun::live(shell.err_style(), now()))
         } else {
             Self::Human(human::HumanRun::lines(Box::new(std::io::stderr()), shell.err_style(), now()))
         })
+    }
+
+    /// Where events go that a program reads, if one does.
+    pub(super) fn stream(&self) -> Option<&json::Stream> {
+        match self {
+            Self::Json(stream) => Some(stream),
+            Self::Human(_) => None,
+        }
     }
 }
 
@@ -284,9 +292,8 @@ impl Asking {
 
 impl Judge for Asking {
     fn approve(&mut self, made: &Made) -> Result<bool> {
-        self.shell.diagnostics(&made.warnings, &made.draft.desired.sources);
-        self.shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
-        shown(self.shell, &self.view, made);
+        warned(self.shell, made);
+        shown(self.shell, self.view.stream(), made);
         if self.auto_approve {
             return Ok(true);
         }
@@ -338,20 +345,24 @@ impl Judge for Asking {
     }
 }
 
-/// Shows a plan that was saved, and what to do with it.
-pub(super) fn saved(context: &Context, view: &RunView, made: &Made, path: &Path) {
-    let shell = context.shell;
+/// What is worth saying about a plan beside it.
+pub(super) fn warned(shell: Shell, made: &Made) {
     shell.diagnostics(&made.warnings, &made.draft.desired.sources);
     shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
-    shown(shell, view, made);
-    match view {
-        RunView::Json(stream) => drop(stream.finish()),
-        RunView::Human(_) => shell.out(&next(made, path)),
+}
+
+/// Shows a plan that is not carried out now, and what to do with it where it was saved.
+pub(super) fn planned(shell: Shell, stream: Option<&json::Stream>, made: &Made, out: Option<&Path>) {
+    shown(shell, stream, made);
+    match (stream, out) {
+        (Some(stream), _) => drop(stream.finish()),
+        (None, Some(path)) => shell.out(&next(made, path)),
+        (None, None) => {}
     }
 }
 
 /// What to do with a plan that was saved.
-pub(super) fn next(made: &Made, path: &Path) -> String {
+fn next(made: &Made, path: &Path) -> String {
     let (path, name) = (path.display(), &made.plan.environment);
     let approve = match &made.agreement {
         Some(_) => format!("Have somebody else approve it:\n    gantry approve {path}\nThen carry it out with"),
@@ -360,16 +371,16 @@ pub(super) fn next(made: &Made, path: &Path) -> String {
     format!("\nThe plan is in {path}. {approve}:\n    gantry apply {name} {path}\n")
 }
 
-fn shown(shell: Shell, view: &RunView, made: &Made) {
-    match view {
-        RunView::Json(stream) => {
+fn shown(shell: Shell, stream: Option<&json::Stream>, made: &Made) {
+    match stream {
+        Some(stream) => {
             if let Some(difference) = &made.difference {
-                shell.out_json(&json::promotion(difference, &made.plan.environment));
+                stream.promotion(difference, &made.plan.environment);
             }
             stream.plan(&made.plan);
             made.agreement.iter().for_each(|agreement| stream.agreement(agreement));
         }
-        RunView::Human(_) => {
+        None => {
             if let Some(difference) = &made.difference {
                 shell.out(&human::promotion(difference, &made.plan.environment, shell.out_style()));
             }
@@ -386,8 +397,7 @@ pub(super) fn ended(context: &Context, environment: &str, view: &RunView, applie
     let shell = context.shell;
     match applied {
         Applied::Nothing(made) => {
-            shell.diagnostics(&made.warnings, &made.draft.desired.sources);
-            shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
+            warned(shell, &made);
             match view {
                 RunView::Json(stream) => {
                     stream.plan(&made.plan);
@@ -398,7 +408,15 @@ pub(super) fn ended(context: &Context, environment: &str, view: &RunView, applie
             exit_code::SUCCESS
         }
         Applied::Already(generation) => {
-            shell.out(&format!("This plan was applied already, as generation {generation}. Nothing to do.\n"));
+            match view {
+                RunView::Json(stream) => {
+                    stream.already(generation);
+                    stream.finish();
+                }
+                RunView::Human(_) => {
+                    shell.out(&format!("This plan was applied already, as generation {generation}. Nothing to do.\n"));
+                }
+            }
             exit_code::SUCCESS
         }
         Applied::Declined => {

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::agreeing::Signs;
-use super::changing::{Artifacts, Limits, RefreshOnly, Variables, next, wanted};
+use super::changing::{Artifacts, Limits, RefreshOnly, Variables, planned, wanted, warned};
 use super::root::Context;
 use super::{error, exit_code};
 use crate::ops::RunKind;
 use crate::ops::apply::Wanted;
 use crate::ops::consent::Agreeing;
 use crate::ops::{self, Result};
-use crate::view::{human, json, time};
+use crate::view::time;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -61,8 +61,7 @@ async fn plan(context: &Context, arguments: &Arguments) -> Result<u8> {
             time(&open.time)
         ));
     }
-    shell.diagnostics(&made.warnings, &made.draft.desired.sources);
-    shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
+    warned(shell, &made);
     if let Some(path) = &arguments.out {
         ops::apply::save(
             &workspace,
@@ -73,20 +72,7 @@ async fn plan(context: &Context, arguments: &Arguments) -> Result<u8> {
         )
         .await?;
     }
-    if shell.json {
-        let stream = json::Stream::new(Box::new(std::io::stdout()), super::shell::now());
-        stream.plan(&made.plan);
-        made.agreement.iter().for_each(|agreement| stream.agreement(agreement));
-        stream.finish();
-    } else {
-        shell.out(&human::plan(&made.plan, &made.state.checks, shell.out_style()));
-        if let Some(agreement) = &made.agreement {
-            shell.out(&human::agreement(agreement, shell.out_style()));
-        }
-        if let Some(path) = &arguments.out {
-            shell.out(&next(&made, path));
-        }
-    }
+    planned(shell, shell.stream().as_ref(), &made, arguments.out.as_deref());
     if !made.plan.unreadable.is_empty() {
         return Ok(exit_code::INCOMPLETE);
     }

@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::changing::{Asking, Carrying, RunView, Variables, ended, next, run_ended, wanted};
+use super::changing::{Asking, Carrying, RunView, Variables, ended, planned, run_ended, wanted, warned};
 use super::root::Context;
 use super::{error, exit_code};
 use crate::ops::apply::Wanted;
 use crate::ops::promote::{Promoted, Promotion};
 use crate::ops::released::Pick;
 use crate::ops::{self, Failure, Options, Result, RunKind, Workspace, project};
-use crate::view::{human, json};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -98,29 +97,13 @@ fn asked(context: &Context, arguments: &Arguments, allow_destroy: bool) -> Resul
 async fn plan(context: &Context, arguments: &Arguments, promotion: &Promotion) -> Result<u8> {
     let shell = context.shell;
     let wanted = asked(context, arguments, true)?;
-    let (made, difference, records, secrets) = promotion.plan(&wanted).await?;
-    shell.diagnostics(&made.warnings, &made.draft.desired.sources);
-    shell.diagnostics(&made.plan.warnings, &made.draft.desired.sources);
+    let (made, records, secrets) = promotion.plan(&wanted).await?;
+    warned(shell, &made);
     if let Some(path) = &arguments.out {
         let to = context.directory.join(path);
         ops::apply::save(&promotion.target, &made, (&records, &secrets), &wanted.agreeing.signing, &to).await?;
     }
-    if shell.json {
-        shell.out_json(&json::promotion(&difference, &promotion.target.name));
-        let stream = json::Stream::new(Box::new(std::io::stdout()), super::shell::now());
-        stream.plan(&made.plan);
-        made.agreement.iter().for_each(|agreement| stream.agreement(agreement));
-        stream.finish();
-    } else {
-        shell.out(&human::promotion(&difference, &promotion.target.name, shell.out_style()));
-        shell.out(&human::plan(&made.plan, &made.state.checks, shell.out_style()));
-        if let Some(agreement) = &made.agreement {
-            shell.out(&human::agreement(agreement, shell.out_style()));
-        }
-        if let Some(path) = &arguments.out {
-            shell.out(&next(&made, path));
-        }
-    }
+    planned(shell, shell.stream().as_ref(), &made, arguments.out.as_deref());
     Ok(if made.plan.unreadable.is_empty() { exit_code::SUCCESS } else { exit_code::INCOMPLETE })
 }
 
@@ -133,14 +116,16 @@ async fn carry_out(context: &Context, arguments: &Arguments, promotion: &Promoti
     let unasked = arguments.carrying.auto_approve || arguments.auto;
     let mut asking = Asking::new(context.shell, unasked, &question, &view, &how);
     Ok(match promotion.carry_out(&wanted, &how, &mut asking).await? {
-        Promoted::Done(_, applied) => ended(context, to, &view, applied),
+        Promoted::Done(applied) => ended(context, to, &view, applied),
         Promoted::WentOn(ran) => run_ended(context, to, &view, &ran),
-        Promoted::Waits(why) if context.shell.json => {
-            context.shell.out_json(&json::promotion_waits(from, to, &why));
-            exit_code::SUCCESS
-        }
         Promoted::Waits(why) => {
-            context.shell.out(&format!("{from} -> {to}: nothing done: {why}\n"));
+            match &*view {
+                RunView::Json(stream) => {
+                    stream.promotion_waits(from, to, &why);
+                    stream.finish();
+                }
+                RunView::Human(_) => context.shell.out(&format!("{from} -> {to}: nothing done: {why}\n")),
+            }
             exit_code::SUCCESS
         }
     })

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, saved, wanted};
+use super::changing::{Asking, Carrying, Limits, RunView, Variables, ended, planned, wanted, warned};
 use super::root::Context;
 use super::{error, exit_code};
 use crate::ops::RunKind;
@@ -50,7 +50,8 @@ async fn rollback(context: &Context, arguments: &Arguments) -> Result<u8> {
     if let Some(path) = &arguments.out {
         let at = context.directory.join(path);
         let made = ops::rollback::rollback_to_file(workspace, arguments.to, &wanted, &how, &mut asking, &at).await?;
-        saved(context, &view, &made, path);
+        warned(context.shell, &made);
+        planned(context.shell, view.stream(), &made, Some(path));
         return Ok(exit_code::SUCCESS);
     }
     let applied = ops::rollback::rollback(workspace, arguments.to, &wanted, &how, &mut asking).await?;

@@ -58,6 +58,11 @@ impl Shell {
         self.out(&format!("{json}\n"));
     }
 
+    /// Where events go, if they are JSON.
+    pub(super) fn stream(&self) -> Option<view::json::Stream> {
+        self.json.then(|| view::json::Stream::new(Box::new(std::io::stdout()), now()))
+    }
+
     /// Writes to stderr.
     pub(super) fn err(&self, text: &str) {
         let mut err = std::io::stderr().lock();
@@ -69,12 +74,12 @@ impl Shell {
         if all.is_empty() {
             return;
         }
-        if self.json {
-            let stream = view::json::Stream::new(Box::new(std::io::stdout()), now());
-            stream.diagnostics(all, sources);
-            stream.finish();
-        } else {
-            self.err(&human::diagnostics(all, sources, self.err));
+        match self.stream() {
+            Some(stream) => {
+                stream.diagnostics(all, sources);
+                stream.finish();
+            }
+            None => self.err(&human::diagnostics(all, sources, self.err)),
         }
     }
 

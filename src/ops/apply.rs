@@ -59,6 +59,13 @@ pub struct Made {
     pub agreement: Option<Agreement>,
 }
 
+impl Made {
+    /// A plan with what it was made from; `warnings` are what is worth saying beside the plan's own.
+    pub(super) fn new(plan: Plan, draft: Draft, state: &State, warnings: Diagnostics) -> Self {
+        Self { plan, draft, state: state.clone(), warnings, difference: None, agreement: None }
+    }
+}
+
 /// Whoever decides about a plan that would change something.
 pub trait Judge: Send {
     /// Shows the plan and says whether it is to be carried out.
@@ -109,7 +116,7 @@ pub async fn plan(workspace: &Workspace, wanted: &Wanted) -> Result<(Made, Recor
     let unproven = origin::warning(state, &draft, records.backend.as_ref()).await?;
     let warnings = warnings.into_iter().chain(back).chain(unproven).collect();
     let agreement = agreement(&plan, &records, wanted).await?;
-    let made = Made { plan, draft, state: records.state.clone(), warnings, agreement, difference: None };
+    let made = Made { agreement, ..Made::new(plan, draft, state, warnings) };
     Ok((made, records, secrets))
 }
 
@@ -290,7 +297,7 @@ pub(crate) async fn apply_opened(
     let back = restore::for_a_way_back(opened.backend(), state, made, &opened.secrets, &opened.workspace).await?;
     let unproven = origin::warning(state, &draft, opened.backend()).await?;
     let warnings = warnings.into_iter().chain(back).chain(unproven).collect();
-    let made = Made { plan, draft, state: opened.state.clone(), warnings, agreement: None, difference: None };
+    let made = Made::new(plan, draft, state, warnings);
     carry_out(opened, made, wanted, how, judge, None).await
 }
 
@@ -484,8 +491,7 @@ async fn apply_file_opened(
         let planning = Planning { targets: None, earlier: Some((&told, &key)), ..opened.planning() };
         plan = planning.plan(&mut draft, &opened.state).await?;
     }
-    let (state, warnings) = (opened.state.clone(), Diagnostics::default());
-    let made = Made { plan, draft, state, warnings, agreement: None, difference: None };
+    let made = Made::new(plan, draft, &opened.state, Diagnostics::default());
     carry_out(opened, made, wanted, how, judge, Some(Saved::of(path, file))).await
 }
 
@@ -552,7 +558,7 @@ pub async fn verify(workspace: Workspace, wanted: &Wanted, how: &Changing, judge
         let (mut draft, warnings) = planning::open(&opened.workspace, &wanted.variables, wanted.options.clone())?;
         opened.configure(&draft)?;
         let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
-        let made = Made { plan, draft, state: opened.state.clone(), warnings, agreement: None, difference: None };
+        let made = Made::new(plan, draft, &opened.state, warnings);
         if made.plan.steps.is_empty() {
             return Ok(Applied::Nothing(Box::new(made)));
         }

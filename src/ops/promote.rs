@@ -23,7 +23,7 @@ use crate::ledger::event::RunKind;
 use crate::ledger::record::PromotionGate;
 use crate::ledger::release::short;
 use crate::ledger::{Backend, Digest, Release, State};
-use crate::plan::difference::{Difference, FilesUsed, Proof, difference};
+use crate::plan::difference::{FilesUsed, Proof, difference};
 use crate::plan::gate::{self, Offer, Refusal, Source};
 use crate::plan::{Options, Plan, SavedInputs, Settings};
 
@@ -45,17 +45,11 @@ pub struct Promotion {
 /// What a promotion came to.
 pub enum Promoted {
     /// A plan was made and, where there was something to do, carried out.
-    Done(Box<Difference>, Applied),
+    Done(Applied),
     /// Automation has nothing to do now: one sentence why.
     Waits(String),
     /// An interrupted run was gone on with.
     WentOn(Box<Ran>),
-}
-
-/// What of a promotion is known once it is planned.
-struct Prepared {
-    made: Made,
-    difference: Difference,
 }
 
 impl Promotion {
@@ -63,8 +57,8 @@ impl Promotion {
     ///
     /// # Errors
     /// When there is nothing to promote, a gate refuses it, or it cannot be planned.
-    pub async fn plan(&self, wanted: &Wanted) -> Result<(Made, Difference, Records, Secrets)> {
-        self.sound().await?;
+    pub async fn plan(&self, wanted: &Wanted) -> Result<(Made, Records, Secrets)> {
+        self.sound()?;
         let records = Records::read(&self.target, &wanted.variables).await?;
         let targets = Targets::open(&self.target, records.lineage.as_deref().unwrap_or_default(), None)?;
         let offered = released::offered(&self.source, &self.pick).await?;
@@ -81,9 +75,8 @@ impl Promotion {
         let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, &self.target).await?;
         let warnings = warnings.into_iter().chain(back).collect();
         let agreement = super::apply::agreement(&plan, &records, wanted).await?;
-        let made = Made { plan, draft, state: records.state.clone(), warnings, agreement, difference: None };
-        let prepared = self.compared(&offered, made, &gates)?;
-        Ok((prepared.made, prepared.difference, records, secrets))
+        let made = Made { agreement, ..Made::new(plan, draft, state, warnings) };
+        Ok((self.compared(&offered, made, &gates)?, records, secrets))
     }
 
     /// Plans the promotion, asks, and carries it out.
@@ -91,7 +84,7 @@ impl Promotion {
     /// # Errors
     /// When there is nothing to promote, a gate refuses it, it cannot be planned, or the ledger not be written.
     pub async fn carry_out(&self, wanted: &Wanted, how: &Changing, judge: &mut dyn Judge) -> Result<Promoted> {
-        self.sound().await?;
+        self.sound()?;
         let opened = open(self.target.clone(), wanted, how, judge).await;
         let mut opened = match opened {
             Err(failure) if self.auto && failure.is_of("Another command is at work") => {
@@ -132,15 +125,12 @@ impl Promotion {
         let (state, made) = (&opened.state, (&plan, &draft));
         let back = restore::for_a_way_back(opened.backend(), state, made, &opened.secrets, &opened.workspace).await?;
         let warnings = warnings.into_iter().chain(back).collect();
-        let made = Made { plan, draft, state: opened.state.clone(), warnings, agreement: None, difference: None };
-        let Prepared { made, difference } = self.compared(&offered, made, &gates)?;
-        let made = Made { difference: Some(Box::new(difference.clone())), ..made };
-        let applied = carry_out(opened, made, wanted, how, judge, None).await?;
-        Ok(Promoted::Done(Box::new(difference), applied))
+        let made = self.compared(&offered, Made::new(plan, draft, state, warnings), &gates)?;
+        Ok(Promoted::Done(carry_out(opened, made, wanted, how, judge, None).await?))
     }
 
     /// What can be told to be wrong before anything is read.
-    async fn sound(&self) -> Result<()> {
+    fn sound(&self) -> Result<()> {
         let (source, target) = (&self.source, &self.target);
         if source.environment == target.environment {
             let detail = format!("\"{}\" cannot be promoted to itself.", source.name);
@@ -249,7 +239,7 @@ impl Promotion {
     }
 
     /// Compares with what was proven, and refuses what was not and may not be.
-    fn compared(&self, offered: &Offered, mut made: Made, gates: &[PromotionGate]) -> Result<Prepared> {
+    fn compared(&self, offered: &Offered, mut made: Made, gates: &[PromotionGate]) -> Result<Made> {
         let shared = offered.bundle.seen_from(&made.draft.bundle.directory);
         let files = files_used(&made.draft.bundle, &shared);
         if !files.unproven.is_empty() && !gates.iter().all(|gate| gate.allow_unproven) {
@@ -270,7 +260,7 @@ impl Promotion {
             variables: &offered.variables,
         };
         let difference = difference(&proof, &made.plan, &made.state, &made.draft.variables, files);
-        Ok(Prepared { made, difference })
+        Ok(Made { difference: Some(Box::new(difference)), ..made })
     }
 
     /// Goes on with an interrupted promotion of the same release, or any that only goes one way; ends another run as held.

@@ -102,7 +102,7 @@ async fn planned(opened: &mut Opened, to: Option<u64>, wanted: &Wanted, how: &Ch
         ..wanted.options.clone()
     };
     let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await?;
-    Ok(Made { plan, draft, state: opened.state.clone(), warnings, agreement: None, difference: None })
+    Ok(Made::new(plan, draft, &opened.state, warnings))
 }
 
 /// The values that people give today, as far as they do: a secret that comes back from its seal need not be given. What today's

@@ -53,10 +53,7 @@ pub async fn plan_file(
         Some(case) => Some(case.agreement(SystemClock.now(), &file.steps, records.backend.as_ref()).await),
         None => None,
     };
-    Ok((
-        Made { plan, draft, state: recorded, warnings: Diagnostics::default(), agreement, difference: None },
-        variables,
-    ))
+    Ok((Made { agreement, ..Made::new(plan, draft, &recorded, Diagnostics::default()) }, variables))
 }
 
 /// The state that the plan was made on: the present one, or, where the ledger has moved on, the one of then.

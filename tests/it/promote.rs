@@ -353,6 +353,28 @@ fn what_is_taken_back_is_quarantined_and_automation_obeys() {
     assert_eq!(release(&sandbox, "production"), release(&sandbox, "staging"));
 }
 
+/// The lines of the event stream.
+fn events(sandbox: &Sandbox, command: &str) -> Vec<Json> {
+    let lines = sandbox.run(command).succeeds().stdout;
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn types(events: &[Json]) -> Vec<&str> {
+    events.iter().map(|event| event["type"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn programs_read_what_a_promotion_brings_before_the_plan() {
+    let sandbox = staged();
+    let id = release(&sandbox, "staging");
+    for command in ["--dry-run", "--out saved.plan", "--auto-approve"] {
+        let all = events(&sandbox, &format!("promote staging production --json {command}"));
+        assert_eq!(types(&all)[..3], ["version", "promotion", "planned_change"], "{command}");
+        assert_eq!((&all[1]["release"], &all[1]["@level"]), (&id.as_str().into(), &"info".into()));
+        assert_eq!((&all[1]["proven_in"]["environment"], &all[1]["target"]), (&"staging".into(), &"production".into()));
+    }
+}
+
 #[test]
 fn automation_is_safe_to_repeat() {
     let sandbox = staged();
@@ -366,9 +388,9 @@ fn automation_is_safe_to_repeat() {
             short(&id)
         )
     );
-    let json = sandbox.run("promote --auto staging production --json").succeeds();
-    let line: Json = serde_json::from_str(json.stdout.lines().last().unwrap()).unwrap();
-    assert_eq!(line["type"], "promotion_waits");
+    let waits = events(&sandbox, "promote --auto staging production --json");
+    assert_eq!(types(&waits), ["version", "promotion_waits"]);
+    assert_eq!(waits[1]["target"], "production");
     gated(&sandbox, "from = \"staging\"\nsoak = \"1h\"");
     sandbox.write("app.bin", "app two\n");
     let _ = sandbox.run("apply staging --auto-approve").succeeds();

@@ -24,7 +24,7 @@ pub use console::{console_text, console_type, console_value};
 pub use drift::drift;
 pub use line::diagnostic;
 pub use plan::plan;
-pub use promotion::{promotion, promotion_waits, release};
+pub use promotion::release;
 pub use records::{history, output, outputs, show, show_generation, state_list, state_pull, state_show};
 pub use stats::stats;
 pub use story::show_run;

@@ -8,9 +8,8 @@ use crate::plan::difference::Difference;
 use crate::value::Value;
 use crate::view::human::KnownRelease;
 
-/// What a promotion brings, against what was proven.
-#[must_use]
-pub fn promotion(difference: &Difference, target: &str) -> Json {
+/// What a promotion brings, against what was proven: the parts of its line.
+pub(super) fn brings(difference: &Difference, target: &str) -> Vec<(&'static str, Json)> {
     let digest = |pin: &Option<Pin>| pin.as_ref().map(|pin| pin.digest.clone());
     let artifacts = difference.artifacts.iter().map(|one| {
         json!({
@@ -30,25 +29,27 @@ pub fn promotion(difference: &Difference, target: &str) -> Json {
         .iter()
         .map(|one| json!({ "name": one.name.to_string(), "source": shown(&one.source), "target": shown(&one.target) }));
     let addresses = |all: &[crate::addr::Address]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
-    json!({
-        "type": "promotion",
-        "release": difference.release.id(),
-        "proven_in": { "environment": difference.release.environment, "generation": difference.release.generation },
-        "source": { "environment": difference.from, "generation": difference.generation, "verified": difference.verified },
-        "target": target,
-        "artifacts": artifacts.collect::<Vec<_>>(),
-        "migrations": migrations.collect::<Vec<_>>(),
-        "configuration": { "proven": difference.proven, "own": difference.own, "not_proven": difference.unproven },
-        "variables": variables.collect::<Vec<_>>(),
-        "checks": { "proven": addresses(&difference.passed), "not_proven": addresses(&difference.unasked) },
-        "overrides_taken_back": addresses(&difference.overridden),
-    })
-}
-
-/// That automation has nothing to do now.
-#[must_use]
-pub fn promotion_waits(source: &str, target: &str, why: &str) -> Json {
-    json!({ "type": "promotion_waits", "source": source, "target": target, "reason": why })
+    vec![
+        ("release", json!(difference.release.id())),
+        (
+            "proven_in",
+            json!({ "environment": difference.release.environment, "generation": difference.release.generation }),
+        ),
+        (
+            "source",
+            json!({ "environment": difference.from, "generation": difference.generation, "verified": difference.verified }),
+        ),
+        ("target", json!(target)),
+        ("artifacts", artifacts.collect()),
+        ("migrations", migrations.collect()),
+        (
+            "configuration",
+            json!({ "proven": difference.proven, "own": difference.own, "not_proven": difference.unproven }),
+        ),
+        ("variables", variables.collect()),
+        ("checks", json!({ "proven": addresses(&difference.passed), "not_proven": addresses(&difference.unasked) })),
+        ("overrides_taken_back", json!(addresses(&difference.overridden))),
+    ]
 }
 
 /// A release, as an environment knows it.

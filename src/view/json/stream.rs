@@ -8,11 +8,14 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::line::{diagnostic, line, resource};
 use super::plan::{counts_json, run_kind};
+use super::promotion;
 use crate::addr::{Address, NodeKind};
 use crate::diag::{Diagnostic, Diagnostics, Severity, SourceMap};
 use crate::event::{RunEvent, Watcher};
 use crate::ledger::event::RunKind;
+use crate::ledger::release::short;
 use crate::plan::approval::Agreement;
+use crate::plan::difference::Difference;
 use crate::plan::{Change, ChangeKind, Plan};
 use crate::view::Now;
 use crate::view::feed::{Feed, Weight};
@@ -104,6 +107,19 @@ impl Stream {
         self.say("info", message, "approval", vec![("approval", super::approval::agreement(agreement))]);
     }
 
+    /// What a promotion brings to a target, against what was proven.
+    pub fn promotion(&self, difference: &Difference, target: &str) {
+        let message = format!("Promotion of release {} to {target}", short(&difference.release.id()));
+        self.say("info", &message, "promotion", promotion::brings(difference, target));
+    }
+
+    /// That automation has nothing to promote now, and why.
+    pub fn promotion_waits(&self, source: &str, target: &str, why: &str) {
+        let message = format!("{source} -> {target}: nothing done: {why}");
+        let rest = vec![("source", json!(source)), ("target", json!(target)), ("reason", json!(why))];
+        self.say("info", &message, "promotion_waits", rest);
+    }
+
     fn planned_change(&self, change: &Change) {
         let action = match change.kind {
             ChangeKind::NoOp if change.moved_from.is_some() => "move",
@@ -190,9 +206,10 @@ impl Stream {
         self.say("info", &message, "change_summary", vec![("changes", changes)]);
     }
 
-    /// Any other line of a command, for what has no event of its own.
-    pub fn other(&self, message: &str, ty: &str, body: Json) {
-        self.say("info", message, ty, vec![("gantry", body)]);
+    /// That a saved plan was carried out before, as this generation.
+    pub fn already(&self, generation: u64) {
+        let message = format!("This plan was applied already, as generation {generation}");
+        self.say("info", &message, "already_applied", vec![("generation", json!(generation))]);
     }
 
     /// Waits until everything is written, and gives what the run did.
