@@ -43,7 +43,7 @@ const CONCRETE: [(&str, &[&str], &[&str]); 3] = [
 ];
 
 /// Crates that only some modules may know.
-const CRATES: [(&str, &[&str]); 21] = [
+const CRATES: [(&str, &[&str]); 23] = [
     ("age", &["ledger"]),
     ("aws_config", &["ledger"]),
     ("aws_credential_types", &["ledger"]),
@@ -52,6 +52,8 @@ const CRATES: [(&str, &[&str]); 21] = [
     ("aws_smithy_types", &["ledger"]),
     ("aws_smithy_xml", &["ledger"]),
     ("aws_types", &["ledger"]),
+    ("kube", &["provider"]),
+    ("k8s_openapi", &["provider"]),
     ("tokio", &["ports", "ledger", "provider", "migrate", "probe", "notify", "exec", "ops", "view", "cli", "main"]),
     ("sqlx", &["ledger", "migrate", "postgres"]),
     ("reqwest", &["ledger", "provider", "probe", "notify", "ops"]),
