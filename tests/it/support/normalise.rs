@@ -8,6 +8,7 @@ use regex::Regex;
 static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d| UTC)?", "{time}"),
+        (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\b", "{time}"),
         (r"\b\d\d:\d\d:\d\d(\.\d+)?\b", "{time}"),
         (r"\bblobs/[0-9a-f]{2}/[0-9a-f]{62}\b", "blobs/{digest}"),
         (r"\b[0-9a-f]{64}\b", "{digest}"),
@@ -67,6 +68,7 @@ fn what_differs_gets_its_name() {
         ("in /tmp/x/project/a and /tmp/x/home", "in {project}/a and {sandbox}/home"),
         (&format!("localhost:21111 {}", "21111a".repeat(2)), "localhost:{port} {id}"),
         ("at 2026-11-20T23:59:01.5Z, 12:00:01", "at {time}, {time}"),
+        ("date: Sat, 21 Nov 2026 23:59:01 GMT", "date: {time}"),
         (&format!("sha256:{} [id=0123456789ab]", "a1".repeat(32)), "sha256:{digest} [id={id}]"),
         ("complete after 1.2s, took 3m 4s", "complete after {duration}, took {duration}"),
         ("timeout = \"20s\"   \n\n", "timeout = \"20s\""),
