@@ -68,6 +68,9 @@ pub(super) struct Limits {
     /// Look at what is recorded, not only at the records
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     refresh: bool,
+    /// Fail with 6 where a target could not be asked what it would make of a change
+    #[arg(long)]
+    require_preview: bool,
 }
 
 /// Whether records follow what is there, and nothing else happens.
@@ -105,6 +108,7 @@ impl Limits {
             targets: addresses("--target", &self.target)?,
             replace: addresses("--replace", &self.replace)?,
             refresh: self.refresh,
+            require_preview: self.require_preview,
             ..Options::default()
         })
     }

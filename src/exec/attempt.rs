@@ -16,7 +16,6 @@
 //! *Exponential Backoff And Jitter*, 2015: here "equal jitter", which never comes back at once). Every further attempt is an
 //! intent of its own, durable before it is sent.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +31,9 @@ use crate::event::{RunEvent, Watcher};
 use crate::ledger::event::FailureKind;
 use crate::ports::clock::{Clock, within};
 use crate::ports::{crash, id};
-use crate::provider::{Action, Found, Outcome, Problem, ProblemClass, Progress, Provider};
+use crate::provider::{
+    Action, AwaitRequest, Found, Outcome, Prior, Problem, ProblemClass, Progress, Provider, Providers,
+};
 
 /// How long is waited each time where a target cannot tell now what became of an act: what passes within seconds needs no other
 /// command.
@@ -61,7 +62,7 @@ pub(crate) enum Tell {
 pub(crate) struct Hands {
     pub(crate) run: String,
     pub(crate) journal: Arc<dyn Journal>,
-    pub(crate) providers: Arc<BTreeMap<String, Arc<dyn Provider>>>,
+    pub(crate) providers: Providers,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) watcher: Arc<dyn Watcher>,
     pub(crate) images: Arc<dyn super::runner::Images>,
@@ -79,7 +80,7 @@ impl Hands {
             run: runner.run.clone(),
             scrub: runner.scrub.clone(),
             journal: runner.journal.clone(),
-            providers: Arc::new(runner.providers.clone()),
+            providers: runner.providers.clone(),
             clock: runner.clock.clone(),
             watcher: runner.watcher.clone(),
             images: runner.images.clone(),
@@ -100,6 +101,7 @@ pub(crate) async fn carry_out(at: usize, job: Job, name: Name, attempt: u32, han
     }
     let answer = match &job {
         Job::Act(act) => act_until_clear(act, &name, &hands, &mut tries).await,
+        Job::Await { provider, request } => settled(&**provider, request, &name, &hands, &mut tries).await,
         Job::Read { provider, request } => work::read(provider, request, &mut tries).await,
         Job::Pin(pin) => work::pin(pin, &hands).await,
         Job::Migrate(migrate) => work::migrate(migrate, &hands, &mut tries).await,
@@ -202,6 +204,37 @@ async fn act_until_clear(job: &ActJob, name: &Name, hands: &Hands, tries: &mut T
         }
         if !may_pass || !tries.again(&problem.sentence).await {
             return failed(job, kind, problem, false, hands).await;
+        }
+    }
+}
+
+/// Waits until what was made does what it is there for.
+async fn settled(
+    provider: &dyn Provider,
+    request: &AwaitRequest,
+    name: &Name,
+    hands: &Hands,
+    tries: &mut Tries<'_>,
+) -> Answer {
+    loop {
+        crash::point("exec.await");
+        let progress = Saying { name, hands, started: hands.clock.elapsed() };
+        // It ends by itself, with what it saw; this is for one that hangs.
+        let limit = request.deadline.saturating_add(FIND_MARGIN);
+        let problem = match within(&*hands.clock, limit, provider.settled(request, &progress)).await {
+            Some(Ok(Prior { attributes, identity })) => return Answer::Applied { attributes, identity },
+            Some(Err(problem)) => problem,
+            None => {
+                let sentence = format!("{} gave no answer within {} s.", request.address, limit.as_secs());
+                Problem::new(ProblemClass::Invalid, sentence)
+            }
+        };
+        if !passes(problem.class) || !tries.again(&problem.sentence).await {
+            let pieces = problem.evidence.into_iter().map(Piece::from).collect();
+            return match evidence::keep(hands, pieces).await {
+                Ok(evidence) => Answer::Failed(Failure { evidence, ..Failure::rejected(problem.sentence) }),
+                Err(e) => Answer::Broken(e),
+            };
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::ledger::event::{CheckJudged, Event, StepFailed, StepResult, StepSucce
 use crate::ledger::record::Pin;
 use crate::plan::step::{ActStep, Step, Work};
 use crate::provider::Action;
-use crate::value::{Value, encode_kept};
+use crate::value::{Results as _, Value, encode_kept};
 
 impl Scene<'_> {
     /// Takes a step's answer in: what is recorded, and what the steps after it get.
@@ -27,6 +27,9 @@ impl Scene<'_> {
                 (attributes, identity),
                 results,
             ),
+            (Answer::Applied { attributes, identity }, Job::Await { .. }, Work::Await { follows, .. }) => {
+                self.settled(*follows, step, &attributes, identity, results)
+            }
             (Answer::Read(value), _, _) => self.read(step, &value, results),
             (Answer::Pinned(pin), _, Work::Pin(planned)) => {
                 let pin = Pin { schema: planned.schema.clone(), committed: planned.committed.clone(), ..pin };
@@ -155,6 +158,34 @@ impl Scene<'_> {
                 events.push(self.failed(step, &failure));
                 Conclusion { events, outcome: Err(failure) }
             }
+        }
+    }
+
+    /// What was made does what it is there for: it is recorded as it is now.
+    fn settled(
+        &self,
+        follows: usize,
+        step: &Step,
+        attributes: &Value,
+        identity: Json,
+        results: &mut RunResults,
+    ) -> Conclusion {
+        let made = self.step(follows);
+        let Work::Act(act) = &made.work else {
+            return Conclusion { events: vec![self.success(step, StepResult::Nothing)], outcome: Ok(None) };
+        };
+        let expected = results.result(&step.address).unwrap_or_else(|| Value::null(crate::value::Type::Any));
+        let (object, _) = accept(attributes, &expected, self.schema(step), Action::Update);
+        self.runner.scrub.learn(&object);
+        let record = self.record(made, act, &object, identity.clone(), results);
+        let recorded = record.map(|record| StepResult::Recorded { record: Box::new(record) });
+        match recorded.map_err(|failure| (self.failed(step, &failure), failure)) {
+            Ok(result) => {
+                results.set(&step.address, object);
+                results.set_identity(&step.address, identity);
+                Conclusion { events: vec![self.success(step, result)], outcome: Ok(None) }
+            }
+            Err((event, failure)) => Conclusion { events: vec![event], outcome: Err(failure) },
         }
     }
 

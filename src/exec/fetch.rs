@@ -28,7 +28,7 @@ pub(crate) async fn before(job: &Job, hands: &Hands) -> Result<(), Failure> {
                 texts.for_each(|text| within(text, &hands.blobs, &mut found));
             }
         }
-        Job::Pin(_) | Job::Migrate(_) | Job::Revert(_) => {}
+        Job::Await { .. } | Job::Pin(_) | Job::Migrate(_) | Job::Revert(_) => {}
     }
     for digest in found {
         hands.journal.fetch(&digest).await.map_err(|e| {

@@ -12,7 +12,7 @@ use crate::migrate::Migration;
 use crate::plan::change::PlannedMigration;
 use crate::plan::step::PinStep;
 use crate::probe::{Judge, Probe};
-use crate::provider::{Act, Provider, ReadRequest};
+use crate::provider::{Act, AwaitRequest, Provider, ReadRequest};
 use crate::value::Value;
 
 use super::journal::JournalError;
@@ -43,6 +43,7 @@ pub(crate) struct Witness {
 #[derive(Clone)]
 pub(crate) enum Job {
     Act(Box<ActJob>),
+    Await { provider: Arc<dyn Provider>, request: Box<AwaitRequest> },
     Read { provider: Arc<dyn Provider>, request: ReadRequest },
     Pin(PinJob),
     Migrate(MigrateJob),

@@ -101,6 +101,8 @@ fn name_of(step: &Step) -> Option<&str> {
         Work::Act(act) if act.in_process => None,
         Work::Act(act) => Some(&act.provider),
         Work::Read { provider, .. } => Some(provider),
+        // It only watches, so it must not keep what changes from its turn.
+        Work::Await { .. } => None,
         Work::Pin(_) | Work::Migrate { .. } | Work::Revert { .. } | Work::Check(_) => Some(OWN),
     }
 }

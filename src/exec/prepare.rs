@@ -13,8 +13,8 @@ use crate::ledger::record::Record;
 use crate::plan::change::Assertion;
 use crate::plan::step::{ActStep, CheckStep, ImportStep, Step, Work};
 use crate::plan::{Plan, assertions};
-use crate::provider::{Act, Action, Lowering, Mode, Prior, ReadRequest, ResourceSchema};
-use crate::value::{Kind, Type, Unfinished, Value, encode_kept};
+use crate::provider::{Act, Action, AwaitRequest, Lowering, Mode, Prior, ReadRequest, ResourceSchema, not_configured};
+use crate::value::{Kind, Results as _, Type, Unfinished, Value, encode_kept};
 
 /// How many workloads' evidence is looked at when a check fails: each may have many logs.
 const MAX_WITNESSES: usize = 5;
@@ -77,11 +77,17 @@ impl<'a> Scene<'a> {
                 }
                 Err(done) => return Ok(done),
             },
+            Work::Await { provider, deadline, .. } => {
+                let ask = awaited(step, *deadline, results, state)?;
+                let request = request::sha256(ask.made.identity.to_string().as_bytes());
+                (Job::Await { provider: self.provider(provider)?, request: Box::new(ask) }, request)
+            }
             Work::Read { provider, arguments, .. } => {
                 let arguments = finish_all(arguments, results).map_err(|e| not_available(&e))?;
                 let request = request::request_digest(&arguments, None, &*self.runner.seal);
                 let ty = step.address.ty.to_string();
-                let ask = ReadRequest { address: step.address.clone(), ty, arguments };
+                let provider_name = provider.clone();
+                let ask = ReadRequest { provider: provider_name, address: step.address.clone(), ty, arguments };
                 (Job::Read { provider: self.provider(provider)?, request: ask }, request)
             }
             Work::Pin(pin) => {
@@ -235,8 +241,8 @@ impl<'a> Scene<'a> {
     }
 
     fn provider(&self, name: &str) -> Result<std::sync::Arc<dyn crate::provider::Provider>, Failure> {
-        let found = self.runner.providers.get(name).cloned();
-        found.ok_or_else(|| Failure::not_sent(format!("This Gantry has no provider \"{name}\".")))
+        let found = self.runner.providers.get(name);
+        found.ok_or_else(|| Failure::not_sent(not_configured(name)))
     }
 
     /// A provider's act, or what stands for it where nothing has to be done outside.
@@ -455,11 +461,27 @@ pub(crate) fn is_going(action: Action) -> bool {
     matches!(action, Action::Delete | Action::Retire)
 }
 
+/// The object that a step waits for, as the act before it left it.
+fn awaited(
+    step: &Step,
+    deadline: std::time::Duration,
+    results: &RunResults,
+    state: &State,
+) -> Result<AwaitRequest, Failure> {
+    let identity = identity_of(&step.address, results, state).cloned();
+    let (Some(attributes), Some(identity)) = (results.result(&step.address), identity) else {
+        return Err(Failure::not_sent("There is nothing to wait for: the object is not recorded."));
+    };
+    let made = Prior { attributes, identity };
+    Ok(AwaitRequest { address: step.address.clone(), ty: step.address.ty.to_string(), made, deadline })
+}
+
 /// What a step does, in a word or two.
 pub(crate) fn action(work: &Work) -> String {
     match work {
         Work::Barrier => "wait".into(),
         Work::Act(act) => act.action.word().into(),
+        Work::Await { .. } => "await".into(),
         Work::Read { .. } => "read".into(),
         Work::Pin(_) => "pin".into(),
         Work::Migrate { migration, .. } => format!("migrate {}", migration.version),

@@ -122,7 +122,8 @@ pub(crate) async fn open_secrets(runner: &Runner, plan: &Plan) -> Option<Plan> {
     for (at, step) in plan.steps.iter().enumerate() {
         let Work::Act(act) = &step.work else { continue };
         let Some(prior) = act.prior.clone().filter(|_| sealed(act)) else { continue };
-        let request = ObserveRequest { address: step.address.clone(), ty: step.address.ty.to_string(), prior };
+        let (provider, ty) = (act.provider.clone(), step.address.ty.to_string());
+        let request = ObserveRequest { provider, address: step.address.clone(), ty, prior };
         questions.entry(&act.provider).or_default().push((at, request));
     }
     if questions.is_empty() {
@@ -150,7 +151,7 @@ pub(crate) async fn open_secrets(runner: &Runner, plan: &Plan) -> Option<Plan> {
 
 /// Whether a step may simply be done again.
 fn is_harmless(work: &Work) -> bool {
-    matches!(work, Work::Read { .. } | Work::Pin(_) | Work::Check(_))
+    matches!(work, Work::Await { .. } | Work::Read { .. } | Work::Pin(_) | Work::Check(_))
 }
 
 /// Whether a part of a value is at hand as a digest only.
@@ -292,7 +293,7 @@ async fn question(
             Ok(look_for_migration(scene, migrate, Some(kept), &job).await)
         }
         Job::Revert(ref revert) => Ok(look_for_migration(scene, revert, None, &job).await),
-        Job::Read { .. } | Job::Pin(_) | Job::Check(_) => Ok(Looked::NotDone),
+        Job::Await { .. } | Job::Read { .. } | Job::Pin(_) | Job::Check(_) => Ok(Looked::NotDone),
     }
 }
 
@@ -406,7 +407,7 @@ async fn restore(
 ) -> Result<(), String> {
     match &step.work {
         Work::Act(act) => restore_act(scene, at, step, act, state, results).await,
-        Work::Read { provider, arguments, .. } => {
+        Work::Read { provider: name, arguments, .. } => {
             let recorded = state.open.as_ref().and_then(|o| o.read.get(&step.address));
             let object = recorded.zip(scene.schema(step)).and_then(|(j, s)| decode(j, &s.object_type()).ok());
             let object = object.map(|recorded| scene.runner.open(&recorded));
@@ -415,9 +416,10 @@ async fn restore(
                 return Ok(());
             }
             // Secrets that it answered are recorded as digests only, so it is asked again; reading changes nothing.
-            let Some(provider) = scene.runner.providers.get(provider) else { return Ok(()) };
+            let Some(provider) = scene.runner.providers.get(name) else { return Ok(()) };
             let Ok(asked) = fill_in(arguments, &step.address, &*results) else { return Ok(()) };
             let request = ReadRequest {
+                provider: name.clone(),
                 address: step.address.clone(),
                 ty: step.address.ty.to_string(),
                 arguments: asked.request,
@@ -504,7 +506,8 @@ async fn opened(
     }
     let Some(provider) = scene.runner.providers.get(&act.provider) else { return object };
     let prior = Prior { attributes: object.clone(), identity: identity.clone() };
-    let request = ObserveRequest { address: address.clone(), ty: address.ty.to_string(), prior };
+    let (configuration, ty) = (act.provider.clone(), address.ty.to_string());
+    let request = ObserveRequest { provider: configuration, address: address.clone(), ty, prior };
     let observed =
         within(&*scene.runner.clock, OBSERVE_TIMEOUT, provider.observe(std::slice::from_ref(&request))).await;
     match observed.unwrap_or_default().into_iter().next() {

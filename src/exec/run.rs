@@ -391,7 +391,13 @@ fn draws_time(plan: &Plan) -> bool {
         Work::Migrate { url, .. } | Work::Revert { url, .. } => value_draws_time(url),
         Work::Check(check) => value_draws_time(&check.configuration),
         Work::Assert(all) => all.iter().any(|a| value_draws_time(&a.holds) || value_draws_time(&a.message)),
-        Work::Barrier | Work::Forget | Work::Record(_) | Work::Move { .. } | Work::Import(_) | Work::Commit => false,
+        Work::Await { .. }
+        | Work::Barrier
+        | Work::Forget
+        | Work::Record(_)
+        | Work::Move { .. }
+        | Work::Import(_)
+        | Work::Commit => false,
     };
     plan.steps.iter().any(of_step) || plan.outputs.values().filter_map(|o| o.after.as_ref()).any(value_draws_time)
 }

@@ -16,7 +16,7 @@ use crate::ledger::event::{RunOutcome, RunStarted};
 use crate::ledger::record::Pin;
 use crate::plan::Plan;
 use crate::ports::clock::Clock;
-use crate::provider::Provider;
+use crate::provider::Providers;
 use crate::value::{Keep, Opener, Sealer, Value};
 
 /// Who plans the way back when it is needed.
@@ -90,7 +90,7 @@ pub struct Runner {
     /// The ledger.
     pub journal: Arc<dyn Journal>,
     /// The providers by name.
-    pub providers: BTreeMap<String, Arc<dyn Provider>>,
+    pub providers: Providers,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Digests secrets under the ledger's key.

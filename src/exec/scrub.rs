@@ -114,8 +114,13 @@ impl Scrub {
                 Work::Migrate { url, .. } | Work::Revert { url, .. } => self.learn(&url.clone().sensitive()),
                 Work::Check(check) => self.learn(&check.configuration),
                 Work::Record(observed) => self.learn(observed),
-                Work::Assert(_) | Work::Barrier | Work::Forget | Work::Move { .. } | Work::Import(_) | Work::Commit => {
-                }
+                Work::Await { .. }
+                | Work::Assert(_)
+                | Work::Barrier
+                | Work::Forget
+                | Work::Move { .. }
+                | Work::Import(_)
+                | Work::Commit => {}
             }
         }
         plan.outputs.values().filter_map(|o| o.after.as_ref()).for_each(|value| self.learn(value));

@@ -38,12 +38,33 @@ pub async fn drift(workspace: &Workspace, variables: &[VarArg]) -> Result<Drift>
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
     let secrets = secrets(workspace, variables, Arc::clone(&records.key))?;
     let state = &records.state;
+    configure(workspace, variables, state, &targets, &secrets).await?;
     Ok(Drift {
         environment: workspace.name.clone(),
         generation: state.current().map(|generation| generation.number),
         open: state.open.as_ref().map(|open| open.run.clone()),
         findings: look(state, &targets, &secrets).await,
     })
+}
+
+/// Makes the providers that the configuration configures. Where it cannot be read, what needs no configuration is looked at.
+///
+/// # Errors
+/// When a provider block is wrong.
+pub(super) async fn configure(
+    workspace: &Workspace,
+    variables: &[VarArg],
+    state: &State,
+    targets: &Targets,
+    secrets: &Secrets,
+) -> Result<()> {
+    match planning::open_to_look(workspace, variables) {
+        Ok((draft, _)) => {
+            let planning = planning::Planning::new(workspace, targets.catalog(), Some(targets), secrets);
+            planning.configure(&draft, state).await
+        }
+        Err(_) => targets.configure(&[]),
+    }
 }
 
 /// Looks at all that is recorded.
@@ -54,12 +75,14 @@ pub(super) async fn look(state: &State, targets: &Targets, secrets: &Secrets) ->
     let question = |one: &Recorded<'_>| {
         let value = one.value.as_ref().ok()?;
         let prior = drift::prior(one.record, value);
-        let request = ObserveRequest { address: one.address.clone(), ty: one.record.ty.clone(), prior };
+        let (address, provider) = (one.address.clone(), one.record.provider.clone());
+        let request = ObserveRequest { provider, address, ty: one.record.ty.clone(), prior };
         Some((one.address.to_string(), request))
     };
     let answers = targets.observe(all.iter().filter_map(question).collect()).await;
     let answers: std::collections::BTreeMap<String, Observation> = answers.into_iter().collect();
     let now = time_text(targets.now());
+    let requests: std::collections::BTreeMap<String, ObserveRequest> = all.iter().filter_map(question).collect();
     let found = all.into_iter().map(|one| {
         let known = state.acknowledged.get(one.address);
         let mut finding = finding(one, &answers, targets, &seal);
@@ -68,7 +91,15 @@ pub(super) async fn look(state: &State, targets: &Targets, secrets: &Secrets) ->
         }
         finding
     });
-    found.collect()
+    let mut found: Vec<Finding> = found.collect();
+    for finding in &mut found {
+        let Standing::Changed { differs, .. } = &finding.standing else { continue };
+        let paths: Vec<String> = differs.iter().map(ToString::to_string).collect();
+        if let Some(request) = requests.get(&finding.address.to_string()) {
+            finding.changed_by = targets.changed_by(request, &paths).await;
+        }
+    }
+    found
 }
 
 /// What secrets are opened with: also with the identities that the configuration names, where it can be read so far.

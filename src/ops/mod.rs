@@ -7,6 +7,7 @@ pub mod records;
 pub mod targets;
 pub mod secrets;
 pub mod planning;
+mod configure;
 pub mod restore;
 pub mod signing;
 pub mod approval_file;

@@ -11,7 +11,7 @@ use crate::config::{Bundle, Desired, Gathered, Reader};
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::ledger::{Key, State};
 use crate::migrate;
-use crate::plan::change::{Detail, PlannedMigration};
+use crate::plan::change::{Detail, PlannedMigration, Previewed};
 use crate::plan::plan;
 use crate::plan::{Fact, Facts, Files, Inputs, JournalEntry, Options, Plan, Planned, Question};
 use crate::ports::{env, fs};
@@ -119,9 +119,13 @@ impl<'a> Planning<'a> {
     /// # Errors
     /// When the configuration cannot be planned, or needs more rounds than the limit.
     pub async fn plan(&self, draft: &mut Draft, recorded: &State) -> Result<Plan> {
+        self.configure(draft, recorded).await?;
         for _ in 0..ROUNDS_MAX {
             match self.round(draft, recorded)? {
                 Planned::Ready(plan) => {
+                    if draft.options.require_preview {
+                        all_previewed(&plan)?;
+                    }
                     let mut wrong = unsound_checks(&plan);
                     wrong.extend(crate::review::review(&plan, &draft.desired, recorded));
                     if wrong.has_errors() {
@@ -205,7 +209,7 @@ impl<'a> Planning<'a> {
         let Some(targets) = self.targets else {
             return Err(unanswered(&questions.iter().map(|q| q.key(&seal)).collect::<Vec<_>>()));
         };
-        let mut observed = Vec::new();
+        let (mut observed, mut previewed) = (Vec::new(), Vec::new());
         let scrub = draft.secrets();
         for question in questions {
             let key = question.key(&seal);
@@ -226,6 +230,10 @@ impl<'a> Planning<'a> {
                     observed.push((key, *request));
                     continue;
                 }
+                Question::Preview(request) => {
+                    previewed.push((key, *request));
+                    continue;
+                }
                 Question::Journal { url, .. } if targets.is_unasked() => Fact::Journal(self.judged(&url)),
                 Question::FileDigest { .. } | Question::Image { .. } if targets.is_unasked() => {
                     Fact::Digest(Ok((format!("sha256:{}", "0".repeat(64)), None)))
@@ -243,6 +251,9 @@ impl<'a> Planning<'a> {
                 Question::Journal { url, .. } => Fact::Journal(self.journal(targets, &url).await),
             };
             draft.facts.0.insert(key, fact.said(&|words| scrub.hide(words)));
+        }
+        for (key, preview) in targets.preview(previewed).await {
+            draft.facts.0.insert(key, Fact::Previewed(preview).said(&|words| scrub.hide(words)));
         }
         for (key, observation) in targets.observe(observed).await {
             draft.facts.0.insert(key, Fact::Observed(observation).said(&|words| scrub.hide(words)));
@@ -302,6 +313,25 @@ fn unanswered(missing: &[String]) -> Failure {
     let detail =
         format!("Planning again asks for something that the plan file does not answer: {}.", missing.join("; "));
     Failure::refused("Plan does not hold all that it needs", detail)
+}
+
+/// Refuses a plan of which a target could not be asked.
+fn all_previewed(plan: &Plan) -> Result<()> {
+    let not = plan.changes.iter().filter_map(|change| match change.resource()?.preview.as_ref()? {
+        Previewed::Not(why) => Some(format!("{}: {why}", change.address)),
+        Previewed::Yes(_) => None,
+    });
+    let all: Vec<String> = not.collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let detail =
+        format!("--require-preview wants the target's word on every change, and there is none on:\n{}", all.join("\n"));
+    let diagnostic = Diagnostic::error("Changes not previewed", detail);
+    Err(Failure::new(
+        FailureKind::Incomplete,
+        diagnostic.hint("Leave --require-preview out to plan by the configuration alone."),
+    ))
 }
 
 /// What can be told to be wrong with the checks' probes before they ask anything.

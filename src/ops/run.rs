@@ -293,6 +293,7 @@ impl Opened {
             run.clone(),
             env::user(),
         ));
+        self.planning().configure(draft, &self.state).await?;
         let key = Arc::clone(&self.secrets.key);
         let way_back = WayBackFrom {
             workspace: self.workspace.clone(),

@@ -8,25 +8,31 @@ use super::error::{Failure, Result};
 use super::workspace::Workspace;
 use crate::exec::{Images, Outside, Real};
 use crate::ledger::record::Pin;
-use crate::plan::Imported;
+use crate::plan::{Configured, Imported};
 use crate::ports::clock::{Clock, SystemClock};
 use crate::ports::env;
 use crate::provider::catalog::Catalog;
+use crate::provider::kubernetes::Kubernetes;
 use crate::provider::local::Local;
 use crate::provider::oci;
-use crate::provider::{Context, ImportRequest, Observation, ObserveRequest, Prior, Provider, ReadRequest, Role};
+use crate::provider::{
+    Author, Context, ImportRequest, Observation, ObserveRequest, Preview, PreviewRequest, Prior, Provider, Providers,
+    ReadRequest, Role, not_configured,
+};
 use crate::value::Value;
 
 /// The providers of an environment, the clock, and what else is outside.
 #[derive(Clone)]
 pub struct Targets {
     /// By name.
-    pub providers: BTreeMap<String, Arc<dyn Provider>>,
+    pub providers: Providers,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// What is probed, and the databases.
     pub outside: Arc<dyn Outside>,
     catalog: Catalog,
+    /// Where providers work; `None` in the simulated world, which has its own.
+    context: Option<Context>,
     /// Whether nobody is really asked: whatever is outside counts as not there.
     unasked: bool,
 }
@@ -48,9 +54,10 @@ impl Targets {
             name: workspace.name.clone(),
             program,
         };
-        let local: Arc<dyn Provider> = Arc::new(Local::new(context));
+        let local: Arc<dyn Provider> = Arc::new(Local::new(context.clone()));
         Ok(Self {
             providers: [("local".to_owned(), local)].into(),
+            context: Some(context),
             clock: Arc::new(SystemClock),
             outside: Arc::new(Real),
             catalog: Catalog::built_in(),
@@ -61,12 +68,12 @@ impl Targets {
     /// Targets that somebody else made, for the simulated world.
     #[cfg(test)]
     pub(crate) fn made_of(
-        providers: BTreeMap<String, Arc<dyn Provider>>,
+        providers: Providers,
         clock: Arc<dyn Clock>,
         outside: Arc<dyn Outside>,
         catalog: Catalog,
     ) -> Self {
-        Self { providers, clock, outside, catalog, unasked: false }
+        Self { providers, clock, outside, catalog, context: None, unasked: false }
     }
 
     /// The types.
@@ -93,8 +100,18 @@ impl Targets {
         self.clock.now()
     }
 
-    fn provider(&self, role: Role, ty: &str) -> Option<&Arc<dyn Provider>> {
-        self.providers.get(self.catalog.provider(role, ty)?)
+    /// Makes the providers of an environment's provider blocks, and those that need no block.
+    ///
+    /// # Errors
+    /// When a provider cannot be made from its configuration.
+    pub fn configure(&self, configured: &[Configured]) -> Result<()> {
+        let Some(context) = &self.context else { return Ok(()) };
+        for one in configured.iter().filter(|one| one.provider == "kubernetes") {
+            self.providers.add(&one.name, || Arc::new(Kubernetes::new(context.clone(), &one.arguments)));
+        }
+        let unsaid = Value::null(crate::value::Type::Any);
+        self.providers.add("kubernetes", || Arc::new(Kubernetes::new(context.clone(), &unsaid)));
+        Ok(())
     }
 
     /// What was answered, with the marks that its type's schema asks for: what it keeps secret is a secret from here on.
@@ -107,19 +124,20 @@ impl Targets {
         let mut batches: BTreeMap<String, (Vec<String>, Vec<ObserveRequest>)> = BTreeMap::new();
         let mut answers = Vec::new();
         for (key, request) in questions {
-            match self.catalog.provider(Role::Managed, &request.ty) {
-                Some(name) => {
-                    let batch = batches.entry(name.to_owned()).or_default();
-                    batch.0.push(key);
-                    batch.1.push(request);
-                }
-                None => {
-                    answers.push((key, Observation::Unreadable(format!("no provider knows the type {}", request.ty))));
-                }
+            if self.catalog.provider(Role::Managed, &request.ty).is_none() {
+                answers.push((key, Observation::Unreadable(format!("no provider knows the type {}", request.ty))));
+                continue;
             }
+            let batch = batches.entry(request.provider.clone()).or_default();
+            batch.0.push(key);
+            batch.1.push(request);
         }
         for (name, (keys, requests)) in batches {
-            let Some(provider) = self.providers.get(&name) else { continue };
+            let Some(provider) = self.providers.get(&name) else {
+                let why = not_configured(&name);
+                answers.extend(keys.into_iter().map(|key| (key, Observation::Unreadable(why.clone()))));
+                continue;
+            };
             let seen = provider.observe(&requests).await.into_iter().zip(&requests);
             let seen = seen.map(|(observation, request)| match observation {
                 Observation::Present { attributes, readiness } => {
@@ -132,12 +150,45 @@ impl Targets {
         answers
     }
 
+    /// Who changed these parts of an object, where its target can tell.
+    pub async fn changed_by(&self, request: &ObserveRequest, paths: &[String]) -> Vec<Author> {
+        match self.providers.get(&request.provider) {
+            Some(provider) => provider.changed_by(request, paths).await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Asks what would become of changes; the answers with the keys that came along.
+    pub async fn preview(&self, questions: Vec<(String, PreviewRequest)>) -> Vec<(String, Preview)> {
+        if self.unasked {
+            let not = |(key, _)| (key, Preview::NotTold("Nobody was asked.".into()));
+            return questions.into_iter().map(not).collect();
+        }
+        let mut batches: BTreeMap<String, (Vec<String>, Vec<PreviewRequest>)> = BTreeMap::new();
+        for (key, request) in questions {
+            let batch = batches.entry(request.provider.clone()).or_default();
+            batch.0.push(key);
+            batch.1.push(request);
+        }
+        let mut answers = Vec::new();
+        for (name, (keys, requests)) in batches {
+            match self.providers.get(&name) {
+                Some(provider) => answers.extend(keys.into_iter().zip(provider.preview(&requests).await)),
+                None => {
+                    let not = Preview::NotTold(not_configured(&name));
+                    answers.extend(keys.into_iter().map(|key| (key, not.clone())));
+                }
+            }
+        }
+        answers
+    }
+
     /// Reads a data source.
     ///
     /// # Errors
     /// When there is no answer; a sentence.
     pub async fn read(&self, request: &ReadRequest) -> std::result::Result<Value, String> {
-        let provider = self.provider(Role::Data, &request.ty).ok_or("No provider knows this data source.")?;
+        let provider = self.providers.get(&request.provider).ok_or_else(|| not_configured(&request.provider))?;
         let answered = provider.read(request).await.map_err(|p| p.sentence)?;
         Ok(self.marked(Role::Data, &request.ty, &answered))
     }
@@ -147,8 +198,8 @@ impl Targets {
         if self.unasked {
             return Imported::NotAsked;
         }
-        let Some(provider) = self.provider(Role::Managed, &request.ty) else {
-            return Imported::Failed(format!("No provider knows the type {}.", request.ty));
+        let Some(provider) = self.providers.get(&request.provider) else {
+            return Imported::Failed(not_configured(&request.provider));
         };
         match provider.import(request).await {
             Ok(Some(Prior { attributes, identity })) => {

@@ -181,6 +181,17 @@ pub struct ResourceDetail {
     pub imported: Option<String>,
     /// Its postconditions: condition, message, place.
     pub postconditions: Vec<(Value, Value, Span)>,
+    /// What its target said when it was asked about the change, where it can be asked.
+    pub preview: Option<Previewed>,
+}
+
+/// What a target said of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Previewed {
+    /// It would take it; with what it would do of its own accord, a sentence each.
+    Yes(Vec<String>),
+    /// It could not be asked, for this reason: the plan rests on the configuration alone.
+    Not(String),
 }
 
 /// One migration of a plan.

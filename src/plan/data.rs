@@ -46,7 +46,8 @@ impl Planner<'_> {
         self.nothing_ephemeral(one, &arguments);
         let waits = !one.block.depends_on.is_empty() && self.needs_changes(one.id);
         if arguments_known(&arguments, schema) && !waits {
-            let request = ReadRequest { address: one.address.clone(), ty: schema.ty.to_owned(), arguments };
+            let provider = self.configuration_of(one.instance, Role::Data, schema.ty, one.block.provider.as_ref());
+            let request = ReadRequest { provider, address: one.address.clone(), ty: schema.ty.to_owned(), arguments };
             return match self.world.ask(Question::Read(Box::new(request))) {
                 Some(Fact::Read(Ok(value))) => value.clone(),
                 Some(Fact::Read(Err(why))) => {
@@ -63,7 +64,7 @@ impl Planner<'_> {
             };
         }
         let value = result::whole(&one.address, schema.object_type());
-        let provider = catalog.provider(Role::Data, schema.ty).unwrap_or_default().to_owned();
+        let provider = self.configuration_of(one.instance, Role::Data, schema.ty, one.block.provider.as_ref());
         let reason = if waits { Reason::DependsOnChange } else { Reason::NotKnownYet };
         let change = Change {
             after: Some(arguments),

@@ -4,6 +4,7 @@
 use crate::addr::Address;
 use crate::ledger::acknowledged::OfObject;
 use crate::ledger::record::Record;
+pub use crate::provider::Author;
 use crate::provider::{Observation, Prior, Readiness, ResourceSchema};
 use crate::value::{DecodeError, Opener, Path, PathStep, Seal, Value, convert, decode, open_sealed};
 
@@ -46,17 +47,6 @@ pub struct Finding {
     pub known: Vec<Known>,
     /// Who changed it, where its target can tell. None of this machine's can.
     pub changed_by: Vec<Author>,
-}
-
-/// Who changed an object behind Gantry's back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Author {
-    /// As the target calls him: a user, a role, a field manager.
-    pub who: String,
-    /// When, RFC 3339, where it is told.
-    pub when: Option<String>,
-    /// What of it, as paths; empty for all.
-    pub paths: Vec<String>,
 }
 
 /// A part of an object that drifted.
@@ -244,6 +234,19 @@ pub(super) fn is_ignored(schema: &ResourceSchema, path: &Path) -> bool {
     schema.attributes.get(name).is_some_and(|a| a.ignored) || schema.blocks.get(name).is_some_and(|b| b.ignored)
 }
 
+/// An object with those of its answered attributes that take no part in comparisons as another has them: for showing the two side by
+/// side.
+pub(super) fn alike_where_ignored(schema: &ResourceSchema, object: &Value, other: &Value) -> Value {
+    let Some(all) = object.as_map() else { return object.clone() };
+    let mut out = all.clone();
+    for (name, _) in schema.attributes.iter().filter(|(_, a)| a.ignored && !a.settable()) {
+        if let Some(value) = other.get(name) {
+            out.insert(name.clone(), value.clone());
+        }
+    }
+    Value::object(out).mark(object.marks)
+}
+
 /// How an object stands to its record.
 #[must_use]
 pub fn standing(schema: &ResourceSchema, recorded: &Value, observation: &Observation, seal: Seal<'_>) -> Standing {
@@ -253,7 +256,10 @@ pub fn standing(schema: &ResourceSchema, recorded: &Value, observation: &Observa
         Observation::Present { attributes, readiness } => {
             let (observed, differs) = against(schema, recorded, attributes, seal);
             match readiness {
-                _ if !differs.is_empty() => Standing::Changed { observed: schema.marked(&observed), differs },
+                _ if !differs.is_empty() => {
+                    let observed = alike_where_ignored(schema, &observed, recorded);
+                    Standing::Changed { observed: schema.marked(&observed), differs }
+                }
                 Readiness::Ready => Standing::AsRecorded,
                 Readiness::Pending(why) | Readiness::Failed(why) => Standing::NotReady(why.clone()),
             }

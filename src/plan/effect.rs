@@ -63,6 +63,7 @@ fn work(out: &mut String, work: &Work, seal: Seal<'_>) {
             json(&import.object.attributes)
         ),
         Work::Move { from } => write!(out, ": move from {from}"),
+        Work::Await { .. } => write!(out, ": await"),
         Work::Read { arguments, .. } => write!(out, ": read {}", json(arguments)),
         Work::Pin(pin) => write!(
             out,

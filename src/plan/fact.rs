@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::addr::Address;
-use crate::provider::{ImportRequest, Observation, ObserveRequest, ReadRequest};
+use crate::provider::{ImportRequest, Observation, ObserveRequest, Preview, PreviewRequest, ReadRequest};
 use crate::value::{Keep, Opener, Sealed, Value, open_sealed, reveal};
 
 /// A question that planning has for the outside.
@@ -27,6 +27,8 @@ pub enum Question {
     Read(Box<ReadRequest>),
     /// An object that no record knows, by the name that its target has for it.
     Import(Box<ImportRequest>),
+    /// What a target would make of a change.
+    Preview(Box<PreviewRequest>),
     /// The digest and size of a file that an artifact names.
     FileDigest {
         /// The artifact.
@@ -98,6 +100,8 @@ pub enum Fact {
     Read(Result<Value, String>),
     /// An object that is to be imported.
     Imported(Imported),
+    /// What a target would make of a change.
+    Previewed(Preview),
     /// A digest (`sha256:…`) and, for a file, a size; or why there is none.
     Digest(Result<(String, Option<u64>), String>),
     /// A journal, or why it cannot be read.
@@ -124,6 +128,10 @@ impl Question {
             }
             Self::Import(request) => {
                 format!("import {} {:?} {}", request.address, request.id, crate::value::encode(&request.wanted, seal))
+            }
+            Self::Preview(request) => {
+                let prior = request.prior.as_ref().map_or(&Json::Null, |prior| &prior.identity);
+                format!("preview {} {prior} {}", request.address, crate::value::encode(&request.planned, seal))
             }
             Self::FileDigest { address, path } => format!("digest {address} {path}"),
             Self::Image { address, reference } => format!("image {address} {reference}"),
@@ -199,6 +207,15 @@ impl Fact {
             Self::Read(Err(why)) => Self::Read(Err(change(&why))),
             Self::Imported(Imported::Failed(why)) => Self::Imported(Imported::Failed(change(&why))),
             Self::Journal(Err(why)) => Self::Journal(Err(change(&why))),
+            Self::Previewed(preview) => Self::Previewed(match preview {
+                Preview::Would(all) => Preview::Would(all.iter().map(|why| change(why)).collect()),
+                Preview::Replace(why) => Preview::Replace(change(&why)),
+                Preview::Refused(all) => {
+                    Preview::Refused(all.into_iter().map(|(path, why)| (path, change(&why))).collect())
+                }
+                Preview::NotTold(why) => Preview::NotTold(change(&why)),
+                Preview::Same => Preview::Same,
+            }),
             Self::Digest(Err(why)) => Self::Digest(Err(change(&why))),
             other => other,
         }

@@ -27,6 +27,7 @@ pub(super) fn encode(facts: &Facts, keep: Keep<'_>) -> Json {
         Fact::Imported(Imported::NotAsked) => json!({ "not_asked": true }),
         Fact::Digest(Ok((digest, size))) => json!({ "digest": digest, "size": size }),
         Fact::Digest(Err(why)) => json!({ "no_digest": why }),
+        Fact::Previewed(preview) => json!({ "previewed": preview }),
         Fact::Journal(Ok(entries)) => json!({ "journal": entries }),
         Fact::Journal(Err(why)) => json!({ "no_journal": why }),
     };
@@ -99,6 +100,9 @@ fn decode_one(json: &Json) -> Result<Fact, String> {
     if let Some(entries) = json.get("journal") {
         let entries: Vec<JournalEntry> = serde_json::from_value(entries.clone()).map_err(|e| e.to_string())?;
         return Ok(Fact::Journal(Ok(entries)));
+    }
+    if let Some(preview) = json.get("previewed") {
+        return Ok(Fact::Previewed(serde_json::from_value(preview.clone()).map_err(|e| e.to_string())?));
     }
     if let Some(why) = text("no_journal") {
         return Ok(Fact::Journal(Err(why)));

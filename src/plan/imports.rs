@@ -17,7 +17,7 @@ use crate::addr::{Address, Key, ModulePath, NodeKind};
 use crate::config::desired::{Import, TargetAddress};
 use crate::diag::{Diagnostic, Span};
 use crate::eval::Term;
-use crate::provider::{ImportRequest, Prior, Readiness, ResourceSchema};
+use crate::provider::{ImportRequest, Prior, Readiness, ResourceSchema, Role};
 use crate::value::{Kind, Type, Value, convert};
 
 /// An object that is to be imported.
@@ -178,7 +178,9 @@ impl Planner<'_> {
     /// The object that a node without a record is to take on.
     pub(super) fn taken(&self, one: &BlockInstance<'_>, schema: &ResourceSchema, wanted: &Value) -> Taken {
         let Some(wish) = self.wishes.get(&one.address) else { return Taken::Not };
+        let provider = self.configuration_of(one.instance, Role::Managed, schema.ty, one.block.provider.as_ref());
         let request = ImportRequest {
+            provider,
             address: one.address.clone(),
             ty: schema.ty.to_owned(),
             id: wish.id.clone(),

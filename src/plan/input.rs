@@ -44,6 +44,9 @@ pub struct Options {
     pub imports: Vec<(Address, String)>,
     /// Whether recorded objects are looked at; `--refresh=false` trusts the records.
     pub refresh: bool,
+    /// Whether a change that its target could not be asked about fails the plan.
+    #[serde(skip)]
+    pub require_preview: bool,
     /// `--refresh-only`: records follow what is there, and nothing is changed.
     pub refresh_only: bool,
     /// Whether everything goes: a plan of nothing.
@@ -92,6 +95,7 @@ impl Default for Options {
             replace: Vec::new(),
             imports: Vec::new(),
             refresh: true,
+            require_preview: false,
             refresh_only: false,
             destroy: false,
             limit: None,

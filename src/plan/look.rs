@@ -101,6 +101,10 @@ pub struct Names {
 }
 
 impl<'a> Look<'a> {
+    pub(super) fn world(&self) -> &'a World<'a> {
+        self.world
+    }
+
     /// What is wrong with the configuration, or worth a warning.
     #[must_use]
     pub fn diagnostics(&self) -> Diagnostics {

@@ -10,6 +10,7 @@
 //! stand beside its successor comes before that one is made, and with it whatever has to go before it; all other deletes come
 //! after the commit. In the way back inside a run there is no commit: what is taken away there was made by the same run.
 
+mod implied;
 mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +62,8 @@ struct Lowerer<'a> {
     proven: BTreeMap<(usize, usize), usize>,
     /// The delete steps of changes.
     deletes: BTreeMap<usize, usize>,
+    /// For each change those that have to be there before it without anybody having said so.
+    implied: BTreeMap<usize, Vec<usize>>,
     /// The steps that take away what changes' switches leave.
     retired: BTreeMap<usize, usize>,
     /// What stands for all that a block does.
@@ -74,6 +77,7 @@ struct Lowerer<'a> {
 /// Makes the steps.
 pub(super) fn lower(changes: &[Change], context: Context<'_>) -> Vec<Step> {
     let block_of = context.of_block.iter().flat_map(|(id, all)| all.iter().map(|n| (*n, *id))).collect();
+    let implied = implied::implied(changes, context.catalog);
     let mut lowerer = Lowerer {
         context,
         changes,
@@ -84,6 +88,7 @@ pub(super) fn lower(changes: &[Change], context: Context<'_>) -> Vec<Step> {
         switched: BTreeMap::new(),
         proven: BTreeMap::new(),
         deletes: BTreeMap::new(),
+        implied,
         retired: BTreeMap::new(),
         barriers: BTreeMap::new(),
         block_of,
@@ -94,6 +99,7 @@ pub(super) fn lower(changes: &[Change], context: Context<'_>) -> Vec<Step> {
     for position in 0..changes.len() {
         lowerer.forward(position);
     }
+    lowerer.order_implied();
     for position in 0..changes.len() {
         lowerer.prove(position);
     }
@@ -168,7 +174,7 @@ impl Lowerer<'_> {
             ChangeKind::Update if change.reason == Reason::LeftOver => {}
             ChangeKind::Create | ChangeKind::ReplaceDeleteFirst => {
                 let step = self.act(position, detail, &schema, Action::Create, None, after);
-                self.finished(position, step, step);
+                self.until_ready(position, step, &schema);
             }
             ChangeKind::ReplaceCreateFirst => {
                 let step = self.act(position, detail, &schema, Action::Create, None, after);
@@ -176,7 +182,7 @@ impl Lowerer<'_> {
                 if let Work::Act(act) = &mut self.steps[step].work {
                     act.prior.clone_from(&detail.prior);
                 }
-                self.finished(position, step, step);
+                self.until_ready(position, step, &schema);
                 self.switched.insert(position, step);
             }
             ChangeKind::Update if schema.lowering == Lowering::Workload => {
@@ -191,10 +197,23 @@ impl Lowerer<'_> {
             }
             ChangeKind::Update => {
                 let step = self.act(position, detail, &schema, Action::Update, detail.prior.clone(), after);
-                self.finished(position, step, step);
+                self.until_ready(position, step, &schema);
             }
             _ => {}
         }
+    }
+
+    /// Ends a change with its act, or with waiting for what that made.
+    fn until_ready(&mut self, position: usize, act: usize, schema: &ResourceSchema) {
+        let done = match &self.steps[act].work {
+            Work::Act(step) if schema.waits => {
+                let work = Work::Await { provider: step.provider.clone(), follows: act, deadline: step.deadline };
+                let address = self.changes[position].address.clone();
+                self.add(&address, "await", work, vec![act])
+            }
+            _ => act,
+        };
+        self.finished(position, act, done);
     }
 
     fn act(
@@ -250,6 +269,8 @@ impl Lowerer<'_> {
                 }
             }
         }
+        let implied = self.implied.get(&position).into_iter().flatten();
+        found.extend(implied.map(|before| self.changes[*before].address.clone()));
         found.into_iter().collect()
     }
 
@@ -573,8 +594,10 @@ pub(super) fn sorted(steps: Vec<Step>) -> Vec<Step> {
         after.sort_unstable();
         after.dedup();
         step.after = after;
-        if let Work::Act(act) = &mut step.work {
-            act.follows = act.follows.map(|n| place[n]);
+        match &mut step.work {
+            Work::Act(act) => act.follows = act.follows.map(|n| place[n]),
+            Work::Await { follows, .. } => *follows = place[*follows],
+            _ => {}
         }
         out[place[old]] = Some(step);
     }

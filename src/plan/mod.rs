@@ -40,7 +40,9 @@ mod migration;
 mod orphans;
 mod moves;
 mod outline;
+mod preview;
 mod promotion;
+mod provider_blocks;
 #[expect(clippy::module_inception, reason = "the module's main noun")]
 pub mod plan;
 mod removals;
@@ -67,6 +69,7 @@ pub use look::{Draw, Look, Looked, Names, Sight, look};
 pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
 pub use promotion::NOT_PROMOTED;
+pub use provider_blocks::{Configured, configures};
 pub use schema_gate::{NO_WAY_DOWN, SCHEMA_GATE};
 pub use settings::{Keep, Settings, history_keep};
 pub use state_settings::{PostgresState, S3State, StateSettings};

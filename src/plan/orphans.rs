@@ -40,7 +40,7 @@ impl Planner<'_> {
             self.world.report(Diagnostic::error("Unknown resource type", detail).on(address));
             return;
         };
-        let Some(known) = known(self, address, record, &schema) else { return };
+        let Some(known) = known(self, address, (record, record.provider.clone()), &schema) else { return };
         // It was there before Gantry knew of it, so a way back to that time leaves it there.
         let imported = self.world.inputs.options.going_back && record.imported.is_some();
         let forget = imported || self.removed(address).is_some_and(|destroy| !destroy) || known.vanished;
@@ -84,6 +84,7 @@ impl Planner<'_> {
                 create_before_destroy: record.create_before_destroy,
                 imported: record.imported.clone(),
                 postconditions: Vec::new(),
+                preview: None,
             }),
             span: None,
         });

@@ -48,7 +48,7 @@ impl Known {
 pub(super) fn known(
     planner: &mut Planner<'_>,
     address: &Address,
-    record: &Record,
+    (record, provider): (&Record, String),
     schema: &ResourceSchema,
 ) -> Option<Known> {
     let recorded = drift::recorded(record, schema, planner.world.inputs.seal, planner.world.inputs.opener);
@@ -63,7 +63,7 @@ pub(super) fn known(
     if !planner.world.inputs.options.refresh {
         return Some(as_recorded);
     }
-    let request = ObserveRequest { address: address.clone(), ty: record.ty.clone(), prior };
+    let request = ObserveRequest { provider, address: address.clone(), ty: record.ty.clone(), prior };
     match planner.world.ask(Question::Observe(Box::new(request)))? {
         Fact::Observed(Observation::Absent) => Some(Known { prior: None, vanished: true, ..as_recorded }),
         Fact::Observed(Observation::Unreadable(why)) => {
@@ -72,7 +72,7 @@ pub(super) fn known(
         }
         Fact::Observed(Observation::Present { attributes, readiness }) => {
             let (attributes, found) = drift::against(schema, &recorded, attributes, planner.world.inputs.seal);
-            let drift = (!found.is_empty()).then(|| recorded.clone());
+            let drift = (!found.is_empty()).then(|| drift::alike_where_ignored(schema, &recorded, &attributes));
             let prior = Prior { attributes, identity: record.identity.clone() };
             Some(Known { prior: Some(prior), readiness: readiness.clone(), vanished: false, drift, readable: true })
         }
@@ -102,7 +102,7 @@ impl Planner<'_> {
             return record.and_then(|r| decode(&r.attributes, &ty).ok()).unwrap_or_else(|| Value::opaque(ty));
         }
         let known = match &record {
-            Some(record) => match known(self, &one.address, record, schema) {
+            Some(record) => match known(self, &one.address, (record, self.configuration(one, schema)), schema) {
                 Some(known) => Some(known),
                 None => return Value::opaque(schema.object_type()),
             },
@@ -118,7 +118,7 @@ impl Planner<'_> {
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };
         let what = format_args!("a resource of type \"{}\"", schema.ty);
-        let desired = body::evaluate(&one.block.body, shape, &scope, &what, &one.address);
+        let desired = schema.with_secrets(&body::evaluate(&one.block.body, shape, &scope, &what, &one.address));
         self.nothing_ephemeral(one, &desired);
         if let Some(validate) = schema.validate {
             for (attribute, sentence) in validate(&desired) {
@@ -139,6 +139,7 @@ impl Planner<'_> {
             detail.imported = importing.clone().or_else(|| record.as_ref().and_then(|r| r.imported.clone()));
         }
         change.importing = importing;
+        self.preview(one, schema, &mut change);
         let value = change.after.clone().unwrap_or_else(|| Value::opaque(schema.object_type()));
         self.decide(one.id, change);
         value
@@ -149,7 +150,12 @@ impl Planner<'_> {
         self.moved.get(address).unwrap_or(address)
     }
 
-    fn creates_first(&self, one: &BlockInstance<'_>) -> bool {
+    /// The provider configuration that a node uses.
+    fn configuration(&self, one: &BlockInstance<'_>, schema: &ResourceSchema) -> String {
+        self.configuration_of(one.instance, Role::Managed, schema.ty, one.block.provider.as_ref())
+    }
+
+    pub(super) fn creates_first(&self, one: &BlockInstance<'_>) -> bool {
         self.create_first.contains(&one.id)
     }
 
@@ -193,13 +199,14 @@ impl Planner<'_> {
             replaces: Vec::new(),
             drift: None,
             detail: Detail::Resource(ResourceDetail {
-                provider: self.world.inputs.catalog.provider(Role::Managed, schema.ty).unwrap_or_default().to_owned(),
+                provider: self.configuration(one, schema),
                 prior: prior.cloned(),
                 inputs: Value::object(Map::new()),
                 leftovers,
                 create_before_destroy: self.creates_first(one),
                 imported: None,
                 postconditions: Vec::new(),
+                preview: None,
             }),
             span: Some(one.block.span),
         }

@@ -31,6 +31,15 @@ pub enum Work {
     Barrier,
     /// A provider's act.
     Act(Box<ActStep>),
+    /// An object that was made or changed is waited for.
+    Await {
+        /// The provider.
+        provider: String,
+        /// The position of the act that made or changed it.
+        follows: usize,
+        /// How long it may take.
+        deadline: Duration,
+    },
     /// A data source is read, because its arguments are known only now.
     Read {
         /// The provider.

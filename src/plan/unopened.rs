@@ -91,7 +91,8 @@ fn in_step(step: &Step, found: &mut Vec<Sealed>) {
         Work::Pin(pin) if pin.recorded.is_none() => pin.source.sealed_parts(found),
         Work::Migrate { url, .. } | Work::Revert { url, .. } => url.sealed_parts(found),
         Work::Check(check) => check.configuration.sealed_parts(found),
-        Work::Pin(_)
+        Work::Await { .. }
+        | Work::Pin(_)
         | Work::Assert(_)
         | Work::Barrier
         | Work::Forget

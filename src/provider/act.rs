@@ -179,6 +179,8 @@ pub enum Found {
 /// A question about a recorded object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObserveRequest {
+    /// The provider configuration that is asked.
+    pub provider: String,
     /// The node.
     pub address: Address,
     /// The type.
@@ -215,9 +217,22 @@ pub enum Observation {
     Unreadable(String),
 }
 
+/// Who changed an object behind Gantry's back, as its target tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// As the target calls him: a user, a role, a field manager.
+    pub who: String,
+    /// When, RFC 3339, where it is told.
+    pub when: Option<String>,
+    /// What of it, as paths; empty for all.
+    pub paths: Vec<String>,
+}
+
 /// A data source's question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadRequest {
+    /// The provider configuration that is asked.
+    pub provider: String,
     /// The node.
     pub address: Address,
     /// The type.
@@ -229,6 +244,8 @@ pub struct ReadRequest {
 /// A question about an object that no record knows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportRequest {
+    /// The provider configuration that is asked.
+    pub provider: String,
     /// The node that takes it on.
     pub address: Address,
     /// The type.
@@ -238,6 +255,50 @@ pub struct ImportRequest {
     /// What the configuration asks for: where one thing can be said by several attributes, the answer uses those that are set
     /// here, so that equal things compare as equal and what is sensitive stays so.
     pub wanted: Value,
+}
+
+/// A question about an act that is being planned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreviewRequest {
+    /// The provider configuration that is asked.
+    pub provider: String,
+    /// The node.
+    pub address: Address,
+    /// The type.
+    pub ty: String,
+    /// What is asked for; computed attributes may be unknown.
+    pub planned: Value,
+    /// The object as it is; `None` for a create.
+    pub prior: Option<Prior>,
+}
+
+/// What a target would make of an act.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is", content = "says")]
+pub enum Preview {
+    /// The object would stay as it is.
+    Same,
+    /// It would be done; with what the target would do of its own accord, a sentence each.
+    Would(Vec<String>),
+    /// Only a new object can be that; a sentence says why.
+    Replace(String),
+    /// It would be refused: sentences, each with the place in the object that it is about, where there is one.
+    Refused(Vec<(Option<String>, String)>),
+    /// It cannot be told now; a sentence says why.
+    NotTold(String),
+}
+
+/// A question about an object that was made or changed just now: does it do what it is there for?
+#[derive(Debug, Clone)]
+pub struct AwaitRequest {
+    /// The node.
+    pub address: Address,
+    /// The type.
+    pub ty: String,
+    /// The object as the act left it.
+    pub made: Prior,
+    /// How long it may take.
+    pub deadline: Duration,
 }
 
 /// Where a long act tells how it is getting on.
@@ -266,6 +327,12 @@ pub trait Provider: Send + Sync {
     /// Looks at recorded objects; one answer for each question, in their order. Changes nothing.
     async fn observe(&self, batch: &[ObserveRequest]) -> Vec<Observation>;
 
+    /// Who changed these parts of an object, where the target can tell. Changes nothing.
+    async fn changed_by(&self, request: &ObserveRequest, paths: &[String]) -> Vec<Author> {
+        let _ = (request, paths);
+        Vec::new()
+    }
+
     /// Reads a data source. Changes nothing.
     ///
     /// # Errors
@@ -277,6 +344,22 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// When its type cannot be imported, or the target does not say.
     async fn import(&self, request: &ImportRequest) -> Result<Option<Prior>, Problem>;
+
+    /// Asks what would become of acts; one answer for each question, in their order. Changes nothing. Asked only for types whose
+    /// schema says [`super::ResourceSchema::previews`].
+    async fn preview(&self, batch: &[PreviewRequest]) -> Vec<Preview> {
+        batch.iter().map(|_| Preview::NotTold("This target has no preview.".into())).collect()
+    }
+
+    /// Waits until an object does what it is there for, and answers how it is then. Changes nothing. Asked only for types whose
+    /// schema says [`super::ResourceSchema::waits`].
+    ///
+    /// # Errors
+    /// When it will not, or did not within the deadline; with what was seen.
+    async fn settled(&self, request: &AwaitRequest, progress: &dyn Progress) -> Result<Prior, Problem> {
+        let _ = progress;
+        Ok(request.made.clone())
+    }
 
     /// Says what became of an act whose intent is recorded and whose outcome is not. Changes nothing, except that it may wait
     /// for something that is still under way.

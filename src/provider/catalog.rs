@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{ResourceSchema, Role};
+use super::{BlockSchema, Implied, ResourceSchema, Role};
 
 /// Every type with the provider that it belongs to. Plain data: the planner and `validate` need no live provider.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     managed: BTreeMap<&'static str, (&'static str, ResourceSchema)>,
     data: BTreeMap<&'static str, (&'static str, ResourceSchema)>,
+    configurations: BTreeMap<&'static str, BlockSchema>,
+    orders: BTreeMap<&'static str, Implied>,
 }
 
 impl Catalog {
@@ -17,6 +19,9 @@ impl Catalog {
     pub fn built_in() -> Self {
         let mut catalog = Self::default();
         catalog.add("local", super::local::schemas());
+        catalog.add("kubernetes", super::kubernetes::schemas());
+        catalog.configure("kubernetes", super::kubernetes::configuration());
+        catalog.order("kubernetes", super::kubernetes::implied);
         catalog
     }
 
@@ -29,6 +34,28 @@ impl Catalog {
             };
             table.insert(schema.ty, (provider, schema));
         }
+    }
+
+    /// Says what a provider's block may configure.
+    pub fn configure(&mut self, provider: &'static str, schema: BlockSchema) {
+        self.configurations.insert(provider, schema);
+    }
+
+    /// What a provider's block may configure; `None` for a provider that has nothing to configure.
+    #[must_use]
+    pub fn configuration(&self, provider: &str) -> Option<&BlockSchema> {
+        self.configurations.get(provider)
+    }
+
+    /// Says in which order a provider's objects have to come.
+    pub fn order(&mut self, provider: &'static str, implied: Implied) {
+        self.orders.insert(provider, implied);
+    }
+
+    /// The order that a provider's objects imply, where they imply one.
+    #[must_use]
+    pub fn implied(&self, provider: &str) -> Option<Implied> {
+        self.orders.get(provider).copied()
     }
 
     /// The schema of a type.

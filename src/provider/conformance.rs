@@ -197,7 +197,12 @@ impl Suite<'_> {
     }
 
     async fn observe(&self, prior: &Prior) -> Observation {
-        let request = ObserveRequest { address: self.address(), ty: self.fixture.ty.to_owned(), prior: prior.clone() };
+        let request = ObserveRequest {
+            provider: String::new(),
+            address: self.address(),
+            ty: self.fixture.ty.to_owned(),
+            prior: prior.clone(),
+        };
         let mut answers = self.provider.observe(std::slice::from_ref(&request)).await;
         if answers.len() == 1 {
             answers.remove(0)

@@ -140,6 +140,9 @@ pub(crate) fn schema(ty: &'static str) -> ResourceSchema {
         compute: None,
         validate: None,
         must_replace: None,
+        previews: false,
+        waits: false,
+        secrets: None,
         undo: Undo::Acts,
         doc: "",
     }

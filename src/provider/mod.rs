@@ -11,20 +11,24 @@
 //! suite that says whether it does.
 
 mod act;
+mod duration;
+mod registry;
 mod schema;
 
 pub mod catalog;
 pub mod conformance;
+pub mod kubernetes;
 pub mod local;
 pub mod oci;
 #[cfg(test)]
 pub(crate) mod fake;
 
 pub use act::{
-    Act, Action, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome, Prior, Problem,
-    ProblemClass, Progress, Provider, ReadRequest, Readiness, Silent,
+    Act, Action, Author, AwaitRequest, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome,
+    Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, Readiness, Silent,
 };
+pub use registry::{Providers, not_configured};
 pub use schema::{
-    AttributeSchema, BlockSchema, Compute, Lowering, Mode, Nesting, ProposedChange, ResourceSchema, Role, Undo,
-    Validate, named,
+    AttributeSchema, BlockSchema, Compute, Implied, Lowering, Mode, Nesting, ProposedChange, ResourceSchema, Role,
+    Undo, Validate, named,
 };

@@ -249,9 +249,19 @@ pub struct ResourceSchema {
     /// Whether a way back carries out the change, or only sets the record back because acting again would undo nothing (a
     /// command that was run).
     pub undo: Undo,
+    /// Whether the target is asked, while planning, what it would make of a change.
+    pub previews: bool,
+    /// Whether a step of its own waits, after a create or an update, until the object does what it is there for.
+    pub waits: bool,
+    /// Marks what is secret in an object by what else it says (the content of a Kubernetes Secret), beyond the attributes' own marks.
+    pub secrets: Option<fn(&Value) -> Value>,
     /// One line for the reference.
     pub doc: &'static str,
 }
+
+/// An order among the objects of one provider configuration that nobody has to write down, from what they are: pairs of positions,
+/// of which the first has to be there before the second.
+pub type Implied = fn(objects: &[(&str, &Value)]) -> Vec<(usize, usize)>;
 
 /// What a way back does about a change of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,7 +282,13 @@ impl ResourceSchema {
     /// An object as a target answered it, with the marks that the schema asks for.
     #[must_use]
     pub fn marked(&self, object: &Value) -> Value {
-        marked(object, &self.attributes, &self.blocks)
+        self.with_secrets(&marked(object, &self.attributes, &self.blocks))
+    }
+
+    /// An object with what is secret in it by what else it says marked so.
+    #[must_use]
+    pub fn with_secrets(&self, object: &Value) -> Value {
+        self.secrets.map_or_else(|| object.clone(), |mark| mark(object))
     }
 
     /// An object of this type as it is recorded: attributes of any type with the type that they have.

@@ -9,6 +9,8 @@ pub(super) enum Killer {
     Process,
     /// Real processes, with each of the backends: `tests/it/kill_backend.rs`.
     Backend,
+    /// Real processes that change a cluster: `tests/it/kubernetes_kill.rs`.
+    Cluster,
 }
 
 /// The points by name. A test compares them with the source.
@@ -17,6 +19,7 @@ pub(super) const POINTS: &[(&str, Killer)] = &[
     ("exec.answer", Killer::World),
     ("exec.append", Killer::World),
     ("exec.appended", Killer::World),
+    ("exec.await", Killer::World),
     ("exec.find", Killer::World),
     ("exec.migrate", Killer::World),
     ("exec.open", Killer::World),
@@ -25,6 +28,10 @@ pub(super) const POINTS: &[(&str, Killer)] = &[
     ("exec.recover", Killer::World),
     ("exec.recover_back", Killer::World),
     ("exec.revert", Killer::World),
+    ("kubernetes.applied", Killer::Cluster),
+    ("kubernetes.apply", Killer::Cluster),
+    ("kubernetes.delete", Killer::Cluster),
+    ("kubernetes.deleted", Killer::Cluster),
     ("ledger.append.before", Killer::Process),
     ("ledger.append.synced", Killer::Process),
     ("ledger.append.written", Killer::Process),

@@ -106,6 +106,9 @@ pub(super) fn schemas() -> Vec<ResourceSchema> {
         validate: None,
         must_replace: None,
         undo: Undo::Acts,
+        previews: false,
+        waits: ty == "sim_loose",
+        secrets: None,
         doc: "",
     };
     TYPES.into_iter().map(schema).collect()

@@ -60,6 +60,7 @@ pub(super) fn resource(
         create_before_destroy: false,
         imported: None,
         postconditions: Vec::new(),
+        preview: None,
     };
     Change {
         address: address(at),
@@ -145,6 +146,9 @@ pub(super) fn service_schema() -> ResourceSchema {
         validate: None,
         must_replace: None,
         undo: Undo::Acts,
+        previews: false,
+        waits: false,
+        secrets: None,
         doc: "",
     }
 }

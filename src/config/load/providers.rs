@@ -15,7 +15,7 @@ pub(super) fn check(module: &Module, errors: &mut Diagnostics) {
             let detail = format!("The provider \"{provider}\" is not built in. There are {}.", PROVIDERS.join(", "));
             let diagnostic = Diagnostic::error("Unknown provider", detail).at(block.span);
             errors.push(diagnostic.hint_opt(did_you_mean(&provider, PROVIDERS)));
-        } else if matches!(&*provider, "local" | "terraform") {
+        } else if !configurable(&provider) {
             for (name, attribute) in &block.body.attributes {
                 let detail = format!(
                     "The provider \"{provider}\" has nothing to configure, so \"{name}\" is not expected here."
@@ -36,7 +36,8 @@ pub(super) fn check(module: &Module, errors: &mut Diagnostics) {
 
 impl Module {
     /// The provider that a local name stands for.
-    fn provider_of(&self, name: &Arc<str>) -> Arc<str> {
+    #[must_use]
+    pub fn provider_of(&self, name: &Arc<str>) -> Arc<str> {
         self.required_providers.get(name).cloned().unwrap_or_else(|| name.clone())
     }
 
@@ -69,6 +70,11 @@ impl Module {
         errors.push(diagnostic.hint(hint.unwrap_or_else(|| how.to_owned())));
         false
     }
+}
+
+/// Whether a provider has anything to configure.
+fn configurable(provider: &str) -> bool {
+    !matches!(provider, "local" | "terraform")
 }
 
 fn resource(module: &Module, node: &NodeBlock, reference: &Reference, errors: &mut Diagnostics) {
@@ -123,6 +129,18 @@ fn call(module: &Module, call: &ModuleCall, errors: &mut Diagnostics) {
         }
     }
     let configured = call.module.providers.iter().find(|p| !p.body.attributes.is_empty() || !p.body.blocks.is_empty());
+    if let Some(block) = configured.filter(|block| configurable(&call.module.provider_of(&block.name))) {
+        let detail = format!(
+            "The module \"{}\" configures the provider \"{}\" itself. Only an environment does: its objects could not be deleted \
+             any more when the module's block is gone.",
+            call.name, block.name
+        );
+        let diagnostic = Diagnostic::error("Provider configured in a module", detail).at(block.span);
+        errors.push(
+            diagnostic.hint("Move the provider block to the environment and hand it to the module with providers."),
+        );
+        return;
+    }
     let repeated = !matches!(call.repetition, Repetition::Single) || !call.depends_on.is_empty();
     if configured.is_some() && repeated {
         let detail = format!(

@@ -212,7 +212,13 @@ fn importing(state: &State, stray: &Prior) -> Plan {
 async fn a_death_around_an_import_changes_nothing_about_the_end() {
     let stray = |case: &Case| {
         let address: Address = "fake_thing.taken".parse().unwrap();
-        let request = ImportRequest { address, ty: THING.into(), id: "old".into(), wanted: thing("old", "2") };
+        let request = ImportRequest {
+            provider: "fake".into(),
+            address,
+            ty: THING.into(),
+            id: "old".into(),
+            wanted: thing("old", "2"),
+        };
         let fake = case.fake.clone();
         async move { fake.import(&request).await.unwrap().expect("it is there") }
     };

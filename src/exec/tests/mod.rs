@@ -198,7 +198,7 @@ impl Case {
         Runner {
             run: run.into(),
             journal: Arc::new(MemoryJournal { disk: self.disk.clone(), run: run.into() }),
-            providers: BTreeMap::from([("fake".to_owned(), fake)]),
+            providers: [("fake".to_owned(), fake)].into(),
             clock: Arc::new(SystemClock),
             seal: Arc::new(|bytes| sha256(&[b"key", bytes].concat())),
             sealer: None,

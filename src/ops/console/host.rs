@@ -96,7 +96,7 @@ impl Host for Live {
 }
 
 /// How functions that are drawn at apply get their values in a configuration that is only looked at.
-pub(super) fn draw(now: jiff::Timestamp) -> impl Fn(&str) -> Option<Value> {
+pub(in crate::ops) fn draw(now: jiff::Timestamp) -> impl Fn(&str) -> Option<Value> {
     move |what| drawn(what, now)
 }
 

@@ -12,6 +12,6 @@ mod session;
 
 pub use crate::config::{Unfinished, unfinished};
 pub use complete::Completion;
-pub(super) use host::Live;
+pub(super) use host::{Live, draw};
 pub use open::{Asked, with};
 pub use session::{Answer, Session};

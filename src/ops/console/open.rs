@@ -83,6 +83,7 @@ async fn walk<T>(
 ) -> Result<T> {
     let targets = Targets::open(workspace, lineage, None)?;
     let planning = Planning::new(workspace, targets.catalog(), Some(&targets), secrets);
+    planning.configure(&draft, recorded).await?;
     let sight = if asked.plan { Sight::Planned } else { Sight::Recorded };
     let draw = draw(targets.now());
     let mut work = Some(work);

@@ -19,12 +19,11 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::shim::{self, Exit, Request, Standing};
-use super::words::{
-    DURATION_MAX, duration_fault, from_json, keep, kept, parse_duration, redact, secrets, string_map, strings, with,
-};
+use super::words::{keep, kept, redact, secrets, string_map, strings, with};
 use crate::diag::did_you_mean;
 use crate::ports::process::{Captured, Ended, Launch, capture};
 use crate::ports::{crash, fs};
+use crate::provider::duration;
 use crate::provider::{
     Act, Action, Context, Evidence, Found, Observation, Outcome, Prior, Problem, ProblemClass, Progress,
     ProposedChange, Readiness,
@@ -44,11 +43,11 @@ const GONE: i32 = 3;
 const ANSWERS: [&str; 3] = ["stdout", "json", "exit_code"];
 
 fn timeout(object: &Value) -> Duration {
-    object.get_str("timeout").and_then(parse_duration).unwrap_or(TIMEOUT)
+    object.get_str("timeout").and_then(duration::parse).unwrap_or(TIMEOUT)
 }
 
 pub(super) fn deadline(object: &Value) -> Duration {
-    timeout(object).min(DURATION_MAX) + MARGIN
+    timeout(object).min(duration::LONGEST) + MARGIN
 }
 
 /// Whether two triggers are the same as far as is known. A secret that is recorded as a digest counts as the same: whoever
@@ -98,7 +97,7 @@ pub(super) fn validate(object: &Value) -> Vec<(&'static str, String)> {
             faults.push((name, "The command is empty: its first item is the program.".to_owned()));
         }
     }
-    faults.extend(duration_fault(object.get("timeout")).map(|fault| ("timeout", fault)));
+    faults.extend(duration::fault(object.get("timeout")).map(|fault| ("timeout", fault)));
     if let Some(text) = object.get_str("on_unknown")
         && !["rerun", "ask"].contains(&text)
     {
@@ -230,7 +229,8 @@ fn said(bytes: &[u8], dropped: u64, sensitive: bool) -> [(&'static str, Value); 
     if text.ends_with('\n') {
         text.pop();
     }
-    let json = serde_json::from_str::<Json>(&text).map_or_else(|_| Value::null(Type::Any), |json| from_json(&json));
+    let json = serde_json::from_str::<Json>(&text)
+        .map_or_else(|_| Value::null(Type::Any), |json| crate::value::from_json(&json));
     if dropped > 0 {
         text = format!("{text}\n[gantry: {dropped} bytes more were dropped]");
     }

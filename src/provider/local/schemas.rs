@@ -43,6 +43,9 @@ fn managed<const N: usize>(
         validate: None,
         must_replace: None,
         undo: Undo::Acts,
+        previews: false,
+        waits: false,
+        secrets: None,
         doc,
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::supervise::mark;
 use super::supervise::protocol::Spec;
 use super::supervise::state::Service;
-use super::words::{duration_fault, hex, keep, parse_duration, secrets, sha256, string_map, strings, with};
+use super::words::{hex, keep, secrets, sha256, string_map, strings, with};
 use crate::diag::did_you_mean;
 use crate::ports::env;
 use crate::provider::{Act, Context, ProposedChange};
@@ -52,7 +52,7 @@ pub(super) fn port(object: &Value) -> Option<u16> {
 }
 
 fn duration(object: Option<&Value>, name: &str, default: Duration) -> Duration {
-    object.and_then(|o| o.get_str(name)).and_then(parse_duration).unwrap_or(default)
+    object.and_then(|o| o.get_str(name)).and_then(crate::provider::duration::parse).unwrap_or(default)
 }
 
 fn ready_timeout(object: &Value) -> Duration {
@@ -92,10 +92,11 @@ pub(super) fn validate(object: &Value) -> Vec<(&'static str, String)> {
         let meant = did_you_mean(protocol, ["http", "tcp"]).map(|hint| format!(" {hint}")).unwrap_or_default();
         faults.push(("protocol", format!("\"{protocol}\" is neither \"http\" nor \"tcp\".{meant}")));
     }
-    faults.extend(duration_fault(object.get("drain_timeout")).map(|fault| ("drain_timeout", fault)));
+    faults.extend(crate::provider::duration::fault(object.get("drain_timeout")).map(|fault| ("drain_timeout", fault)));
     if let Some(readiness) = object.get("readiness") {
-        let named =
-            |name: &str| duration_fault(readiness.get(name)).map(|fault| ("readiness", format!("{name}: {fault}")));
+        let named = |name: &str| {
+            crate::provider::duration::fault(readiness.get(name)).map(|fault| ("readiness", format!("{name}: {fault}")))
+        };
         faults.extend(["interval", "timeout"].into_iter().filter_map(named));
         if let Some(path) = readiness.get_str("http_path")
             && (!path.starts_with('/') || path.parse::<hyper::http::uri::PathAndQuery>().is_err())

@@ -1,49 +1,11 @@
 //! Small words that the local types share: durations, digests, and values with their marks as JSON.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::value::{Kind, Map, Number, Type, Value};
-
-/// The longest duration that is taken: a day. Whoever waits longer than that made a typing error.
-pub(super) const DURATION_MAX: Duration = Duration::from_hours(24);
-
-/// A duration as people write it: `500ms`, `1.5s`, `10m`, `1h30m`. `None` for anything else, zero and less, and more than a day.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    let mut total = 0.0_f64;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let unit = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        total += number
-            * match &rest[..unit] {
-                "ms" => 0.001,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return None,
-            };
-        rest = &rest[unit..];
-    }
-    let duration = Duration::try_from_secs_f64(total).ok()?;
-    (duration > Duration::ZERO && duration <= DURATION_MAX).then_some(duration)
-}
-
-/// What is wrong with a duration's text, if anything is.
-pub(super) fn duration_fault(value: Option<&Value>) -> Option<String> {
-    let text = value?.as_str()?;
-    parse_duration(text).is_none().then(|| {
-        format!("\"{text}\" is not a duration. Write a number and a unit, as in \"500ms\", \"20s\", \"10m\" or \"1h30m\"; at most 24h.")
-    })
-}
+use crate::value::{Kind, Number, Type, Value};
 
 /// The SHA-256 of bytes as hexadecimal digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
@@ -124,15 +86,6 @@ pub(super) fn kept(json: &Json) -> Value {
     }
 }
 
-/// JSON that a program wrote, as a value of the language.
-pub(super) fn from_json(json: &Json) -> Value {
-    match json {
-        Json::Array(items) => Value::tuple(items.iter().map(from_json).collect::<Vec<_>>()),
-        Json::Object(o) => Value::object(o.iter().map(|(k, v)| (Arc::from(k.as_str()), from_json(v))).collect::<Map>()),
-        other => kept(other),
-    }
-}
-
 /// The texts of everything sensitive in a value, longest first.
 pub(super) fn secrets(value: &Value) -> Vec<String> {
     fn gather(value: &Value, inside: bool, found: &mut Vec<String>) {
@@ -167,15 +120,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
-        assert_eq!(parse_duration("1h30m"), Some(Duration::from_secs(5400)));
-        assert_eq!(parse_duration("1.5s"), Some(Duration::from_millis(1500)));
-        for wrong in ["", "5", "s", "-1s", "1x", "0s", "25h", "1..2s", "é"] {
-            assert_eq!(parse_duration(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
     fn marks_survive_the_file() {
         let value = Value::object_of([
             ("$sensitive", Value::string("mine")),
@@ -200,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_program_cannot_pretend_to_a_mark() {
-        let value = from_json(&json!({ "$sensitive": "x", "$hmac": "y" }));
+        let value = crate::value::from_json(&json!({ "$sensitive": "x", "$hmac": "y" }));
         assert_eq!(value.get("$hmac"), Some(&Value::string("y")));
         assert!(value.marks_deep().is_empty());
     }

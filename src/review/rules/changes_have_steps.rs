@@ -51,6 +51,7 @@ fn deed(step: &Step) -> Deed {
     match &step.work {
         Work::Barrier | Work::Commit => String::new(),
         Work::Act(act) => act.action.word().to_owned(),
+        Work::Await { .. } => "await".into(),
         Work::Read { .. } => "read".into(),
         Work::Pin(_) => "pin".into(),
         Work::Migrate { migration, .. } => format!("migrate {}", migration.version),
@@ -89,6 +90,11 @@ fn of_resource(subject: &Subject<'_>, change: &Change, detail: &ResourceDetail) 
     let workload = subject.is_workload(&change.address);
     let gone = if workload { "retire" } else { "delete" };
     let leftovers = || std::iter::repeat_n(gone, detail.leftovers.len());
+    let waits = matches!(
+        change.kind,
+        ChangeKind::Create | ChangeKind::Update | ChangeKind::ReplaceCreateFirst | ChangeKind::ReplaceDeleteFirst
+    ) && change.reason != Reason::LeftOver
+        && subject.waits(&change.address);
     let words: Vec<&str> = match change.kind {
         ChangeKind::Create => std::iter::once("create").chain(leftovers()).collect(),
         ChangeKind::Update if change.reason == Reason::LeftOver => leftovers().collect(),
@@ -101,7 +107,7 @@ fn of_resource(subject: &Subject<'_>, change: &Change, detail: &ResourceDetail) 
         ChangeKind::Record => vec!["record"],
         ChangeKind::NoOp | ChangeKind::Read | ChangeKind::Run => Vec::new(),
     };
-    words.into_iter().map(str::to_owned).collect()
+    words.into_iter().chain(waits.then_some("await")).map(str::to_owned).collect()
 }
 
 fn of_migration(detail: &MigrationDetail) -> Vec<Deed> {
@@ -120,5 +126,10 @@ impl Subject<'_> {
     /// Whether an update of a node is staged beside what serves.
     pub(in crate::review) fn is_workload(&self, node: &Address) -> bool {
         self.plan.schemas.get(&*node.ty).is_some_and(|s| s.lowering == Lowering::Workload)
+    }
+
+    /// Whether a node that was made or changed is waited for.
+    fn waits(&self, node: &Address) -> bool {
+        self.plan.schemas.get(&*node.ty).is_some_and(|s| s.waits)
     }
 }

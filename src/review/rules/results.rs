@@ -76,6 +76,6 @@ fn values(step: &Step, see: &mut dyn FnMut(&Value)) {
         }),
         Work::Record(observed) => see(observed),
         Work::Import(import) => see(&import.inputs),
-        Work::Barrier | Work::Forget | Work::Move { .. } | Work::Commit => {}
+        Work::Await { .. } | Work::Barrier | Work::Forget | Work::Move { .. } | Work::Commit => {}
     }
 }

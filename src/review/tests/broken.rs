@@ -102,6 +102,7 @@ fn resource(prior: Option<Prior>) -> Detail {
         create_before_destroy: false,
         imported: None,
         postconditions: Vec::new(),
+        preview: None,
     })
 }
 

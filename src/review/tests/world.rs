@@ -255,6 +255,7 @@ impl World {
                 Work::Revert { migration, .. } => {
                     self.journal.get_mut(&step.address).unwrap().retain(|m| m.version != migration.version);
                 }
+                Work::Await { .. } => {}
                 Work::Forget => drop(self.state.records.remove(&step.address)),
                 Work::Record(observed) => {
                     let record = self.state.records.get_mut(&step.address).unwrap();

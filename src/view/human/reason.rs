@@ -1,5 +1,6 @@
 //! What is done with a node and why, in words: the comment lines above its block.
 
+use crate::plan::change::Previewed;
 use crate::plan::{Change, ChangeKind, Reason};
 use crate::view::words::{clean, count, sentence};
 
@@ -27,6 +28,7 @@ pub(super) fn headlines(change: &Change) -> Vec<String> {
             lines.push("Warning: this will destroy the imported resource".to_owned());
         }
     }
+    lines.extend(previewed(change));
     if let Some(resource) = change.resource()
         && !resource.leftovers.is_empty()
         && change.reason != Reason::LeftOver
@@ -34,6 +36,15 @@ pub(super) fn headlines(change: &Change) -> Vec<String> {
         lines.push(format!("({} without traffic will be retired)", count(resource.leftovers.len(), "version")));
     }
     lines
+}
+
+/// What the target said of the change, where it was asked.
+fn previewed(change: &Change) -> Vec<String> {
+    match change.resource().and_then(|resource| resource.preview.as_ref()) {
+        None => Vec::new(),
+        Some(Previewed::Not(why)) => vec![format!("(not previewed: {})", clean(why))],
+        Some(Previewed::Yes(notes)) => notes.iter().map(|note| format!("(by itself: {})", clean(note))).collect(),
+    }
 }
 
 fn fate(change: &Change) -> &'static str {

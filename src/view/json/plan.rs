@@ -8,7 +8,7 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 use super::values::{entry, known, module_tree, sensitive, unknown};
 use crate::addr::{Address, NodeKind};
 use crate::ledger::event::RunKind;
-use crate::plan::change::PlannedMigration;
+use crate::plan::change::{PlannedMigration, Previewed};
 use crate::plan::{Change, ChangeKind, Detail, OutputChange, Plan, Reason, Work};
 use crate::value::{Path, PathStep, Value, encode_type};
 use crate::view::human::plan::{Counts, output_sides};
@@ -89,6 +89,11 @@ fn resource_change(plan: &Plan, change: &Change) -> Json {
     out.insert("change".into(), Json::Object(inner));
     if let Some(reason) = action_reason(change) {
         out.insert("action_reason".into(), json!(reason));
+    }
+    match change.resource().and_then(|resource| resource.preview.as_ref()) {
+        None => {}
+        Some(Previewed::Yes(notes)) => drop(out.insert("preview".into(), json!({ "previewed": true, "notes": notes }))),
+        Some(Previewed::Not(why)) => drop(out.insert("preview".into(), json!({ "previewed": false, "reason": why }))),
     }
     Json::Object(out)
 }

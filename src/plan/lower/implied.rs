@@ -1,0 +1,50 @@
+//! The order that nobody had to write down: what a provider says its objects need of each other.
+
+use std::collections::BTreeMap;
+
+use super::{Change, Detail, Lowerer};
+use crate::provider::catalog::Catalog;
+use crate::value::{Type, Value};
+
+/// The order that the objects of each provider configuration imply, by the one that comes after.
+pub(super) fn implied(changes: &[Change], catalog: &Catalog) -> BTreeMap<usize, Vec<usize>> {
+    let mut of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (position, change) in changes.iter().enumerate() {
+        if let Detail::Resource(detail) = &change.detail {
+            of.entry(&detail.provider).or_default().push(position);
+        }
+    }
+    let mut found: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (configuration, positions) in of {
+        let provider = configuration.split('.').next().unwrap_or(configuration);
+        let Some(implied) = catalog.implied(provider) else { continue };
+        let null = Value::null(Type::Any);
+        let object = |position: &usize| {
+            let change = &changes[*position];
+            (&*change.address.ty, change.after.as_ref().or(change.before.as_ref()).unwrap_or(&null))
+        };
+        let objects: Vec<(&str, &Value)> = positions.iter().map(object).collect();
+        for (before, then) in implied(&objects) {
+            found.entry(positions[then]).or_default().push(positions[before]);
+        }
+    }
+    found
+}
+
+impl Lowerer<'_> {
+    /// Puts in the order that nobody had to write down. What the configuration says is stronger: an order that would close a circle
+    /// is left out.
+    pub(super) fn order_implied(&mut self) {
+        for (then, all) in self.implied.clone() {
+            for before in all {
+                let (Some(done), Some(first)) = (self.done.get(&before).copied(), self.first.get(&then).copied())
+                else {
+                    continue;
+                };
+                if !self.reaches(first, done) {
+                    self.steps[first].after.push(done);
+                }
+            }
+        }
+    }
+}

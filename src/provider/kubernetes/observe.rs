@@ -1,0 +1,204 @@
+//! Looking at recorded objects: one chain of LISTs for each kind and namespace, never a request for each object.
+
+use std::collections::BTreeMap;
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde_json::Value as Json;
+
+use super::fields::{overlay, owners};
+use super::kinds::Kind;
+use super::object::{self, Identity, Name};
+use super::ready::readiness;
+use super::schemas::{self, MANIFEST};
+use super::secret;
+use super::target::{Cluster, uid};
+use super::wire::{Failure, Request};
+use crate::provider::{Author, Observation, ObserveRequest, Readiness};
+use crate::value::{Value, from_json};
+
+/// How many objects one LIST answers.
+const PAGE: usize = 500;
+/// How many chains of LISTs there are at once.
+const CHAINS: usize = 8;
+/// How often a chain is begun anew because the server forgot where it was.
+const AFRESH: usize = 3;
+
+/// What is looked at together: the objects of a kind in a namespace.
+type Group = (String, String, Option<String>);
+
+pub(super) async fn observe(cluster: Cluster<'_>, batch: &[ObserveRequest]) -> Vec<Observation> {
+    let mut groups: BTreeMap<Group, Vec<(usize, Identity)>> = BTreeMap::new();
+    let mut answers: Vec<Option<Observation>> = vec![None; batch.len()];
+    for (at, request) in batch.iter().enumerate() {
+        match Identity::of(&request.prior.identity) {
+            Some(identity) if request.ty == MANIFEST => {
+                let group = (identity.api_version.clone(), identity.kind.clone(), identity.namespace.clone());
+                groups.entry(group).or_default().push((at, identity));
+            }
+            Some(_) => {
+                answers[at] = Some(Observation::Unreadable(format!("The cluster has no type \"{}\".", request.ty)))
+            }
+            None => {
+                answers[at] = Some(Observation::Unreadable("The record does not say which object it is about.".into()))
+            }
+        }
+    }
+    let chains: Vec<_> = groups.values().map(|group| one_group(cluster, group, batch).boxed()).collect();
+    let seen: Vec<Vec<(usize, Observation)>> =
+        futures_util::stream::iter(chains).buffer_unordered(CHAINS).collect().await;
+    for (at, observation) in seen.into_iter().flatten() {
+        answers[at] = Some(observation);
+    }
+    let missing = || Observation::Unreadable("The cluster did not say.".into());
+    answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect()
+}
+
+async fn one_group(
+    cluster: Cluster<'_>,
+    group: &[(usize, Identity)],
+    batch: &[ObserveRequest],
+) -> Vec<(usize, Observation)> {
+    let all = |observation: Observation| group.iter().map(|(at, _)| (*at, observation.clone())).collect();
+    let Some((_, first)) = group.first() else { return Vec::new() };
+    let name = first.name();
+    let kind = match cluster.kind(&name).await {
+        Ok(Some(kind)) => kind,
+        Ok(None) => return all(unserved(cluster, &name).await),
+        Err(failure) => return all(Observation::Unreadable(failure.problem(&name.kind).sentence)),
+    };
+    let only = (group.len() == 1).then_some(first.name.as_str());
+    match list(cluster, &kind, first.namespace.as_deref(), only).await {
+        Ok(objects) => group
+            .iter()
+            .map(|(at, identity)| {
+                let there = objects.get(&identity.name).filter(|there| uid(there) == identity.uid);
+                (*at, there.map_or(Observation::Absent, |there| present(&batch[*at], identity, there)))
+            })
+            .collect(),
+        // The namespace is gone, or the definition a moment ago.
+        Err(failure) if failure.is_absent() => all(Observation::Absent),
+        Err(failure) => {
+            let what = format!(
+                "{} objects{}",
+                name.kind,
+                first.namespace.as_ref().map_or(String::new(), |n| format!(" in {n}"))
+            );
+            all(Observation::Unreadable(failure.problem(&what).sentence))
+        }
+    }
+}
+
+/// A kind that is not served: its objects are gone with its definition, unless somebody's API is only down.
+async fn unserved(cluster: Cluster<'_>, name: &Name) -> Observation {
+    let (group, version) = name.api_version.split_once('/').unwrap_or(("", &name.api_version));
+    let path = format!("/apis/apiregistration.k8s.io/v1/apiservices/{version}.{group}");
+    match cluster.send(Request::get(path)).await {
+        Err(failure) if failure.is_absent() => Observation::Absent,
+        Ok(service) if service.body.pointer("/spec/service").is_none_or(Json::is_null) => Observation::Absent,
+        Ok(_) => Observation::Unreadable(format!("The API {} is registered, but does not answer.", name.api_version)),
+        Err(failure) => Observation::Unreadable(failure.problem(&format!("The API {}", name.api_version)).sentence),
+    }
+}
+
+/// The objects of a kind by name.
+pub(super) async fn list(
+    cluster: Cluster<'_>,
+    kind: &Kind,
+    namespace: Option<&str>,
+    only: Option<&str>,
+) -> Result<BTreeMap<String, Json>, Failure> {
+    let select = only.map_or(String::new(), |name| format!("&fieldSelector=metadata.name%3D{name}"));
+    let items = pages(cluster, kind, namespace, &select).await?;
+    let named = |item: Json| Some((item.pointer("/metadata/name")?.as_str()?.to_owned(), item));
+    Ok(items.into_iter().filter_map(named).collect())
+}
+
+/// All objects of a kind, page by page, each with its kind and version, which lists leave out.
+pub(super) async fn pages(
+    cluster: Cluster<'_>,
+    kind: &Kind,
+    namespace: Option<&str>,
+    select: &str,
+) -> Result<Vec<Json>, Failure> {
+    let mut begun = 0;
+    'afresh: loop {
+        let (mut found, mut next) = (Vec::new(), String::new());
+        loop {
+            let place = if next.is_empty() { String::new() } else { format!("&continue={}", encoded(&next)) };
+            let path = format!("{}?limit={PAGE}{select}{place}", kind.collection(namespace));
+            let mut page = match cluster.send(Request::get(path)).await {
+                Ok(answer) => answer.body,
+                // The place in the list has expired: what was read belongs to no one moment, so it is read anew.
+                Err(Failure::Refused(refusal)) if refusal.code == 410 && begun < AFRESH => {
+                    begun += 1;
+                    continue 'afresh;
+                }
+                Err(failure) => return Err(failure),
+            };
+            if let Some(Json::Array(items)) = page.get_mut("items").map(Json::take) {
+                found.extend(items.into_iter().map(|mut item| {
+                    item["apiVersion"] = Json::String(kind.api_version.clone());
+                    item["kind"] = Json::String(kind.kind.clone());
+                    item
+                }));
+            }
+            match page.pointer("/metadata/continue").and_then(Json::as_str).filter(|text| !text.is_empty()) {
+                Some(token) => token.clone_into(&mut next),
+                None => return Ok(found),
+            }
+        }
+    }
+}
+
+/// A text as part of a query.
+pub(super) fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// Who has written these parts of an object last, by the account that the server keeps.
+pub(super) async fn changed_by(cluster: Cluster<'_>, request: &ObserveRequest, paths: &[String]) -> Vec<Author> {
+    let Some(identity) = Identity::of(&request.prior.identity) else { return Vec::new() };
+    let name = identity.name();
+    let Ok(Some(kind)) = cluster.kind(&name).await else { return Vec::new() };
+    let Ok(Some(there)) = cluster.get(&kind, &name).await else { return Vec::new() };
+    let within: Vec<String> =
+        paths.iter().filter_map(|path| path.strip_prefix("manifest.").map(str::to_owned)).collect();
+    owners(&there, cluster.manager, &within)
+        .into_iter()
+        .map(|(who, when, paths)| Author {
+            who,
+            when,
+            paths: paths.iter().map(|path| format!("manifest.{path}")).collect(),
+        })
+        .collect()
+}
+
+fn present(request: &ObserveRequest, identity: &Identity, there: &Json) -> Observation {
+    let attributes = as_is(&request.prior.attributes, identity, there);
+    let readiness = match schemas::rules(&request.prior.attributes) {
+        Some(rules) => readiness(there, &rules),
+        None => Readiness::Ready,
+    };
+    Observation::Present { attributes, readiness }
+}
+
+/// The attributes of an object as it is: its manifest with those of our fields that changed.
+pub(super) fn as_is(recorded: &Value, identity: &Identity, there: &Json) -> Value {
+    let null = Value::null(crate::value::Type::Any);
+    let before = recorded.get("manifest").unwrap_or(&null);
+    let given = secret::with_holes(before);
+    let base = recorded.get("object").map_or(Json::Null, secret::with_holes);
+    let (sent, live) = (secret::encoded(&given), object::stripped(there));
+    let structure;
+    let fields = match identity.fields.is_null() {
+        true => {
+            structure = super::fields::of_manifest(&sent);
+            &structure
+        }
+        false => &identity.fields,
+    };
+    let now = secret::decoded(overlay(&sent, fields, &base, &live), &given);
+    // What is as it was keeps its value, null parts and all.
+    let manifest = if now == given { before.clone() } else { secret::manifest(from_json(&now), before) };
+    object::attributes(recorded, manifest, there)
+}

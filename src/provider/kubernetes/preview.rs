@@ -1,0 +1,250 @@
+//! What the server would make of a change: an apply with `dryRun=All`, for every change of a plan at once.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde_json::Value as Json;
+
+use super::access;
+use super::apply::query;
+use super::kinds::Kind;
+use super::object::{self, Identity, Name, stripped};
+use super::schemas::forces;
+use super::target::{Cluster, unknown_kind};
+use super::wire::{APPLY, Failure, Refusal, Request};
+use crate::provider::{Preview, PreviewRequest, ProblemClass};
+use crate::value::to_json;
+
+/// How many dry runs are under way at once.
+const AT_ONCE: usize = 16;
+/// How many of the server's own changes are told one by one.
+const NOTES: usize = 8;
+/// The mark of an act that is not carried out.
+const NO_OP: &str = "preview";
+
+/// What a plan makes that its other objects need: the server cannot preview what goes into a namespace that is not there.
+#[derive(Debug, Default)]
+pub(super) struct Coming(Mutex<Made>);
+
+#[derive(Debug, Default)]
+struct Made {
+    namespaces: BTreeSet<String>,
+    kinds: BTreeSet<(String, String)>,
+}
+
+impl Coming {
+    fn note(&self, manifests: &[Option<Json>]) {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for manifest in manifests.iter().flatten() {
+            let text = |pointer: &str| manifest.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
+            match text("/kind").as_deref() {
+                Some("Namespace") => made.namespaces.extend(text("/metadata/name")),
+                Some("CustomResourceDefinition") => {
+                    made.kinds.extend(text("/spec/group").zip(text("/spec/names/kind")));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn has_namespace(&self, name: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).namespaces.contains(name)
+    }
+
+    fn has_kind(&self, name: &Name) -> bool {
+        let group = name.api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).kinds.contains(&(group, name.kind.clone()))
+    }
+}
+
+pub(super) async fn preview(cluster: Cluster<'_>, coming: &Coming, batch: &[PreviewRequest]) -> Vec<Preview> {
+    let manifests: Vec<Option<Json>> = batch.iter().map(|request| object::manifest(&request.planned)).collect();
+    coming.note(&manifests);
+    let one = |(request, manifest)| one(cluster, coming, request, manifest).boxed();
+    let all: Vec<_> = batch.iter().zip(manifests).map(one).collect();
+    futures_util::stream::iter(all).buffered(AT_ONCE).collect().await
+}
+
+async fn one(cluster: Cluster<'_>, coming: &Coming, request: &PreviewRequest, manifest: Option<Json>) -> Preview {
+    let Some((manifest, name)) =
+        manifest.and_then(|manifest| Some((Name::of(&manifest)?, manifest))).map(|(n, m)| (m, n))
+    else {
+        return Preview::NotTold("Its manifest is not known yet.".into());
+    };
+    let kind = match cluster.kind(&name).await {
+        Ok(Some(kind)) => kind,
+        Ok(None) if coming.has_kind(&name) => {
+            return Preview::NotTold(format!("The definition of {} comes with this plan.", name.kind));
+        }
+        Ok(None) => return Preview::Refused(vec![(Some("kind".into()), unknown_kind(&name, cluster.url))]),
+        Err(failure) => return untold(&failure, &name),
+    };
+    if !kind.namespaced
+        && let Some(namespace) = &name.namespace
+    {
+        let sentence = format!("A {} stands in no namespace, and the manifest names \"{namespace}\".", name.kind);
+        return Preview::Refused(vec![(Some("metadata.namespace".into()), sentence)]);
+    }
+    let name = name.placed(&kind, cluster.namespace);
+    let prior = request.prior.as_ref().and_then(|prior| Identity::of(&prior.identity));
+    let body = object::body(&manifest, &name, NO_OP, prior.as_ref().map(|prior| prior.uid.as_str()));
+    let imported = prior.as_ref().is_some_and(|prior| prior.fields.is_null());
+    let path = kind.object(name.namespace.as_deref(), &name.name);
+    let path = format!("{path}{}", query(cluster.manager, imported || forces(&request.planned), true));
+    match cluster.send(Request::with("PATCH", path, APPLY, &body)).await {
+        Ok(answer) => judged(request, &manifest, &stripped(&answer.body)),
+        Err(Failure::Refused(refusal)) => refused(cluster, coming, (&kind, &name), prior.is_some(), &refusal).await,
+        Err(failure) => untold(&failure, &name),
+    }
+}
+
+fn untold(failure: &Failure, name: &Name) -> Preview {
+    Preview::NotTold(failure.problem(&name.shown()).sentence)
+}
+
+/// Compares what would be with what is.
+fn judged(request: &PreviewRequest, manifest: &Json, would: &Json) -> Preview {
+    let Some(prior) = &request.prior else {
+        return Preview::Would(made_of(manifest, would));
+    };
+    let is = prior.attributes.get("object").filter(|object| object.is_wholly_known()).map(to_json);
+    let Some(is) = is else { return Preview::Would(made_of(manifest, would)) };
+    let (is, would) = (settled(is), settled(would.clone()));
+    if is == would {
+        return Preview::Same;
+    }
+    let mut notes = Vec::new();
+    changes("", &is, &would, manifest, &mut notes);
+    Preview::Would(bounded(notes))
+}
+
+/// Without what every write changes.
+fn settled(mut object: Json) -> Json {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut) {
+        for name in ["resourceVersion", "generation"] {
+            metadata.remove(name);
+        }
+    }
+    if let Some(all) = object.as_object_mut() {
+        all.remove("status");
+    }
+    object
+}
+
+/// What a server makes of the values of a manifest: `spec.x` is written as another.
+fn made_of(manifest: &Json, would: &Json) -> Vec<String> {
+    let mut notes = Vec::new();
+    others("", &super::secret::encoded(manifest), would, &mut notes);
+    bounded(notes)
+}
+
+fn bounded(mut notes: Vec<String>) -> Vec<String> {
+    if notes.len() > NOTES {
+        let more = notes.len() - NOTES;
+        notes.truncate(NOTES);
+        notes.push(format!("and {more} more"));
+    }
+    notes
+}
+
+fn others(path: &str, wanted: &Json, would: &Json, notes: &mut Vec<String>) {
+    match (wanted, would) {
+        (Json::Object(wanted), Json::Object(would)) => {
+            for (name, value) in wanted {
+                let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                match would.get(name) {
+                    Some(there) => others(&below, value, there, notes),
+                    None => notes.push(format!("{below} would not be there")),
+                }
+            }
+        }
+        (Json::Array(wanted), Json::Array(would)) if wanted.len() == would.len() => {
+            for (at, (value, there)) in wanted.iter().zip(would).enumerate() {
+                others(&format!("{path}[{at}]"), value, there, notes);
+            }
+        }
+        (wanted, would) if wanted == would => {}
+        // A secret of another form is no news worth showing.
+        _ if path.starts_with("data.") => notes.push(format!("{path} would be another value")),
+        (wanted, would) => notes.push(format!("{path} would be {would} for {wanted}")),
+    }
+}
+
+/// What would change beside what the manifest says.
+fn changes(path: &str, is: &Json, would: &Json, manifest: &Json, notes: &mut Vec<String>) {
+    if let (Json::Object(is), Json::Object(would)) = (is, would) {
+        let names: BTreeSet<&String> = is.keys().chain(would.keys()).collect();
+        for name in names {
+            let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let none = Json::Null;
+            let (is, would) = (is.get(name).unwrap_or(&none), would.get(name).unwrap_or(&none));
+            if is != would {
+                changes(&below, is, would, manifest.get(name).unwrap_or(&none), notes);
+            }
+        }
+        return;
+    }
+    if manifest.is_null() && !path.starts_with("data.") {
+        notes.push(match (is.is_null(), would.is_null()) {
+            (true, _) => format!("{path} would become {would}"),
+            (_, true) => format!("{path} would go"),
+            _ => format!("{path} would become {would}, and is {is}"),
+        });
+    }
+}
+
+async fn refused(
+    cluster: Cluster<'_>,
+    coming: &Coming,
+    (kind, name): (&Kind, &Name),
+    standing: bool,
+    refusal: &Refusal,
+) -> Preview {
+    let namespace = name.namespace.as_deref();
+    match refusal.code {
+        404 if namespace.is_some_and(|namespace| coming.has_namespace(namespace)) => {
+            Preview::NotTold(format!("Its namespace {} comes with this plan.", namespace.unwrap_or_default()))
+        }
+        404 if refusal.message.contains("namespaces") => Preview::Refused(vec![(
+            Some("metadata.namespace".into()),
+            format!(
+                "The namespace \"{}\" is not there. Make it with a kubernetes_manifest of its own, or name another.",
+                namespace.unwrap_or_default()
+            ),
+        )]),
+        401 => Preview::NotTold(refusal.sentence()),
+        403 if refusal.class() == ProblemClass::Denied && refusal.message.contains(" cannot ") => {
+            let missing = access::missing(cluster, kind, namespace).await;
+            let verbs = if missing.is_empty() { "patch".to_owned() } else { missing.join(", ") };
+            let within = namespace.map_or("the cluster".to_owned(), |namespace| format!("the namespace {namespace}"));
+            Preview::NotTold(format!("The credentials may not {verbs} {} in {within}.", kind.plural))
+        }
+        422 if standing && is_immutable(refusal) => Preview::Replace(replaced(refusal)),
+        429 | 500..=599 if refusal.class() != ProblemClass::Invalid => Preview::NotTold(refusal.sentence()),
+        409 if standing && refusal.conflicts().is_empty() => Preview::Replace(format!("{}.", refusal.message)),
+        _ => Preview::Refused(refusal.parts()),
+    }
+}
+
+/// Whether a server refuses only because fields of what stands cannot be changed.
+fn is_immutable(refusal: &Refusal) -> bool {
+    let fixed = |message: &str| {
+        ["immutable", "may not change", "for fields other than", "cannot be changed", "is forbidden: updates"]
+            .iter()
+            .any(|word| message.contains(word))
+    };
+    match refusal.causes.is_empty() {
+        true => fixed(&refusal.message),
+        false => refusal.causes.iter().all(|(_, _, message)| fixed(message)),
+    }
+}
+
+fn replaced(refusal: &Refusal) -> String {
+    let fields: BTreeSet<&str> = refusal.causes.iter().map(|(_, field, _)| field.as_str()).collect();
+    let fields: Vec<&str> = fields.into_iter().filter(|field| !field.is_empty()).collect();
+    match fields.is_empty() {
+        true => "The cluster changes it in no object that stands".into(),
+        false => format!("The cluster changes {} in no object that stands", fields.join(", ")),
+    }
+}
