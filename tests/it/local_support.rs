@@ -108,7 +108,7 @@ impl Place {
 
     pub(crate) async fn observe(&self, ty: &str, prior: &Prior) -> Observation {
         let address = format!("{ty}.subject").parse().unwrap();
-        let request = ObserveRequest { address, ty: ty.into(), prior: prior.clone() };
+        let request = ObserveRequest { provider: "local".into(), address, ty: ty.into(), prior: prior.clone() };
         self.local.observe(&[request]).await.remove(0)
     }
 
