@@ -9,6 +9,8 @@ mod bad_days;
 mod blocks;
 mod canary;
 mod ci_examples;
+mod cluster;
+mod cluster_contract;
 mod console;
 mod diagnostics;
 mod disk;
