@@ -1,5 +1,7 @@
 //! Either cluster, and the plain requests that contract tests make to it.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::http::Request;
@@ -7,12 +9,18 @@ use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Cluster, RealCluster};
+use super::{Cluster, Control, RealCluster};
 
 /// A cluster of one or the other sort.
-pub(crate) enum AnyCluster {
+pub(crate) struct AnyCluster {
+    sort: Sort,
+    /// One for each token: to make one takes longer than to use it.
+    clients: Mutex<BTreeMap<String, Client>>,
+}
+
+enum Sort {
     InProcess(Cluster),
     Real(RealCluster),
 }
@@ -27,25 +35,69 @@ pub(crate) struct Reply {
 }
 
 impl AnyCluster {
+    /// One in this process.
+    pub(crate) async fn in_process() -> Self {
+        Self { sort: Sort::InProcess(Cluster::start().await), clients: Mutex::default() }
+    }
+
+    /// A real one, where there are programs for it.
+    pub(crate) async fn real(assets: &std::path::Path) -> Self {
+        Self { sort: Sort::Real(RealCluster::start(assets).await), clients: Mutex::default() }
+    }
+
     /// The text of a kubeconfig with somebody's token.
     pub(crate) fn kubeconfig(&self, context: &str, token: &str) -> String {
-        match self {
-            Self::InProcess(cluster) => cluster.kubeconfig_of(context, token),
-            Self::Real(cluster) => cluster.kubeconfig_of(context, token),
+        match &self.sort {
+            Sort::InProcess(cluster) => cluster.kubeconfig_of(context, token),
+            Sort::Real(cluster) => cluster.kubeconfig_of(context, token),
         }
     }
 
-    /// Whether it is the real one.
-    pub(crate) fn is_real(&self) -> bool {
-        matches!(self, Self::Real(_))
+    /// The test's hand in it, if it is the one in this process.
+    pub(crate) fn control(&self) -> Option<Control> {
+        match &self.sort {
+            Sort::InProcess(cluster) => Some(cluster.control()),
+            Sort::Real(_) => None,
+        }
     }
 
     /// A client of kube that repeats nothing by itself.
     pub(crate) async fn client(&self, token: &str) -> Client {
-        let kubeconfig = Kubeconfig::from_yaml(&self.kubeconfig("test", token)).unwrap();
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-        config.default_retry = false;
-        Client::try_from(config).unwrap()
+        if let Some(client) = self.clients.lock().unwrap().get(token) {
+            return client.clone();
+        }
+        let client = client(&self.kubeconfig("test", token)).await;
+        self.clients.lock().unwrap().insert(token.into(), client.clone());
+        client
+    }
+
+    /// What a watch sends within so many seconds.
+    pub(crate) async fn watch(&self, path: &str, seconds: u64) -> Vec<Value> {
+        let path = format!("{path}&watch=true&timeoutSeconds={seconds}");
+        let reply = self.ask("GET", &path, "application/json", &Value::Null).await;
+        let lines = reply.text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect()
+    }
+
+    /// A namespace of the test's own.
+    pub(crate) async fn namespace(&self, name: &str) {
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let reply = self.ask("POST", "/api/v1/namespaces", "application/json", &body).await;
+        assert_eq!(reply.code, 201, "{}", reply.text);
+    }
+
+    /// Asks until the answer is as wanted, or panics after half a minute.
+    pub(crate) async fn until(&self, path: &str, what: &str, is_it: impl Fn(&Reply) -> bool) -> Reply {
+        let mut last = None;
+        for _ in 0..600 {
+            let reply = self.ask("GET", path, "application/json", &Value::Null).await;
+            if is_it(&reply) {
+                return reply;
+            }
+            last = Some(reply.text);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{path} never was {what}: {last:?}");
     }
 
     /// One request as the administrator.
@@ -79,4 +131,12 @@ impl AnyCluster {
         let body = serde_json::from_str(&text).unwrap_or_default();
         Reply { code, text, body }
     }
+}
+
+/// A client by the text of a kubeconfig, which repeats nothing by itself.
+pub(crate) async fn client(kubeconfig: &str) -> Client {
+    let kubeconfig = Kubeconfig::from_yaml(kubeconfig).unwrap();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
 }

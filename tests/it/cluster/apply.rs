@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fields::{Fields, compare, item_edge, set_of};
+use super::fields::{Fields, UNOWNED, compare, item_edge, set_of};
 use super::schema::{Kind, ListKind, Ty};
 use super::status::{Answer, Cause, Failure};
 
@@ -73,9 +73,11 @@ pub(crate) fn set_managers(object: &mut Value, mut managers: Vec<Manager>) {
         .map(|one| {
             let mut entry = json!({
                 "manager": one.name, "operation": if one.is_apply { "Apply" } else { "Update" },
-                "apiVersion": one.api_version, "time": one.time,
-                "fieldsType": "FieldsV1", "fieldsV1": one.fields.json(),
+                "apiVersion": one.api_version, "fieldsType": "FieldsV1", "fieldsV1": one.fields.json(),
             });
+            if !one.time.is_empty() {
+                entry["time"] = json!(one.time);
+            }
             if !one.subresource.is_empty() {
                 entry["subresource"] = json!(one.subresource);
             }
@@ -146,6 +148,15 @@ pub(crate) fn apply(live: Option<&Value>, applied: Applied<'_>) -> Answer<Value>
         )));
     }
     let base = live.map_or_else(|| json!({}), without_book);
+    // What the endpoint does not touch is as though nobody had said it.
+    let mut config = config.clone();
+    if kind.has_sub("status") {
+        config.as_object_mut().unwrap().retain(|name, _| match me.subresource.as_str() {
+            "status" => ["apiVersion", "kind", "metadata", "status"].contains(&name.as_str()),
+            _ => name != "status",
+        });
+    }
+    let config = &config;
     let mut merged = merge(&kind.ty, Some(&base), config);
     let mut set = set_of(&kind.ty, config);
     set.strip();
@@ -167,13 +178,25 @@ pub(crate) fn apply(live: Option<&Value>, applied: Applied<'_>) -> Answer<Value>
         }
     }
     let last = book.iter().position(|one| one.is_same(&me)).map(|at| book.remove(at));
-    if let Some(last) = &last {
-        let others = book.iter().fold(set.clone(), |all, one| all.union(&one.fields));
-        let gone = last.fields.difference(&set).difference(&others);
-        merged = prune(&kind.ty, &merged, &gone, &others).unwrap_or_else(|| json!({}));
+    // As in the real one, an apply that changes nothing of the object has no time of its own.
+    if live.is_some() && merged == base {
+        me.time = last.as_ref().map_or_else(String::new, |last| last.time.clone());
     }
     me.fields = set;
     book.push(me);
+    if let Some(last) = &last {
+        let identity = merged["metadata"].clone();
+        merged = prune(&kind.ty, &merged, &last.fields, &book);
+        if merged.get("metadata").is_none() {
+            merged["metadata"] = json!({});
+        }
+        // Nobody owns these, so that nobody can take them away.
+        for name in UNOWNED {
+            if let Some(value) = identity.get(name) {
+                merged["metadata"][name] = value.clone();
+            }
+        }
+    }
     set_managers(&mut merged, book);
     Ok(merged)
 }
@@ -212,6 +235,9 @@ fn conflict(conflicts: &[(Manager, Fields)]) -> Box<Failure> {
 /// Whether an applied value fits its type, in the words of the real one.
 fn check(ty: &Ty, value: &Value, path: &str) -> Result<(), String> {
     let go = |value: &Value| match value {
+        Value::String(text) if matches!(ty.resolved(), Ty::List { .. } | Ty::Struct(_) | Ty::Map { .. }) => {
+            format!("&{{{text}}}")
+        }
         Value::String(_) => "string".to_owned(),
         other => format!("&value.valueUnstructured{{Value:{other}}}"),
     };
@@ -319,37 +345,52 @@ fn merge_items(item: &Ty, kind: &ListKind, before: &[Value], after: &[Value]) ->
     merged
 }
 
-/// Takes away what is in `gone`, and the containers which nobody keeps and which became empty by it.
-fn prune(ty: &Ty, value: &Value, gone: &Fields, kept: &Fields) -> Option<Value> {
-    if ty.is_leaf(value) || gone.below.is_empty() {
-        let is_kept = kept.member || !kept.below.is_empty();
-        return (!gone.member || is_kept).then(|| value.clone());
+/// Takes away what its manager no longer applies, unless somebody owns it: first all that he had applied, with the
+/// structs that are named above it, and then whatever of it is owned is put back.
+fn prune(ty: &Ty, merged: &Value, last: &Fields, book: &[Manager]) -> Value {
+    let named = |fields: &Fields| fields.with_named(ty);
+    let fields_of = |value: &Value| named(&set_of(ty, value));
+    let all = fields_of(merged);
+    let mut pruned = remove(ty, merged, &named(last));
+    for one in book {
+        let kept = fields_of(&pruned).union(&named(&one.fields));
+        pruned = remove(ty, merged, &all.difference(&kept));
     }
-    let none = Fields::default();
-    let fields = |edge: &str| (gone.below.get(edge), kept.below.get(edge).unwrap_or(&none));
-    let pruned = match (ty.resolved(), value) {
+    let gone = all.difference(&fields_of(&pruned)).intersection(&named(last));
+    remove(ty, merged, &gone)
+}
+
+fn remove(ty: &Ty, value: &Value, gone: &Fields) -> Value {
+    if ty.is_leaf(value) || gone.below.is_empty() {
+        return value.clone();
+    }
+    match (ty.resolved(), value) {
         (Ty::List { item, kind, .. }, Value::Array(items)) => {
-            let survive = items.iter().filter_map(|one| {
-                let Some(edge) = item_edge(kind, item, one) else { return Some(one.clone()) };
-                match fields(&edge) {
-                    (Some(gone), kept) => prune(item, one, gone, kept),
-                    (None, _) => Some(one.clone()),
-                }
-            });
-            Value::Array(survive.collect())
+            let survive: Vec<Value> = items
+                .iter()
+                .filter_map(|one| {
+                    let below = item_edge(kind, item, one).and_then(|edge| gone.below.get(&edge));
+                    match below {
+                        Some(below) if below.member => None,
+                        Some(below) => Some(remove(item, one, below)),
+                        None => Some(one.clone()),
+                    }
+                })
+                .collect();
+            if survive.is_empty() { Value::Null } else { Value::Array(survive) }
         }
         (_, Value::Object(members)) => {
-            let survive = members.iter().filter_map(|(name, one)| match fields(&format!("f:{name}")) {
-                (Some(gone), kept) => Some((name.clone(), prune(&ty.member(name), one, gone, kept)?)),
-                (None, _) => Some((name.clone(), one.clone())),
+            let survive = members.iter().filter_map(|(name, one)| match gone.below.get(&format!("f:{name}")) {
+                Some(below) if below.member => None,
+                Some(below) => {
+                    let left = remove(&ty.member(name), one, below);
+                    (!left.is_null()).then(|| (name.clone(), left))
+                }
+                None => Some((name.clone(), one.clone())),
             });
-            Value::Object(survive.collect::<Map<_, _>>())
+            let survive: Map<String, Value> = survive.collect();
+            if survive.is_empty() { Value::Null } else { Value::Object(survive) }
         }
         _ => value.clone(),
-    };
-    let is_kept = kept.member || !kept.below.is_empty();
-    let is_empty = pruned.as_object().is_some_and(Map::is_empty) || pruned.as_array().is_some_and(Vec::is_empty);
-    // An item of a list that its only manager drops goes as a whole, with what the server had filled in.
-    let goes = !is_kept && (gone.member || is_empty);
-    (!goes).then_some(pruned)
+    }
 }

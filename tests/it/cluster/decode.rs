@@ -17,14 +17,28 @@ pub(crate) enum Strictness {
 /// An object as its Go type holds it, and the unknown fields that were dropped.
 pub(crate) fn decode(kind: &Kind, value: &Value) -> Answer<(Value, Vec<String>)> {
     let mut reader = Reader { unknown: Vec::new() };
-    let root = kind.kind.clone();
-    let decoded = reader.read(&kind.ty, value, &root, "").map_err(|why| {
+    let fits = misfit(kind, value);
+    let decoded = fits.and_then(|()| reader.read(&kind.ty, value, &kind.kind, "")).map_err(|why| {
         Failure::bad_request(format!(
             "{} in version \"{}\" cannot be handled as a {}: {why}",
             kind.kind, kind.version, kind.kind
         ))
     })?;
     Ok((decoded.unwrap_or_else(|| json!({})), reader.unknown))
+}
+
+/// Why Go could not read an object.
+pub(crate) fn misfit(kind: &Kind, value: &Value) -> Result<(), String> {
+    let mut reader = Reader { unknown: Vec::new() };
+    reader.read(&kind.ty, value, &kind.kind, "")?;
+    let data = (kind.kind == "Secret" && kind.group.is_empty()).then(|| value["data"].as_object()).flatten();
+    for text in data.into_iter().flatten().filter_map(|(_, one)| one.as_str()) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
+        if let Some(at) = text.find(|c| !plain(c)) {
+            return Err(format!("illegal base64 data at input byte {at}"));
+        }
+    }
+    Ok(())
 }
 
 /// The answer to unknown fields where they are refused.

@@ -43,11 +43,29 @@ pub(crate) fn fill_in(kind: &Kind, object: &mut Value) {
             fill(&mut object["status"], "phase", json!("Pending"));
         }
         ("", "LimitRange") => items(&mut object["spec"], "limits").for_each(limit_range),
-        ("apps", _) => apps(kind, &mut object["spec"]),
+        ("apps", _) => {
+            apps(kind, &mut object["spec"]);
+            if kind.kind == "DaemonSet" {
+                fill(&mut object["metadata"], "annotations", json!({}));
+                let annotations = &mut object["metadata"]["annotations"];
+                fill(annotations, "deprecated.daemonset.template.generation", json!("1"));
+            }
+            for one in object.get_mut("status").into_iter().flat_map(|status| items(status, "conditions")) {
+                if kind.kind == "Deployment" {
+                    for time in ["lastUpdateTime", "lastTransitionTime"] {
+                        one.as_object_mut().unwrap().entry(time).or_insert(Value::Null);
+                    }
+                }
+            }
+        }
+        ("apiregistration.k8s.io", _) => {
+            if let Some(service) = object["spec"].get_mut("service") {
+                fill(service, "port", json!(443));
+            }
+        }
         ("batch", "Job") => job(&mut object["spec"]),
         ("batch", "CronJob") => cron_job(&mut object["spec"]),
         ("networking.k8s.io", "NetworkPolicy") => network_policy(&mut object["spec"]),
-        ("networking.k8s.io", "Ingress") => {}
         ("autoscaling", "HorizontalPodAutoscaler") => fill(&mut object["spec"], "minReplicas", json!(1)),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(object),
         ("apiextensions.k8s.io", _) => definition(&mut object["spec"]),
@@ -133,6 +151,12 @@ fn pod_template(template: &mut Value) {
 
 fn pod(object: &mut Value) {
     pod_spec(&mut object["spec"]);
+    let is_host_network = object["spec"]["hostNetwork"] == true;
+    for port in items(&mut object["spec"], "containers").flat_map(|one| items(one, "ports")) {
+        if is_host_network && let Some(number) = port.get("containerPort").cloned() {
+            fill(port, "hostPort", number);
+        }
+    }
     for list in ["containers", "initContainers"] {
         for container in items(&mut object["spec"], list) {
             let Some(limits) = container["resources"].get("limits").cloned() else { continue };
@@ -150,20 +174,19 @@ fn pod_spec(spec: &mut Value) {
         "securityContext": {}, "schedulerName": "default-scheduler",
     });
     fill_all(spec, more);
-    if let Some(name) = spec.get("serviceAccountName").cloned() {
-        fill(spec, "serviceAccount", name);
+    // The old name of the field and the new one follow each other.
+    for (from, to) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")] {
+        if let Some(name) = spec.get(from).cloned() {
+            fill(spec, to, name);
+        }
     }
-    let is_host_network = spec["hostNetwork"] == true;
     for list in ["containers", "initContainers", "ephemeralContainers"] {
-        items(spec, list).for_each(|one| container(one, is_host_network));
+        items(spec, list).for_each(container);
     }
     items(spec, "volumes").for_each(volume);
-    for spread in items(spec, "topologySpreadConstraints") {
-        let _ = spread;
-    }
 }
 
-fn container(one: &mut Value, is_host_network: bool) {
+fn container(one: &mut Value) {
     let image = one["image"].as_str().unwrap_or_default();
     let last = image.rsplit('/').next().unwrap_or_default();
     let is_latest = !last.contains('@') && (!last.contains(':') || last.ends_with(":latest"));
@@ -175,9 +198,6 @@ fn container(one: &mut Value, is_host_network: bool) {
     fill_all(one, more);
     for port in items(one, "ports") {
         fill(port, "protocol", json!("TCP"));
-        if is_host_network && let Some(number) = port.get("containerPort").cloned() {
-            fill(port, "hostPort", number);
-        }
     }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(probe) = one.get_mut(probe) {

@@ -4,10 +4,25 @@
 //! member of the set with others below it has `.`. The algorithms are those of sigs.k8s.io/structured-merge-diff.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
 use super::schema::{ListKind, Struct, Ty};
+
+/// What of the metadata no manager ever owns.
+pub(crate) const UNOWNED: [&str; 10] = [
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+    "uid",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+];
 
 /// A set of paths.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,6 +87,18 @@ impl Fields {
         Self { member: member(self.member, other.member), below }
     }
 
+    /// With the named fields of structs that only lead to members, as members.
+    pub(crate) fn with_named(&self, ty: &Ty) -> Self {
+        let named = ty.as_struct().map(|one| &one.fields);
+        let below = self.below.iter().map(|(edge, one)| {
+            let name = edge.strip_prefix("f:").unwrap_or_default();
+            let mut one = one.with_named(&ty.member(name));
+            one.member |= named.is_some_and(|fields| fields.contains_key(name));
+            (edge.clone(), one)
+        });
+        Self { member: self.member, below: below.collect() }
+    }
+
     /// Without whatever lies at or below the members of `other`.
     pub(crate) fn without_below(&self, other: &Self) -> Self {
         if other.member {
@@ -99,18 +126,7 @@ impl Fields {
         self.below.remove("f:kind");
         if let Some(metadata) = self.below.get_mut("f:metadata") {
             metadata.member = false;
-            for name in [
-                "name",
-                "namespace",
-                "creationTimestamp",
-                "deletionTimestamp",
-                "deletionGracePeriodSeconds",
-                "selfLink",
-                "uid",
-                "generation",
-                "managedFields",
-                "resourceVersion",
-            ] {
+            for name in UNOWNED {
                 metadata.below.remove(&format!("f:{name}"));
             }
             if metadata.below.is_empty() {
@@ -229,11 +245,14 @@ pub(crate) struct Change {
 pub(crate) fn compare(ty: &Ty, old: Option<&Value>, new: Option<&Value>) -> Change {
     let mut change = Change::default();
     let (any_old, any_new) = (old.filter(|one| !one.is_null()), new.filter(|one| !one.is_null()));
-    let Some(shape) = any_new.or(any_old) else { return change };
+    // A field that is there as null is there.
+    let is_null = old.is_none() && new.is_some_and(Value::is_null);
+    let Some(shape) = any_new.or(any_old).or(new.filter(|_| is_null)) else { return change };
     let is_leaf = ty.is_leaf(shape) || any_old.is_some_and(|old| ty.is_leaf(old));
     match (old, any_new) {
         (None, Some(_)) => change.set.member = true,
-        (Some(old), None) if !old.is_null() => change.removed.member = true,
+        _ if any_new.is_none() && is_null => change.set.member = true,
+        (Some(old), None) if !old.is_null() && *old != json!({}) => change.removed.member = true,
         (Some(old), Some(new)) if is_leaf && old != new => change.set.member = true,
         _ => {}
     }
@@ -261,7 +280,9 @@ pub(crate) fn compare(ty: &Ty, old: Option<&Value>, new: Option<&Value>) -> Chan
 /// The children of a value by their edges. A Go value that is there has its structs and its required lists too, so that
 /// to set something below them does not set themselves.
 fn children<'a>(ty: &Ty, value: Option<&'a Value>, is_there: bool) -> BTreeMap<String, &'a Value> {
-    static EMPTY: Value = Value::Null;
+    static NOTHING: Value = Value::Null;
+    static EMPTY: OnceLock<Value> = OnceLock::new();
+    let empty = EMPTY.get_or_init(|| json!({}));
     let mut children = BTreeMap::new();
     if let (Ty::List { item, kind, .. }, Some(Value::Array(items))) = (ty.resolved(), value) {
         for one in items {
@@ -280,8 +301,11 @@ fn children<'a>(ty: &Ty, value: Option<&'a Value>, is_there: bool) -> BTreeMap<S
             .filter(|name| matches!(shape.fields.get(*name).map(Ty::resolved), Some(Ty::List { .. } | Ty::Map { .. })));
         // The lists of a custom resource are absent until somebody sets them.
         let lists = lists.filter(|_| shape.go);
-        for name in shape.zero.iter().chain(lists) {
-            children.entry(format!("f:{name}")).or_insert(&EMPTY);
+        for name in lists {
+            children.entry(format!("f:{name}")).or_insert(&NOTHING);
+        }
+        for name in &shape.zero {
+            children.entry(format!("f:{name}")).or_insert(empty);
         }
     }
     children

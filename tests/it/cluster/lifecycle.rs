@@ -117,7 +117,11 @@ pub(crate) fn delete(
         if !is_dry_run {
             state.remove(key);
         }
-        let answer = if is_pod { marked(kind, &old, &held, 0) } else { write::success(kind, &old) };
+        let answer = match kind.kind.as_str() {
+            "Pod" if is_pod => marked(kind, &old, &held, 0),
+            "Service" if kind.group.is_empty() => (*old).clone(),
+            _ => write::success(kind, &old),
+        };
         return Ok((200, answer));
     }
     let was_marked = old["metadata"].get("deletionTimestamp").is_some();

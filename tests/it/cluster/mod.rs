@@ -38,9 +38,11 @@ mod control;
 mod server;
 mod any;
 mod real;
+mod transcript;
 
 pub(crate) use access::Rule;
 pub(crate) use any::{AnyCluster, Reply};
 pub(crate) use control::{Control, Fault, On, Seen};
 pub(crate) use real::RealCluster;
 pub(crate) use server::Cluster;
+pub(crate) use transcript::differences;

@@ -46,7 +46,7 @@ pub(crate) fn creation(kind: &Kind, object: &mut Value) {
         ("apps", "DaemonSet") => json!({
             "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
         }),
-        ("apps", "Deployment") | ("batch", _) => json!({}),
+        ("apps", "Deployment") | ("batch" | "apiregistration.k8s.io", _) => json!({}),
         ("policy", _) => {
             json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0})
         }
@@ -63,6 +63,20 @@ pub(crate) fn creation(kind: &Kind, object: &mut Value) {
     }
     if kind.kind == "Pod" && kind.group.is_empty() {
         admit_pod(object);
+    }
+}
+
+/// What is written whatever it is.
+pub(crate) fn always(kind: &Kind, object: &mut Value) {
+    if !(kind.group.is_empty() && kind.kind == "Event") {
+        return;
+    }
+    let members = object.as_object_mut().unwrap();
+    for name in ["firstTimestamp", "lastTimestamp", "eventTime"] {
+        members.entry(name).or_insert(Value::Null);
+    }
+    for name in ["reportingComponent", "reportingInstance"] {
+        members.entry(name).or_insert_with(|| json!(""));
     }
 }
 
@@ -135,16 +149,6 @@ pub(crate) fn keep_other_half(kind: &Kind, old: Option<&Value>, new: &mut Value,
             new["metadata"]["managedFields"] = book;
         }
     }
-    if subresource == "status" && kind.group == "apps" && kind.kind == "Deployment" {
-        let conditions = new["status"].get_mut("conditions").and_then(Value::as_array_mut);
-        for one in conditions.into_iter().flatten() {
-            for time in ["lastTransitionTime", "lastUpdateTime"] {
-                if one.get(time).is_none() {
-                    one[time] = Value::Null;
-                }
-            }
-        }
-    }
 }
 
 /// A new generation, if what is wanted is new.
@@ -164,6 +168,11 @@ pub(crate) fn generation(kind: &Kind, old: &Value, new: &mut Value) {
         }
         object["spec"].take()
     };
+    if kind.kind == "DaemonSet" && old["spec"]["template"] != new["spec"]["template"] {
+        let annotation = &mut new["metadata"]["annotations"]["deprecated.daemonset.template.generation"];
+        let last: u64 = annotation.as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+        *annotation = json!((last + 1).to_string());
+    }
     if wanted(old) != wanted(new) {
         new["metadata"]["generation"] = json!(old["metadata"]["generation"].as_u64().unwrap_or(0) + 1);
     }
@@ -207,6 +216,11 @@ pub(crate) fn allocate(state: &mut State, kind: &Kind, object: &mut Value, old: 
     if spec.get("ipFamilies").is_none() {
         spec["ipFamilies"] = json!(["IPv4"]);
         spec["ipFamilyPolicy"] = json!("SingleStack");
+    }
+    if ty == "ClusterIP" {
+        for name in ["externalTrafficPolicy", "allocateLoadBalancerNodePorts", "healthCheckNodePort"] {
+            spec.as_object_mut().unwrap().remove(name);
+        }
     }
     let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
     for port in ports.into_iter().flatten() {

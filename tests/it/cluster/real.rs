@@ -89,12 +89,7 @@ impl RealCluster {
     }
 
     async fn wait(&mut self) {
-        let any = super::AnyCluster::Real(Self {
-            url: self.url.clone(),
-            processes: Vec::new(),
-            _folder: tempfile::tempdir().unwrap(),
-        });
-        let client = any.client("admin-token").await;
+        let client = super::any::client(&self.kubeconfig_of("test", "admin-token")).await;
         for _ in 0..600 {
             let request = axum::http::Request::get("/readyz").body(kube::client::Body::empty()).unwrap();
             if let Ok(response) = client.send(request).await

@@ -289,7 +289,9 @@ fn process(shared: &Shared, asked: &Asked, target: Option<&Target>, stale: u64) 
         match (target.verb.as_str(), target.subresource.as_str()) {
             ("get", "log") => {
                 let pod = read::get(state, &kind, target, u64::MAX)?;
-                Ok(Reply::Text(200, read::log(state, target, asked, &pod)?))
+                let log = read::log(state, target, asked, &pod)?;
+                let runs = pod["spec"]["nodeName"].is_string();
+                Ok(Reply::Text(if log.is_empty() && !runs { 204 } else { 200 }, log))
             }
             ("get", "scale") => {
                 let object = read::get(state, &kind, target, version)?;

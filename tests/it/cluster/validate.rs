@@ -8,7 +8,6 @@ use super::status::Cause;
 
 pub(crate) const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const DNS_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
@@ -48,11 +47,7 @@ pub(crate) fn metadata(kind: &Kind, object: &Value) -> Vec<Cause> {
         Some(name) => {
             let rbac = kind.group == "rbac.authorization.k8s.io";
             let wrong = match kind.kind.as_str() {
-                "Namespace" if kind.group.is_empty() => (!is_label(name)).then_some(LABEL),
-                "Service" if kind.group.is_empty() => {
-                    let fits = is_label(name) && name.starts_with(|c: char| c.is_ascii_lowercase());
-                    (!fits).then_some(DNS_1035)
-                }
+                "Namespace" | "Service" if kind.group.is_empty() => (!is_label(name)).then_some(LABEL),
                 _ if rbac => None,
                 _ => (!is_subdomain(name)).then_some(SUBDOMAIN),
             };
@@ -109,9 +104,13 @@ pub(crate) fn object(kind: &Kind, object: &Value) -> Vec<Cause> {
         ("batch", "Job") => super::validate_pod::job_template(&spec["template"], "spec.template", &mut causes),
         ("batch", "CronJob") => cron_job(spec, &mut causes),
         ("autoscaling", _) => {
-            if spec.get("maxReplicas").is_none_or(|most| *most == 0) {
-                let most = spec.get("maxReplicas").cloned().unwrap_or_else(|| json!(0));
-                causes.push(Cause::invalid("spec.maxReplicas", &most, "must be greater than 0"));
+            let most = spec["maxReplicas"].as_i64().unwrap_or(0);
+            if most == 0 {
+                causes.push(Cause::required("spec.maxReplicas", "must be set and greater than 0"));
+            }
+            if most < spec["minReplicas"].as_i64().unwrap_or(1) {
+                let why = "must be greater than or equal to `minReplicas`";
+                causes.push(Cause::invalid("spec.maxReplicas", &json!(most), why));
             }
         }
         _ => {}
@@ -184,6 +183,13 @@ fn service(spec: &Value, causes: &mut Vec<Cause>) {
         if !(1..=65535).contains(&number) {
             causes.push(Cause::invalid(
                 format!("{path}.port"),
+                &json!(number),
+                "must be between 1 and 65535, inclusive",
+            ));
+        }
+        if let Some(number) = port["targetPort"].as_i64().filter(|number| !(1..=65535).contains(number)) {
+            causes.push(Cause::invalid(
+                format!("{path}.targetPort"),
                 &json!(number),
                 "must be between 1 and 65535, inclusive",
             ));

@@ -71,10 +71,6 @@ fn container(one: &Value, path: &str, volumes: &[&Value], causes: &mut Vec<Cause
     name(&one["name"], &format!("{path}.name"), causes);
     match one["image"].as_str() {
         None | Some("") => causes.push(Cause::required(format!("{path}.image"), "")),
-        Some(image) if image.trim() != image => {
-            let why = "must not have leading or trailing whitespace";
-            causes.push(Cause::invalid(format!("{path}.image"), &one["image"], why));
-        }
         _ => {}
     }
     for (index, port) in list("ports") {
