@@ -16,7 +16,7 @@ pub(crate) enum Strictness {
 
 /// An object as its Go type holds it, and the unknown fields that were dropped.
 pub(crate) fn decode(kind: &Kind, value: &Value) -> Answer<(Value, Vec<String>)> {
-    let mut reader = Reader { unknown: Vec::new() };
+    let mut reader = Reader { unknown: Vec::new(), lenient: kind.custom };
     let fits = misfit(kind, value);
     let decoded = fits.and_then(|()| reader.read(&kind.ty, value, &kind.kind, "")).map_err(|why| {
         Failure::bad_request(format!(
@@ -29,7 +29,7 @@ pub(crate) fn decode(kind: &Kind, value: &Value) -> Answer<(Value, Vec<String>)>
 
 /// Why Go could not read an object.
 pub(crate) fn misfit(kind: &Kind, value: &Value) -> Result<(), String> {
-    let mut reader = Reader { unknown: Vec::new() };
+    let mut reader = Reader { unknown: Vec::new(), lenient: kind.custom };
     reader.read(&kind.ty, value, &kind.kind, "")?;
     let data = (kind.kind == "Secret" && kind.group.is_empty()).then(|| value["data"].as_object()).flatten();
     for text in data.into_iter().flatten().filter_map(|(_, one)| one.as_str()) {
@@ -58,6 +58,8 @@ pub(crate) fn strict_error(unknown: &[String]) -> String {
 
 struct Reader {
     unknown: Vec<String>,
+    /// What does not fit is kept for the validation to find.
+    lenient: bool,
 }
 
 /// Booleans that are no pointers in Go: `false` is nothing.
@@ -85,8 +87,10 @@ impl Reader {
             _ => owner,
         };
         let misfit = |go: &str| Err(mismatch(value, owner, path, go));
+        let is_kept = self.lenient && !fits(ty, value);
         Ok(match (ty.resolved(), value) {
             (_, Value::Null) => None,
+            (_, value) if is_kept => Some(value.clone()),
             (Ty::Atomic(inner), value) => return self.read(inner, value, owner, path),
             (Ty::Struct(shape), Value::Object(members)) => {
                 Some(Value::Object(self.read_struct(shape, members, owner, path)?))
@@ -155,6 +159,17 @@ impl Reader {
             }
         }
         Ok(out)
+    }
+}
+
+fn fits(ty: &Ty, value: &Value) -> bool {
+    match ty.resolved() {
+        Ty::Struct(_) | Ty::Map { .. } => value.is_object(),
+        Ty::List { .. } => value.is_array(),
+        Ty::String => value.is_string(),
+        Ty::Bool => value.is_boolean(),
+        Ty::Int => value.is_number(),
+        _ => true,
     }
 }
 

@@ -11,6 +11,8 @@ const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower ca
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+/// What a ConfigMap or Secret holds at most.
+const MOST_DATA: usize = 1 << 20;
 const IMMUTABLE: &str = "field is immutable";
 
 /// Letters at both ends, and some more within.
@@ -95,6 +97,11 @@ pub(crate) fn object(kind: &Kind, object: &Value) -> Vec<Cause> {
                 if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
                     causes.push(Cause::invalid(format!("data[{name}]"), &json!(name), CONFIG_KEY));
                 }
+            }
+            let data = object["data"].as_object().into_iter().flatten();
+            if data.map(|(_, one)| one.as_str().map_or(0, str::len)).sum::<usize>() > MOST_DATA {
+                let message = format!("Too long: may not be more than {MOST_DATA} bytes");
+                causes.push(Cause { reason: "FieldValueTooLong", message, field: String::new() });
             }
         }
         ("", "Service") => service(spec, &mut causes),
@@ -213,6 +220,16 @@ fn claim(spec: &Value, causes: &mut Vec<Cause>) {
 pub(crate) fn change(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let (was, is) = (&old["spec"], &new["spec"]);
+    if old["metadata"].get("deletionTimestamp").is_some() {
+        let list = |object: &Value| object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+        let before = list(old);
+        let more: Vec<Value> = list(new).into_iter().filter(|one| !before.contains(one)).collect();
+        if !more.is_empty() {
+            let why = "no new finalizers can be added if the object is being deleted, found new finalizers ";
+            let list: Vec<String> = more.iter().map(ToString::to_string).collect();
+            causes.push(Cause::forbidden("metadata.finalizers", &format!("{why}[]string{{{}}}", list.join(", "))));
+        }
+    }
     let mut keeps = |name: &str, why: &str| {
         if was[name] != is[name] {
             causes.push(Cause::invalid(format!("spec.{name}"), &is[name], why));
