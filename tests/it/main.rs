@@ -11,6 +11,7 @@ mod canary;
 mod ci_examples;
 mod cluster;
 mod cluster_contract;
+mod cluster_control;
 mod console;
 mod diagnostics;
 mod disk;

@@ -86,16 +86,16 @@ impl AnyCluster {
         assert_eq!(reply.code, 201, "{}", reply.text);
     }
 
-    /// Asks until the answer is as wanted, or panics after half a minute.
+    /// Asks until the answer is as wanted, or panics after two minutes: a real namespace takes its time.
     pub(crate) async fn until(&self, path: &str, what: &str, is_it: impl Fn(&Reply) -> bool) -> Reply {
         let mut last = None;
-        for _ in 0..600 {
+        for _ in 0..1200 {
             let reply = self.ask("GET", path, "application/json", &Value::Null).await;
             if is_it(&reply) {
                 return reply;
             }
             last = Some(reply.text);
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         panic!("{path} never was {what}: {last:?}");
     }

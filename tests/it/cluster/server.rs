@@ -257,7 +257,7 @@ fn process(shared: &Shared, asked: &Asked, target: Option<&Target>, stale: u64) 
     }
     shared.with(|state| {
         let user = state.access.user(asked.header("authorization"))?;
-        let user = state.access.impersonate(user, asked.header("impersonate-user"))?;
+        let user = state.access.impersonate(user, asked.header("impersonate-user"), target)?;
         if ["/readyz", "/livez", "/healthz"].contains(&asked.path.as_str()) {
             return Ok(Reply::Text(200, "ok".into()));
         }

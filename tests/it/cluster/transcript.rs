@@ -128,11 +128,12 @@ fn walk(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(walk),
         Value::String(text) => {
-            let replaced = PATTERNS
-                .iter()
-                .fold(text.clone(), |text, (pattern, by)| pattern.replace_all(&text, *by).into_owned());
+            let replaced =
+                PATTERNS.iter().fold(text.clone(), |text, (pattern, by)| pattern.replace_all(&text, *by).into_owned());
             // What Go prints of its own structs, and the differences between them, are no one's to imitate.
-            *text = match replaced.find("\n@@").or_else(|| replaced.find("Invalid value: {\"labels\":").or_else(|| replaced.find("Invalid value: {\"metadata\":"))) {
+            *text = match replaced.find("\n@@").or_else(|| {
+                replaced.find("Invalid value: {\"labels\":").or_else(|| replaced.find("Invalid value: {\"metadata\":"))
+            }) {
                 Some(at) => replaced[..at].to_owned(),
                 None => replaced,
             };

@@ -101,7 +101,7 @@ pub(crate) fn object(kind: &Kind, object: &Value) -> Vec<Cause> {
             let data = object["data"].as_object().into_iter().flatten();
             if data.map(|(_, one)| one.as_str().map_or(0, str::len)).sum::<usize>() > MOST_DATA {
                 let message = format!("Too long: may not be more than {MOST_DATA} bytes");
-                causes.push(Cause { reason: "FieldValueTooLong", message, field: String::new() });
+                causes.push(Cause { reason: "FieldValueTooLong", message, field: "[]".into() });
             }
         }
         ("", "Service") => service(spec, &mut causes),
