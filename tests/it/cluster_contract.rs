@@ -3,6 +3,8 @@
 //! Every function here takes either. The real one runs where `KUBEBUILDER_ASSETS` names a folder with `kube-apiserver`
 //! and `etcd` (and `kube-controller-manager`, for what its controllers do); elsewhere that is said aloud and skipped.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 
@@ -74,6 +76,7 @@ async fn the_real_server_keeps_the_contract() {
     assert!(failed.is_empty(), "the real server does otherwise in {failed:?}");
 }
 
+#[expect(clippy::disallowed_methods, reason = "the switch that rewrites")]
 async fn transcript_is_the_recorded_one(cluster: &AnyCluster) {
     let blesses = cluster.control().is_none() && std::env::var_os("GANTRY_BLESS").is_some();
     let found = differences(cluster, blesses).await;

@@ -1,5 +1,7 @@
 //! What a test can do to the cluster in this process, seen from a client: faults, counts, logs, webhooks, other managers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::time::Duration;
 
 use axum::http::Request;
@@ -7,7 +9,7 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::{Value, json};
 
-use crate::cluster::{AnyCluster, Control, Fault, On, Reply, Rule};
+use crate::cluster::{AnyCluster, Cluster, Control, Fault, On, Reply, Rule};
 
 const PATH: &str = "/api/v1/namespaces/default/configmaps";
 
@@ -56,6 +58,22 @@ async fn failures_come_when_they_are_told_to() {
     assert_eq!(control.count(&On::verb("list").resource("configmaps")), 3);
     control.forget();
     assert_eq!(control.count(&On::any()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_late_and_tokens_refused() {
+    let (cluster, control) = start().await;
+    control.fault(On::verb("list").namespace("default").always(), Fault::DelayAnswer(Duration::from_millis(30)));
+    control.fault(On::verb("create").resource("configmaps"), Fault::DelayBefore(Duration::from_millis(30)));
+    control.fault(On::verb("get"), Fault::Unauthorized);
+    let reply = cluster.ask("POST", &format!("{PATH}?dryRun=All"), "application/json", &config_map("a", "1")).await;
+    assert_eq!(reply.code, 201);
+    assert_eq!(get(&cluster, PATH).await.body["items"], json!([]));
+    assert_eq!(get(&cluster, &format!("{PATH}/a")).await.code, 401);
+    let seen = control.requests();
+    let first = &seen[0];
+    assert_eq!((first.method.as_str(), first.path.as_str(), first.user.as_str()), ("POST", PATH, "admin"));
+    assert!(first.is_dry_run && !first.is_apply && first.query["dryRun"] == "All" && first.body.contains("\"k\""));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +198,18 @@ async fn users_have_rules_and_tokens_run_out() {
 async fn a_deleted_namespace_waits_as_long_as_it_is_told() {
     let (cluster, control) = start().await;
     control.namespace_delay(Duration::from_secs(60));
+    control.definition_delay(Duration::from_secs(60));
     cluster.namespace("slow").await;
     cluster.ask("DELETE", "/api/v1/namespaces/slow", "application/json", &Value::Null).await;
     assert_eq!(get(&cluster, "/api/v1/namespaces/slow").await.body["status"]["phase"], "Terminating");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_kubeconfig_is_one_for_kube() {
+    let cluster = Cluster::start().await;
+    assert!(cluster.url().starts_with("http://127.0.0.1:"));
+    let text = cluster.kubeconfig("test");
+    let config = kube::config::Kubeconfig::from_yaml(&text).unwrap();
+    assert_eq!(config.current_context.as_deref(), Some("test"));
+    assert!(text.contains(cluster.url()));
 }

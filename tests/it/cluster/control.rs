@@ -220,11 +220,11 @@ impl Control {
 
     /// One object.
     pub(crate) fn object(&self, plural: &str, namespace: &str, name: &str) -> Option<Value> {
-        let all = self.objects(plural).into_iter();
+        let mut all = self.objects(plural).into_iter();
         let is_it = |one: &Value| {
             one["metadata"]["namespace"].as_str().unwrap_or_default() == namespace && one["metadata"]["name"] == name
         };
-        all.filter(is_it).next_back()
+        all.rfind(is_it)
     }
 
     /// Does a request as another field manager, without faults, rights or counting; panics with the failure.

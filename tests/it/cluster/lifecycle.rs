@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
+use super::admit;
 use super::route::Asked;
 use super::schema::{self, Kind};
 use super::status::{Answer, Cause, Failure};
 use super::store::{Key, State, now};
 use super::write;
-use super::{admit, prepare};
 
 /// `DeleteOptions`.
 #[derive(Clone, Debug, Default)]
@@ -442,14 +442,4 @@ fn names(definition: &Value) -> (String, String, String) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let spec = &definition["spec"];
     (text(&spec["group"]), text(&spec["names"]["plural"]), text(&spec["names"]["kind"]))
-}
-
-/// Whether the object of `finalize` may go now.
-pub(crate) fn finalize(state: &mut State, key: &Key) {
-    let Some(object) = state.get(key) else { return };
-    let Some(kind) = state.kind_of(&key.0, &key.1) else { return };
-    if is_finished(&kind, &object) {
-        state.remove(key);
-    }
-    let _ = prepare::identity;
 }

@@ -15,6 +15,8 @@
 //! It is the API server with the garbage collector, the namespace controller and the quota's; no pods are made from
 //! Deployments: a test plays the other controllers by `Control`. Nothing is written to disk.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod schema;
 mod status;
 mod fields;
@@ -42,7 +44,7 @@ mod transcript;
 
 pub(crate) use access::Rule;
 pub(crate) use any::{AnyCluster, Reply};
-pub(crate) use control::{Control, Fault, On, Seen};
+pub(crate) use control::{Control, Fault, On};
 pub(crate) use real::RealCluster;
 pub(crate) use server::Cluster;
 pub(crate) use transcript::differences;

@@ -40,13 +40,12 @@ pub(crate) fn creation(kind: &Kind, object: &mut Value) {
             object["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
             json!({"phase": "Pending"})
         }
-        ("", "ResourceQuota") => json!({}),
         ("apps", "StatefulSet") => json!({"replicas": 0, "availableReplicas": 0}),
         ("apps", "ReplicaSet") => json!({"replicas": 0}),
         ("apps", "DaemonSet") => json!({
             "currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0,
         }),
-        ("apps", "Deployment") | ("batch" | "apiregistration.k8s.io", _) => json!({}),
+        ("", "ResourceQuota") | ("apps", "Deployment") | ("batch" | "apiregistration.k8s.io", _) => json!({}),
         ("policy", _) => {
             json!({"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0})
         }

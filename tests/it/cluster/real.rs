@@ -20,6 +20,7 @@ fn free_port() -> u16 {
 
 impl RealCluster {
     /// Where the programs are; none if the environment does not say.
+    #[expect(clippy::disallowed_methods, reason = "that is how whoever runs the tests says so")]
     pub(crate) fn assets() -> Option<PathBuf> {
         let folder = PathBuf::from(std::env::var_os("KUBEBUILDER_ASSETS")?);
         ["kube-apiserver", "etcd"].iter().all(|name| folder.join(name).is_file()).then_some(folder)

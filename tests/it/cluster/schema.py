@@ -1,6 +1,11 @@
-import json,subprocess
-api=json.load(open('openapi2.json'))['definitions']
-def get(p): return json.loads(subprocess.check_output(['curl','-sk','-H','Authorization: Bearer admin-token','https://127.0.0.1:16443'+p]))
+#!/usr/bin/env python3
+"""Reads schema.json off a running API server: schema.py https://127.0.0.1:PORT TOKEN
+
+Which kinds are taken stands in `groups` and `skip`. The types come from OpenAPI v2, their defaults from v3.
+"""
+import json,os,subprocess,sys
+def get(p): return json.loads(subprocess.check_output(['curl','-sk','-H','Authorization: Bearer '+sys.argv[2],sys.argv[1]+p]))
+api=get('/openapi/v2')['definitions']
 groups=[('','v1',None),('apps','v1',None),('batch','v1',None),('networking.k8s.io','v1',['ingresses','networkpolicies','ingressclasses']),('policy','v1',None),('autoscaling','v2',None),('rbac.authorization.k8s.io','v1',None),('apiextensions.k8s.io','v1',None),('apiregistration.k8s.io','v1',None),('authorization.k8s.io','v1',['selfsubjectaccessreviews']),('events.k8s.io','v1',None),('coordination.k8s.io','v1',None),('discovery.k8s.io','v1',None),('scheduling.k8s.io','v1',None),('storage.k8s.io','v1',['storageclasses']),('admissionregistration.k8s.io','v1',['mutatingwebhookconfigurations','validatingwebhookconfigurations'])]
 skip={'bindings','componentstatuses','podtemplates','replicationcontrollers','controllerrevisions'}
 defs_by_gvk={}
@@ -70,9 +75,6 @@ while need:
     if d.get('x-kubernetes-map-type')=='atomic': t['a']=1
     types[short(n)]=t
 j=lambda o: json.dumps(o,separators=(',',':'))
-out='{"kinds":[\n'+',\n'.join(j(k) for k in kinds)+'\n],"types":{\n'+',\n'.join(j(n)+':'+j(t) for n,t in sorted(types.items()))+'\n}}\n'
-open('/work/wt/server/tests/it/cluster/schema.json','w').write(out)
-print(len(kinds),len(types),len(out)); json.loads(out)
 # second pass: zero structs and scalar defaults, which only OpenAPI v3 tells
 v3={}
 for p in ['api/v1']+[f'apis/{g}/{v}' for g,v,_ in groups if g]:
@@ -90,5 +92,5 @@ for n,t in types.items():
     if z: t['z']=z
     if dd: t['d']=dd
 out='{"kinds":[\n'+',\n'.join(j(k) for k in kinds)+'\n],"types":{\n'+',\n'.join(j(n)+':'+j(t) for n,t in sorted(types.items()))+'\n}}\n'
-open('/work/wt/server/tests/it/cluster/schema.json','w').write(out)
+open(os.path.join(os.path.dirname(os.path.abspath(__file__)),'schema.json'),'w').write(out)
 print(len(out))

@@ -59,7 +59,6 @@ pub(crate) async fn differences(cluster: &AnyCluster, blesses: bool) -> Vec<Stri
     }
     if blesses {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cluster/transcript.jsonl");
-        let file = std::env::var("CLUSTER_TRANSCRIPT").unwrap_or_else(|_| file.into());
         std::fs::write(file, lines.join("\n") + "\n").unwrap();
     }
     differences

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::custom;
 use super::schema::Kind;
 use super::status::Cause;
+use super::validate_pod;
 
 pub(crate) const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
@@ -105,10 +106,10 @@ pub(crate) fn object(kind: &Kind, object: &Value) -> Vec<Cause> {
             }
         }
         ("", "Service") => service(spec, &mut causes),
-        ("", "Pod") => super::validate_pod::spec(spec, "spec", &mut causes),
+        ("", "Pod") => validate_pod::spec(spec, "spec", &mut causes),
         ("", "PersistentVolumeClaim") => claim(spec, &mut causes),
         ("apps", name) => workload(name, spec, &mut causes),
-        ("batch", "Job") => super::validate_pod::job_template(&spec["template"], "spec.template", &mut causes),
+        ("batch", "Job") => validate_pod::job_template(&spec["template"], "spec.template", &mut causes),
         ("batch", "CronJob") => cron_job(spec, &mut causes),
         ("autoscaling", _) => {
             let most = spec["maxReplicas"].as_i64().unwrap_or(0);
@@ -147,7 +148,7 @@ fn workload(kind: &str, spec: &Value, causes: &mut Vec<Cause>) {
         causes.push(Cause::invalid("spec.template.metadata.labels", labels_of_template, why));
     }
     labels(labels_of_template, "spec.template.labels", causes);
-    super::validate_pod::spec(&spec["template"]["spec"], "spec.template.spec", causes);
+    validate_pod::spec(&spec["template"]["spec"], "spec.template.spec", causes);
     let restart = spec["template"]["spec"]["restartPolicy"].as_str().unwrap_or_default();
     if restart != "Always" {
         causes.push(Cause::unsupported("spec.template.spec.restartPolicy", restart, &["Always"]));
@@ -164,7 +165,7 @@ fn cron_job(spec: &Value, causes: &mut Vec<Cause>) {
         causes.push(Cause::invalid("spec.schedule", &spec["schedule"], &what));
     }
     let path = "spec.jobTemplate.spec.template";
-    super::validate_pod::job_template(&spec["jobTemplate"]["spec"]["template"], path, causes);
+    validate_pod::job_template(&spec["jobTemplate"]["spec"]["template"], path, causes);
 }
 
 fn service(spec: &Value, causes: &mut Vec<Cause>) {
@@ -258,7 +259,7 @@ pub(crate) fn change(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
             }
         }
         ("batch", "Job") => {
-            ["selector", "template", "completions"].map(|name| keeps(name, IMMUTABLE)).into_iter().collect()
+            ["selector", "template", "completions"].iter().for_each(|name| keeps(name, IMMUTABLE));
         }
         ("", "Service") => {
             let stays = was["type"] == "ExternalName" || is["type"] == "ExternalName";
@@ -275,10 +276,8 @@ pub(crate) fn change(kind: &Kind, old: &Value, new: &Value) -> Vec<Cause> {
                 causes.push(Cause::forbidden("spec", why));
             }
         }
-        ("", "Pod") => {
-            if super::validate_pod::fixed(was) != super::validate_pod::fixed(is) {
-                causes.push(Cause::forbidden("spec", super::validate_pod::FIXED));
-            }
+        ("", "Pod") if validate_pod::fixed(was) != validate_pod::fixed(is) => {
+            causes.push(Cause::forbidden("spec", validate_pod::FIXED));
         }
         ("", "ConfigMap" | "Secret") => frozen(old, new, &mut causes),
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") if old["roleRef"] != new["roleRef"] => {
