@@ -91,7 +91,9 @@ impl Lanes {
 
 fn name_of(step: &Step) -> Option<&str> {
     match &step.work {
-        Work::Barrier
+        // Waiting only watches, so it must not keep what changes from its turn.
+        Work::Await { .. }
+        | Work::Barrier
         | Work::Commit
         | Work::Forget
         | Work::Record(_)
@@ -101,8 +103,6 @@ fn name_of(step: &Step) -> Option<&str> {
         Work::Act(act) if act.in_process => None,
         Work::Act(act) => Some(&act.provider),
         Work::Read { provider, .. } => Some(provider),
-        // It only watches, so it must not keep what changes from its turn.
-        Work::Await { .. } => None,
         Work::Pin(_) | Work::Migrate { .. } | Work::Revert { .. } | Work::Check(_) => Some(OWN),
     }
 }

@@ -85,9 +85,8 @@ impl<'a> Scene<'a> {
             Work::Read { provider, arguments, .. } => {
                 let arguments = finish_all(arguments, results).map_err(|e| not_available(&e))?;
                 let request = request::request_digest(&arguments, None, &*self.runner.seal);
-                let ty = step.address.ty.to_string();
-                let provider_name = provider.clone();
-                let ask = ReadRequest { provider: provider_name, address: step.address.clone(), ty, arguments };
+                let (address, ty) = (step.address.clone(), step.address.ty.to_string());
+                let ask = ReadRequest { provider: provider.clone(), address, ty, arguments };
                 (Job::Read { provider: self.provider(provider)?, request: ask }, request)
             }
             Work::Pin(pin) => {

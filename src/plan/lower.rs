@@ -203,19 +203,6 @@ impl Lowerer<'_> {
         }
     }
 
-    /// Ends a change with its act, or with waiting for what that made.
-    fn until_ready(&mut self, position: usize, act: usize, schema: &ResourceSchema) {
-        let done = match &self.steps[act].work {
-            Work::Act(step) if schema.waits => {
-                let work = Work::Await { provider: step.provider.clone(), follows: act, deadline: step.deadline };
-                let address = self.changes[position].address.clone();
-                self.add(&address, "await", work, vec![act])
-            }
-            _ => act,
-        };
-        self.finished(position, act, done);
-    }
-
     fn act(
         &mut self,
         position: usize,

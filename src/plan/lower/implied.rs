@@ -1,8 +1,8 @@
-//! The order that nobody had to write down: what a provider says its objects need of each other.
+//! What a provider adds to the steps of its objects: an order that nobody had to write down, and waiting for what was made.
 
 use std::collections::BTreeMap;
 
-use super::{Change, Detail, Lowerer};
+use super::{Change, Detail, Lowerer, ResourceSchema, Work};
 use crate::provider::catalog::Catalog;
 use crate::value::{Type, Value};
 
@@ -32,6 +32,19 @@ pub(super) fn implied(changes: &[Change], catalog: &Catalog) -> BTreeMap<usize, 
 }
 
 impl Lowerer<'_> {
+    /// Ends a change with its act, or with waiting for what that made.
+    pub(super) fn until_ready(&mut self, position: usize, act: usize, schema: &ResourceSchema) {
+        let done = match &self.steps[act].work {
+            Work::Act(step) if schema.waits => {
+                let work = Work::Await { provider: step.provider.clone(), follows: act, deadline: step.deadline };
+                let address = self.changes[position].address.clone();
+                self.add(&address, "await", work, vec![act])
+            }
+            _ => act,
+        };
+        self.finished(position, act, done);
+    }
+
     /// Puts in the order that nobody had to write down. What the configuration says is stronger: an order that would close a circle
     /// is left out.
     pub(super) fn order_implied(&mut self) {

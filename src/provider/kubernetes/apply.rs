@@ -141,8 +141,7 @@ fn may_take_over(refusal: &Refusal, prior: Option<&Identity>) -> bool {
 fn failed(failure: &Failure, name: &Name, standing: bool) -> Outcome {
     if let Failure::Refused(refusal) = failure
         && standing
-        && refusal.code == 409
-        && refusal.conflicts().is_empty()
+        && refusal.is_another_object()
     {
         let sentence = format!(
             "{} is not the object that was planned: it was deleted, or deleted and made anew, by somebody else ({}). Plan again.",

@@ -203,6 +203,9 @@ async fn refused(
 ) -> Preview {
     let namespace = name.namespace.as_deref();
     match refusal.code {
+        _ if standing && refusal.is_another_object() => Preview::NotTold(
+            "It is not the object that was looked at: somebody deleted it, or made it anew, in between.".into(),
+        ),
         404 if namespace.is_some_and(|namespace| coming.has_namespace(namespace)) => {
             Preview::NotTold(format!("Its namespace {} comes with this plan.", namespace.unwrap_or_default()))
         }
@@ -222,7 +225,6 @@ async fn refused(
         }
         422 if standing && is_immutable(refusal) => Preview::Replace(replaced(refusal)),
         429 | 500..=599 if refusal.class() != ProblemClass::Invalid => Preview::NotTold(refusal.sentence()),
-        409 if standing && refusal.conflicts().is_empty() => Preview::Replace(format!("{}.", refusal.message)),
         _ => Preview::Refused(refusal.parts()),
     }
 }

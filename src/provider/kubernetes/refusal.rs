@@ -54,17 +54,26 @@ impl Refusal {
     /// What can be done about it.
     pub(super) fn class(&self) -> ProblemClass {
         match self.code {
-            401 => ProblemClass::Denied,
             403 if self.has_cause("NamespaceTerminating") || self.message.contains("exceeded quota") => {
                 ProblemClass::Invalid
             }
-            403 => ProblemClass::Denied,
+            401 | 403 => ProblemClass::Denied,
             409 => ProblemClass::Conflict,
             429 => ProblemClass::Throttled,
             // The server of 1.36 answers an unknown field under strict validation with 500.
             500 if self.message.contains("not declared in schema") => ProblemClass::Invalid,
             408 | 500..=599 => ProblemClass::Transient,
             _ => ProblemClass::Invalid,
+        }
+    }
+
+    /// Whether it was refused because the object is not the one with the uid that was asked for: another has its name by now (422), or
+    /// none (409).
+    pub(super) fn is_another_object(&self) -> bool {
+        match self.code {
+            409 => self.conflicts().is_empty(),
+            422 => self.causes.iter().any(|(_, field, _)| field == "metadata.uid"),
+            _ => false,
         }
     }
 

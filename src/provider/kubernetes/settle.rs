@@ -70,7 +70,7 @@ pub(super) async fn settled(
         limit: request.deadline,
         told: String::new(),
     };
-    match waiting.to_the_end(progress).await {
+    match waiting.hold_out(progress).await {
         Ok(()) => match &waiting.scene.object {
             Some(there) => Ok(as_it_is(there)),
             None => Err(vanished(&waiting.name)),
@@ -101,7 +101,7 @@ fn vanished(name: &Name) -> Problem {
 }
 
 impl Waiting<'_> {
-    async fn to_the_end(&mut self, progress: &dyn Progress) -> Result<(), String> {
+    async fn hold_out(&mut self, progress: &dyn Progress) -> Result<(), String> {
         loop {
             let spent = SystemClock.elapsed().saturating_sub(self.start);
             if spent > BLINK {

@@ -41,6 +41,8 @@ mod server;
 mod any;
 mod real;
 mod transcript;
+pub(crate) mod controllers;
+mod controllers_tests;
 
 pub(crate) use access::Rule;
 pub(crate) use any::{AnyCluster, Reply};

@@ -125,7 +125,8 @@ pub(crate) fn identity(old: &Value, new: &mut Value) -> Vec<super::status::Cause
     causes
 }
 
-/// By the main endpoint the status stays what it was; by that of the status everything else but the labels.
+/// By the main endpoint the status stays what it was; by that of the status everything else, but for annotations and finalizers of
+/// built-in kinds (their strategies put back the specification and the labels only).
 pub(crate) fn keep_other_half(kind: &Kind, old: Option<&Value>, new: &mut Value, subresource: &str) {
     if !kind.has_sub("status") {
         return;
@@ -142,11 +143,16 @@ pub(crate) fn keep_other_half(kind: &Kind, old: Option<&Value>, new: &mut Value,
         members.insert(name.clone(), value.clone());
     }
     if subresource == "status" && old.get("metadata").is_some() {
-        let book = new["metadata"].get("managedFields").cloned();
-        new["metadata"] = old["metadata"].clone();
-        if let Some(book) = book {
-            new["metadata"]["managedFields"] = book;
+        let mut metadata = old["metadata"].clone();
+        let stays: &[&str] =
+            if kind.custom { &["managedFields"] } else { &["managedFields", "annotations", "finalizers"] };
+        for name in stays {
+            match new["metadata"].get(*name).cloned() {
+                Some(given) => metadata[*name] = given,
+                None => drop(metadata.as_object_mut().unwrap().remove(*name)),
+            }
         }
+        new["metadata"] = metadata;
     }
 }
 
