@@ -10,7 +10,7 @@ use super::runner::Runner;
 use crate::ledger::State;
 use crate::ledger::event::{CheckJudged, Event, Phase, StepIntended, StepResult, StepSucceeded};
 use crate::ledger::record::Record;
-use crate::plan::change::Assertion;
+use crate::plan::change::{Assertion, PlannedMigration};
 use crate::plan::step::{ActStep, CheckStep, ImportStep, Step, Work};
 use crate::plan::{Plan, assertions};
 use crate::provider::{Act, Action, AwaitRequest, Lowering, Mode, Prior, ReadRequest, ResourceSchema, not_configured};
@@ -106,11 +106,7 @@ impl<'a> Scene<'a> {
                 (Job::Pin(PinJob::new(pin, text, after)), request::sha256(text.as_bytes()))
             }
             Work::Migrate { url, migration } | Work::Revert { url, migration } => {
-                let url = finish_all(url, results).map_err(|e| not_available(&e))?;
-                self.runner.scrub.learn(&url.clone().sensitive());
-                let url =
-                    url.as_str().ok_or_else(|| Failure::not_sent("The migration's database is no URL."))?.to_owned();
-                let job = MigrateJob { url, migration: migration.clone() };
+                let job = self.migration(url, migration, results)?;
                 let request = request::sha256(migration.checksum.as_bytes());
                 (if matches!(step.work, Work::Migrate { .. }) { Job::Migrate(job) } else { Job::Revert(job) }, request)
             }
@@ -237,6 +233,18 @@ impl<'a> Scene<'a> {
             evidence: Vec::new(),
             unwinding: self.unwinding,
         })])
+    }
+
+    fn migration(
+        &self,
+        url: &Value,
+        migration: &PlannedMigration,
+        results: &RunResults,
+    ) -> Result<MigrateJob, Failure> {
+        let url = finish_all(url, results).map_err(|e| not_available(&e))?;
+        self.runner.scrub.learn(&url.clone().sensitive());
+        let url = url.as_str().ok_or_else(|| Failure::not_sent("The migration's database is no URL."))?.to_owned();
+        Ok(MigrateJob { url, migration: migration.clone() })
     }
 
     fn provider(&self, name: &str) -> Result<std::sync::Arc<dyn crate::provider::Provider>, Failure> {

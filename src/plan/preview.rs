@@ -9,7 +9,7 @@ use super::fact::{Fact, Question};
 use super::walk::{BlockInstance, Planner};
 use crate::diag::{Diagnostic, Span};
 use crate::eval::{Term, TermKind};
-use crate::provider::{Preview, PreviewRequest, Prior, ResourceSchema};
+use crate::provider::{AttributeSchema, Preview, PreviewRequest, Prior, ResourceSchema};
 use crate::value::Value;
 
 impl Planner<'_> {
@@ -21,8 +21,8 @@ impl Planner<'_> {
             return;
         }
         let Some(planned) = change.after.clone() else { return };
-        let settable = |name: &&std::sync::Arc<str>| schema.attributes.get(&***name).is_none_or(|a| a.settable());
-        let known = planned.as_map().is_some_and(|all| all.iter().all(|(n, v)| !settable(&n) || v.is_wholly_known()));
+        let settable = |name: &str| schema.attributes.get(name).is_none_or(AttributeSchema::settable);
+        let known = planned.as_map().is_some_and(|all| all.iter().all(|(n, v)| !settable(n) || v.is_wholly_known()));
         let Detail::Resource(detail) = &mut change.detail else { return };
         if !known {
             detail.preview = Some(Previewed::Not("It is made of values that are known after apply.".into()));

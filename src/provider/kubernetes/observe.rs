@@ -36,10 +36,10 @@ pub(super) async fn observe(cluster: Cluster<'_>, batch: &[ObserveRequest]) -> V
                 groups.entry(group).or_default().push((at, identity));
             }
             Some(_) => {
-                answers[at] = Some(Observation::Unreadable(format!("The cluster has no type \"{}\".", request.ty)))
+                answers[at] = Some(Observation::Unreadable(format!("The cluster has no type \"{}\".", request.ty)));
             }
             None => {
-                answers[at] = Some(Observation::Unreadable("The record does not say which object it is about.".into()))
+                answers[at] = Some(Observation::Unreadable("The record does not say which object it is about.".into()));
             }
         }
     }

@@ -230,7 +230,7 @@ mod tests {
         implied(&objects)
     }
 
-    fn object(api: &str, kind: &str, namespace: Option<&str>, name: &str, spec: Json) -> Json {
+    fn object(api: &str, kind: &str, namespace: Option<&str>, name: &str, spec: &Json) -> Json {
         let mut metadata = json!({ "name": name });
         if let Some(namespace) = namespace {
             metadata["namespace"] = json!(namespace);
@@ -247,14 +247,14 @@ mod tests {
             "volumes": [{ "name": "v", "persistentVolumeClaim": { "claimName": "p" } }],
         } } });
         let all = [
-            object("apps/v1", "Deployment", Some("shop"), "web", pod),
-            object("v1", "Namespace", None, "shop", json!({})),
-            object("v1", "ServiceAccount", Some("shop"), "runner", json!({})),
-            object("v1", "Secret", Some("shop"), "s", json!({})),
-            object("v1", "ConfigMap", Some("shop"), "c", json!({})),
-            object("v1", "ConfigMap", Some("other"), "c", json!({})),
-            object("v1", "PersistentVolumeClaim", Some("shop"), "p", json!({})),
-            object("v1", "ResourceQuota", Some("shop"), "q", json!({})),
+            object("apps/v1", "Deployment", Some("shop"), "web", &pod),
+            object("v1", "Namespace", None, "shop", &json!({})),
+            object("v1", "ServiceAccount", Some("shop"), "runner", &json!({})),
+            object("v1", "Secret", Some("shop"), "s", &json!({})),
+            object("v1", "ConfigMap", Some("shop"), "c", &json!({})),
+            object("v1", "ConfigMap", Some("other"), "c", &json!({})),
+            object("v1", "PersistentVolumeClaim", Some("shop"), "p", &json!({})),
+            object("v1", "ResourceQuota", Some("shop"), "q", &json!({})),
         ];
         let before_web: Vec<usize> = order(&all).into_iter().filter(|(_, then)| *then == 0).map(|(b, _)| b).collect();
         assert_eq!(before_web, [1, 2, 3, 4, 6, 7]);
@@ -263,13 +263,13 @@ mod tests {
     #[test]
     fn a_definition_comes_before_its_objects_and_a_role_before_what_binds_it() {
         let definition = json!({ "group": "example.com", "names": { "kind": "Widget" } });
-        let mut binding = object("rbac.authorization.k8s.io/v1", "RoleBinding", Some("a"), "b", json!({}));
+        let mut binding = object("rbac.authorization.k8s.io/v1", "RoleBinding", Some("a"), "b", &json!({}));
         binding["roleRef"] = json!({ "kind": "ClusterRole", "name": "r" });
         let all = [
-            object("example.com/v1", "Widget", Some("a"), "w", json!({})),
-            object("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "widgets.example.com", definition),
+            object("example.com/v1", "Widget", Some("a"), "w", &json!({})),
+            object("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "widgets.example.com", &definition),
             binding,
-            object("rbac.authorization.k8s.io/v1", "ClusterRole", None, "r", json!({})),
+            object("rbac.authorization.k8s.io/v1", "ClusterRole", None, "r", &json!({})),
         ];
         assert_eq!(order(&all), [(1, 0), (3, 2)]);
     }

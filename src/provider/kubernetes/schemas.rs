@@ -266,7 +266,8 @@ fn validate(object: &Value) -> Vec<(&'static str, String)> {
         match all.get(name) {
             Some(value) if value.is_unknown() || value.as_str().is_some_and(|text| !text.is_empty()) => {}
             _ => {
-                faults.push(("manifest", format!("The manifest has no \"{name}\", which is a text that is not empty.")))
+                faults
+                    .push(("manifest", format!("The manifest has no \"{name}\", which is a text that is not empty.")));
             }
         }
     }
@@ -304,7 +305,7 @@ fn validate(object: &Value) -> Vec<(&'static str, String)> {
             faults.push(("wait", format!("\"{text}\" is no time. Write it as in \"90s\", \"10m\" or \"1h\".")));
         }
         faults.extend(tolerance_faults(wait).into_iter().map(|fault| ("wait", fault)));
-        for path in wait.get("fields").and_then(Value::as_map).into_iter().flat_map(|all| all.keys()) {
+        for path in wait.get("fields").and_then(Value::as_map).into_iter().flat_map(crate::value::Map::keys) {
             if let Err(why) = field_fault(path) {
                 faults.push(("wait", why));
             }

@@ -95,7 +95,7 @@ fn alike(value: Value, other: &Value) -> Value {
         (Kind::Object(all), Some(others)) => {
             let one = |(name, part): (&std::sync::Arc<str>, &Value)| {
                 let part = part.clone();
-                (name.clone(), others.get(&**name).map_or(part.clone(), |other| alike(part, other)))
+                (name.clone(), others.get(name).map_or(part.clone(), |other| alike(part, other)))
             };
             Value::object(all.iter().map(one).collect()).mark(marks)
         }

@@ -255,7 +255,6 @@ impl World {
                 Work::Revert { migration, .. } => {
                     self.journal.get_mut(&step.address).unwrap().retain(|m| m.version != migration.version);
                 }
-                Work::Await { .. } => {}
                 Work::Forget => drop(self.state.records.remove(&step.address)),
                 Work::Record(observed) => {
                     let record = self.state.records.get_mut(&step.address).unwrap();
@@ -266,7 +265,12 @@ impl World {
                     self.state.records.insert(step.address.clone(), record);
                 }
                 Work::Import(_) => panic!("these worlds import nothing"),
-                Work::Barrier | Work::Read { .. } | Work::Check(_) | Work::Assert(_) | Work::Commit => {}
+                Work::Await { .. }
+                | Work::Barrier
+                | Work::Read { .. }
+                | Work::Check(_)
+                | Work::Assert(_)
+                | Work::Commit => {}
             }
         }
     }

@@ -55,11 +55,14 @@ pub(crate) enum Fate {
     Unschedulable,
 }
 
+/// What becomes of a container, by its image.
+pub(crate) type ByImage = dyn Fn(&str) -> Option<Fate> + Send + Sync;
+
 /// What becomes of pods and the rest, and how quickly.
 #[derive(Clone)]
 pub(crate) struct Fates {
     /// What becomes of a container, by its image; `None` for the rule of [`Fates::of`].
-    pub(crate) by_image: Arc<dyn Fn(&str) -> Option<Fate> + Send + Sync>,
+    pub(crate) by_image: Arc<ByImage>,
     /// How long a start takes where nothing else is said.
     pub(crate) start: Duration,
     /// How long "slow" images take.
