@@ -44,6 +44,10 @@ impl Planner<'_> {
         // It was there before Gantry knew of it, so a way back to that time leaves it there.
         let imported = self.world.inputs.options.going_back && record.imported.is_some();
         let forget = imported || self.removed(address).is_some_and(|destroy| !destroy) || known.vanished;
+        // What a run made and takes back was nothing to anybody yet.
+        let takes_back = self.world.inputs.options.limit.is_some();
+        let kept =
+            known.prior.as_ref().filter(|_| !takes_back).and_then(|p| schema.kept.and_then(|f| f(&p.attributes)));
         let versions = self.world.inputs.recorded.versions.get(recorded_at);
         let refreshing = self.world.inputs.options.refresh_only;
         let kind = match () {
@@ -52,7 +56,7 @@ impl Planner<'_> {
             () if refreshing && known.vanished && versions.is_some_and(|all| !all.is_empty()) => ChangeKind::NoOp,
             () if refreshing && known.drift.is_some() => ChangeKind::Record,
             () if refreshing && !known.vanished => ChangeKind::NoOp,
-            () if forget => ChangeKind::Forget,
+            () if forget || kept.is_some() => ChangeKind::Forget,
             () => ChangeKind::Delete,
         };
         let reason = match () {
@@ -60,7 +64,8 @@ impl Planner<'_> {
             () if kind == ChangeKind::Record => Reason::Drifted,
             () if refreshing => Reason::UpToDate,
             () if imported => Reason::ImportedLater,
-            () if kind == ChangeKind::Forget => Reason::ToForget,
+            () if forget && kind == ChangeKind::Forget => Reason::ToForget,
+            () if kind == ChangeKind::Forget => Reason::Kept(kept.unwrap_or_default()),
             () if self.world.inputs.options.destroy => Reason::Destroyed,
             () => self.why_gone(address),
         };

@@ -163,6 +163,7 @@ fn recorded(cluster: Cluster<'_>, planned: &Value, there: &Json) -> Option<(Valu
         name: name.name,
         uid: uid(there).to_owned(),
         fields: applied_by(there, cluster.manager),
+        versions: Vec::new(),
     };
     let manifest = planned.get("manifest").cloned().unwrap_or_else(|| Value::null(crate::value::Type::Any));
     Some((object::attributes(planned, manifest, there), identity.json()))

@@ -31,6 +31,7 @@ mod observe;
 mod preview;
 mod access;
 mod watch;
+mod config;
 mod settle;
 mod evidence;
 mod progress;

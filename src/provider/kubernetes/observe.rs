@@ -10,9 +10,9 @@ use super::kinds::Kind;
 use super::object::{self, Identity, Name};
 use super::ready::readiness;
 use super::schemas::{self, MANIFEST};
-use super::secret;
 use super::target::{Cluster, uid};
 use super::wire::{Failure, Request};
+use super::{config, secret};
 use crate::provider::{Author, Observation, ObserveRequest, Readiness};
 use crate::value::{Value, from_json};
 
@@ -31,7 +31,7 @@ pub(super) async fn observe(cluster: Cluster<'_>, batch: &[ObserveRequest]) -> V
     let mut answers: Vec<Option<Observation>> = vec![None; batch.len()];
     for (at, request) in batch.iter().enumerate() {
         match Identity::of(&request.prior.identity) {
-            Some(identity) if request.ty == MANIFEST => {
+            Some(identity) if request.ty == MANIFEST || request.ty == config::TYPE => {
                 let group = (identity.api_version.clone(), identity.kind.clone(), identity.namespace.clone());
                 groups.entry(group).or_default().push((at, identity));
             }
@@ -174,6 +174,12 @@ pub(super) async fn changed_by(cluster: Cluster<'_>, request: &ObserveRequest, p
 }
 
 fn present(request: &ObserveRequest, identity: &Identity, there: &Json) -> Observation {
+    if request.ty == config::TYPE {
+        return Observation::Present {
+            attributes: config::as_is(&request.prior.attributes, there),
+            readiness: Readiness::Ready,
+        };
+    }
     let attributes = as_is(&request.prior.attributes, identity, there);
     let readiness = match schemas::rules(&request.prior.attributes) {
         Some(rules) => readiness(there, &rules),

@@ -6,13 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value as Json;
 
-use super::access;
 use super::apply::query;
 use super::kinds::Kind;
 use super::object::{self, Identity, Name, stripped};
 use super::schemas::forces;
 use super::target::{Cluster, unknown_kind};
 use super::wire::{APPLY, Failure, Refusal, Request};
+use super::{access, config};
 use crate::provider::{Preview, PreviewRequest, ProblemClass};
 use crate::value::to_json;
 
@@ -59,7 +59,14 @@ impl Coming {
 }
 
 pub(super) async fn preview(cluster: Cluster<'_>, coming: &Coming, batch: &[PreviewRequest]) -> Vec<Preview> {
-    let manifests: Vec<Option<Json>> = batch.iter().map(|request| object::manifest(&request.planned)).collect();
+    let manifest = |request: &PreviewRequest| match request.ty.as_str() {
+        config::TYPE => {
+            let named = request.planned.get_str("object_name").or_else(|| request.planned.get_str("name"));
+            Some(config::manifest(&request.planned, named?))
+        }
+        _ => object::manifest(&request.planned),
+    };
+    let manifests: Vec<Option<Json>> = batch.iter().map(manifest).collect();
     coming.note(&manifests);
     let one = |(request, manifest)| one(cluster, coming, request, manifest).boxed();
     let all: Vec<_> = batch.iter().zip(manifests).map(one).collect();
@@ -87,7 +94,9 @@ async fn one(cluster: Cluster<'_>, coming: &Coming, request: &PreviewRequest, ma
         return Preview::Refused(vec![(Some("metadata.namespace".into()), sentence)]);
     }
     let name = name.placed(&kind, cluster.namespace);
-    let prior = request.prior.as_ref().and_then(|prior| Identity::of(&prior.identity));
+    // A new version is a new object.
+    let standing = request.prior.as_ref().filter(|_| request.ty != config::TYPE);
+    let prior = standing.and_then(|prior| Identity::of(&prior.identity));
     let body = object::body(&manifest, &name, NO_OP, prior.as_ref().map(|prior| prior.uid.as_str()));
     let imported = prior.as_ref().is_some_and(|prior| prior.fields.is_null());
     let path = kind.object(name.namespace.as_deref(), &name.name);
@@ -105,7 +114,7 @@ fn untold(failure: &Failure, name: &Name) -> Preview {
 
 /// Compares what would be with what is.
 fn judged(request: &PreviewRequest, manifest: &Json, would: &Json) -> Preview {
-    let Some(prior) = &request.prior else {
+    let Some(prior) = request.prior.as_ref().filter(|_| request.ty != config::TYPE) else {
         return Preview::Would(made_of(manifest, would));
     };
     let is = prior.attributes.get("object").filter(|object| object.is_wholly_known()).map(to_json);

@@ -7,7 +7,7 @@ use super::connect::{Connection, connect};
 use super::kinds::{Kind, Kinds};
 use super::object::Name;
 use super::wire::{Answer, Failure, Request, send};
-use super::{apply, delete, evidence, import, observe, preview, read, settle};
+use super::{apply, config, delete, evidence, import, observe, preview, read, settle};
 use crate::provider::{
     Act, Action, Author, AwaitRequest, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome,
     Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, ResourceSchema,
@@ -175,6 +175,9 @@ impl Provider for Kubernetes {
     async fn find(&self, act: &Act) -> Found {
         match (self.cluster().await, act.action) {
             (Err(problem), _) => Found::NotNow(problem.sentence),
+            (Ok(cluster), Action::Create | Action::Update) if act.ty == config::TYPE => {
+                config::find(cluster, act).await
+            }
             (Ok(cluster), Action::Delete) => delete::find(cluster, act).await,
             (Ok(cluster), _) => apply::find(cluster, act).await,
         }
@@ -186,6 +189,8 @@ impl Provider for Kubernetes {
             Err(problem) => return Outcome::NotSent(problem),
         };
         match act.action {
+            Action::Create | Action::Update if act.ty == config::TYPE => config::apply(cluster, act).await,
+            Action::Delete if act.ty == config::TYPE => config::remove(cluster, act, progress).await,
             Action::Create | Action::Update => apply::apply(cluster, act).await,
             Action::Delete => delete::delete(cluster, act, progress).await,
             other => {
