@@ -20,6 +20,15 @@ pub(super) fn applied_by(object: &Json, manager: &str) -> Json {
     let mut fields = ours.and_then(|entry| entry.get("fieldsV1")).cloned().unwrap_or(Json::Null);
     if let Some(annotations) = fields.pointer_mut("/f:metadata/f:annotations").and_then(Json::as_object_mut) {
         annotations.remove(&format!("f:{OP}"));
+        // What has no fields is a field itself: an empty set would mean all annotations.
+        if annotations.keys().all(|name| name == ".")
+            && let Some(metadata) = fields.get_mut("f:metadata").and_then(Json::as_object_mut)
+        {
+            metadata.remove("f:annotations");
+            if metadata.is_empty() {
+                fields.as_object_mut().and_then(|all| all.remove("f:metadata"));
+            }
+        }
     }
     fields
 }
@@ -45,6 +54,10 @@ impl Along<'_> {
         let steps: Vec<(&String, &Json)> =
             self.fields.as_object().into_iter().flatten().filter(|(name, _)| *name != ".").collect();
         let as_it_is = || if self.base == self.live { manifest.cloned() } else { self.live.cloned() };
+        // Ours is that it is there; what is in it is others'.
+        if steps.is_empty() && self.fields.get(".").is_some() && self.live.is_some() {
+            return manifest.cloned();
+        }
         if steps.is_empty() || self.live.is_none() {
             return as_it_is();
         }
@@ -231,6 +244,28 @@ mod tests {
         expected["metadata"]["labels"] = json!({});
         expected["spec"]["template"]["spec"]["containers"] = json!([]);
         assert_eq!(overlay(&manifest(), &fields(), &live(2, "a:1"), &now), expected);
+    }
+
+    #[test]
+    fn our_mark_makes_no_annotation_ours() {
+        let op = format!("f:{OP}");
+        let object = |annotations: Json| {
+            let fields = json!({ "f:metadata": { "f:annotations": annotations }, "f:data": { "f:a": {} } });
+            json!({ "metadata": { "managedFields": [{ "manager": "m", "operation": "Apply", "fieldsV1": fields }] } })
+        };
+        assert_eq!(applied_by(&object(json!({ op.clone(): {} })), "m"), json!({ "f:data": { "f:a": {} } }));
+        assert_eq!(applied_by(&object(json!({ ".": {}, op.clone(): {} })), "m"), json!({ "f:data": { "f:a": {} } }));
+        let with = json!({ "f:metadata": { "f:annotations": { "f:own": {} } }, "f:data": { "f:a": {} } });
+        assert_eq!(applied_by(&object(json!({ "f:own": {}, op: {} })), "m"), with);
+    }
+
+    #[test]
+    fn what_only_stands_there_by_us_is_not_looked_into() {
+        let fields = json!({ "f:labels": { ".": {}, "f:a": {} }, "f:all": { ".": {} } });
+        let manifest = json!({ "labels": { "a": "1" }, "all": {} });
+        let base = json!({ "labels": { "a": "1" }, "all": {} });
+        let live = json!({ "labels": { "a": "1", "b": "2" }, "all": { "x": 1 } });
+        assert_eq!(overlay(&manifest, &fields, &base, &live), manifest);
     }
 
     #[test]
