@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
+use super::fact::{Fact, Question};
 use super::resource::known;
 use super::walk::Planner;
 use crate::addr::{Address, Key};
 use crate::config::desired::Repetition;
 use crate::diag::Diagnostic;
 use crate::ledger::record::Record;
-use crate::provider::Role;
+use crate::provider::{Preview, PreviewRequest, Prior, ResourceSchema, Role};
 use crate::value::{Map, Value};
 
 impl Planner<'_> {
@@ -69,6 +70,9 @@ impl Planner<'_> {
             () if self.world.inputs.options.destroy => Reason::Destroyed,
             () => self.why_gone(address),
         };
+        if kind == ChangeKind::Delete {
+            self.may_go(address, &schema, &record.provider, known.prior.as_ref());
+        }
         self.changes.push(Change {
             address: address.clone(),
             moved_from: (address != recorded_at).then(|| recorded_at.clone()),
@@ -93,6 +97,28 @@ impl Planner<'_> {
             }),
             span: None,
         });
+    }
+
+    /// Asks the target whether an object may be deleted, where it can be asked.
+    fn may_go(&self, address: &Address, schema: &ResourceSchema, provider: &str, prior: Option<&Prior>) {
+        let options = self.world.inputs.options;
+        let Some(prior) = prior.filter(|_| schema.previews && options.refresh && options.limit.is_none()) else {
+            return;
+        };
+        let request = PreviewRequest {
+            provider: provider.to_owned(),
+            address: address.clone(),
+            ty: schema.ty.to_owned(),
+            planned: Value::null(schema.object_type()),
+            prior: Some(prior.clone()),
+        };
+        if let Some(Fact::Previewed(Preview::Refused(all))) = self.world.ask(Question::Preview(Box::new(request))) {
+            for (_, sentence) in all {
+                let diagnostic = Diagnostic::error("Target refuses the deletion", sentence.clone()).on(address);
+                self.world
+                    .report(diagnostic.hint("Nothing was changed: the target was asked before anything is done."));
+            }
+        }
     }
 
     fn why_gone(&self, address: &Address) -> Reason {

@@ -11,7 +11,7 @@ use super::kinds::Kind;
 use super::object::{self, Identity, Name, stripped};
 use super::schemas::forces;
 use super::target::{Cluster, unknown_kind};
-use super::wire::{APPLY, Failure, Refusal, Request};
+use super::wire::{APPLY, Failure, JSON, Refusal, Request};
 use super::{access, config};
 use crate::provider::{Preview, PreviewRequest, ProblemClass};
 use crate::value::to_json;
@@ -73,7 +73,37 @@ pub(super) async fn preview(cluster: Cluster<'_>, coming: &Coming, batch: &[Prev
     futures_util::stream::iter(all).buffered(AT_ONCE).collect().await
 }
 
+/// Whether an object may be deleted: a dry run of it.
+async fn going(cluster: Cluster<'_>, request: &PreviewRequest) -> Preview {
+    let Some(identity) = request.prior.as_ref().and_then(|prior| Identity::of(&prior.identity)) else {
+        return Preview::Would(Vec::new());
+    };
+    let name = identity.name();
+    let kind = match cluster.kind(&name).await {
+        Ok(Some(kind)) => kind,
+        Ok(None) => return Preview::Would(Vec::new()),
+        Err(failure) => return untold(&failure, &name),
+    };
+    let body = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "dryRun": ["All"],
+        "preconditions": { "uid": identity.uid },
+    });
+    let path = kind.object(name.namespace.as_deref(), &name.name);
+    match cluster.send(Request::with("DELETE", path, JSON, &body)).await {
+        Ok(_) => Preview::Would(Vec::new()),
+        Err(Failure::Refused(refusal)) if refusal.code == 403 => {
+            Preview::Refused(vec![(None, format!("{}: {}", name.shown(), refusal.sentence()))])
+        }
+        Err(failure) => untold(&failure, &name),
+    }
+}
+
 async fn one(cluster: Cluster<'_>, coming: &Coming, request: &PreviewRequest, manifest: Option<Json>) -> Preview {
+    if request.planned.is_null() {
+        return going(cluster, request).await;
+    }
     let Some((manifest, name)) =
         manifest.and_then(|manifest| Some((Name::of(&manifest)?, manifest))).map(|(n, m)| (m, n))
     else {
