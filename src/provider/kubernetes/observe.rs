@@ -64,7 +64,10 @@ async fn one_group(
     let kind = match cluster.kind(&name).await {
         Ok(Some(kind)) => kind,
         Ok(None) => return all(unserved(cluster, &name).await),
-        Err(failure) => return all(Observation::Unreadable(failure.problem(&name.kind).sentence)),
+        Err(failure) => {
+            let what = format!("The cluster {}", cluster.url.trim_end_matches('/'));
+            return all(Observation::Unreadable(failure.problem(&what).sentence));
+        }
     };
     let only = (group.len() == 1).then_some(first.name.as_str());
     match list(cluster, &kind, first.namespace.as_deref(), only).await {

@@ -139,6 +139,10 @@ impl Provider for Kubernetes {
         &self.schemas
     }
 
+    async fn usable(&self) -> Result<(), Problem> {
+        self.cluster().await.map(drop)
+    }
+
     async fn observe(&self, batch: &[ObserveRequest]) -> Vec<Observation> {
         match self.cluster().await {
             Ok(cluster) => observe::observe(cluster, batch).await,
