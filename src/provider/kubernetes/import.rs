@@ -32,6 +32,10 @@ fn parsed(id: &str) -> Option<Name> {
 }
 
 pub(super) async fn import(cluster: Cluster<'_>, request: &ImportRequest) -> Result<Option<Prior>, Problem> {
+    if request.ty == super::job::TYPE {
+        let sentence = "A kubernetes_job cannot be imported: it is a command that was run. Take the import block out.";
+        return Err(Problem::new(ProblemClass::Invalid, sentence));
+    }
     if request.ty == super::config::TYPE {
         let sentence = "A kubernetes_config cannot be imported: its objects have names of its own making. Import a ConfigMap or Secret as \
                         a kubernetes_manifest, or let the configuration make its first version.";

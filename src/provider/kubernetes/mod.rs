@@ -32,6 +32,7 @@ mod preview;
 mod access;
 mod watch;
 mod config;
+mod job;
 mod settle;
 mod evidence;
 mod progress;

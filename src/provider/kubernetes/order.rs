@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::config;
 use super::object::Name;
 use super::schemas::MANIFEST;
+use super::{config, job};
 use crate::value::{Value, to_json};
 
 /// Kinds that bound or shape what comes into a namespace, so that they stand before anything that runs there.
@@ -35,6 +35,7 @@ pub fn implied(objects: &[(&str, &Value)]) -> Vec<(usize, usize)> {
         let json = match *ty {
             MANIFEST => to_json(value.get("manifest")?),
             config::TYPE => config::manifest(value, value.get_str("object_name").or_else(|| value.get_str("name"))?),
+            job::TYPE => job::manifest(value, value.get_str("name")?),
             _ => return None,
         };
         Some(Object { name: Name::of(&json)?, json })

@@ -12,7 +12,7 @@ use super::object::{self, Identity, Name, stripped};
 use super::schemas::forces;
 use super::target::{Cluster, unknown_kind};
 use super::wire::{APPLY, Failure, JSON, Refusal, Request};
-use super::{access, config};
+use super::{access, config, job};
 use crate::provider::{Preview, PreviewRequest, ProblemClass};
 use crate::value::to_json;
 
@@ -64,6 +64,7 @@ pub(super) async fn preview(cluster: Cluster<'_>, coming: &Coming, batch: &[Prev
             let named = request.planned.get_str("object_name").or_else(|| request.planned.get_str("name"));
             Some(config::manifest(&request.planned, named?))
         }
+        job::TYPE => Some(job::manifest(&request.planned, &format!("{}-preview", request.planned.get_str("name")?))),
         _ => object::manifest(&request.planned),
     };
     let manifests: Vec<Option<Json>> = batch.iter().map(manifest).collect();
@@ -71,6 +72,11 @@ pub(super) async fn preview(cluster: Cluster<'_>, coming: &Coming, batch: &[Prev
     let one = |(request, manifest)| one(cluster, coming, request, manifest).boxed();
     let all: Vec<_> = batch.iter().zip(manifests).map(one).collect();
     futures_util::stream::iter(all).buffered(AT_ONCE).collect().await
+}
+
+/// Whether a change is one of an object that stands. A new version, and another run, is a new object.
+fn stands(request: &PreviewRequest) -> bool {
+    ![config::TYPE, job::TYPE].contains(&request.ty.as_str())
 }
 
 /// Whether an object may be deleted: a dry run of it.
@@ -125,7 +131,7 @@ async fn one(cluster: Cluster<'_>, coming: &Coming, request: &PreviewRequest, ma
     }
     let name = name.placed(&kind, cluster.namespace);
     // A new version is a new object.
-    let standing = request.prior.as_ref().filter(|_| request.ty != config::TYPE);
+    let standing = request.prior.as_ref().filter(|_| stands(request));
     let prior = standing.and_then(|prior| Identity::of(&prior.identity));
     let body = object::body(&manifest, &name, NO_OP, prior.as_ref().map(|prior| prior.uid.as_str()));
     let imported = prior.as_ref().is_some_and(|prior| prior.fields.is_null());
@@ -144,7 +150,7 @@ fn untold(failure: &Failure, name: &Name) -> Preview {
 
 /// Compares what would be with what is.
 fn judged(request: &PreviewRequest, manifest: &Json, would: &Json) -> Preview {
-    let Some(prior) = request.prior.as_ref().filter(|_| request.ty != config::TYPE) else {
+    let Some(prior) = request.prior.as_ref().filter(|_| stands(request)) else {
         return Preview::Would(made_of(manifest, would));
     };
     let is = prior.attributes.get("object").filter(|object| object.is_wholly_known()).map(to_json);

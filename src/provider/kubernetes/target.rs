@@ -7,7 +7,7 @@ use super::connect::{Connection, connect};
 use super::kinds::{Kind, Kinds};
 use super::object::Name;
 use super::wire::{Answer, Failure, Request, send};
-use super::{apply, config, delete, evidence, import, observe, preview, read, settle};
+use super::{apply, config, delete, evidence, import, job, observe, preview, read, settle};
 use crate::provider::{
     Act, Action, Author, AwaitRequest, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome,
     Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, ResourceSchema,
@@ -182,6 +182,7 @@ impl Provider for Kubernetes {
             (Ok(cluster), Action::Create | Action::Update) if act.ty == config::TYPE => {
                 config::find(cluster, act).await
             }
+            (Ok(cluster), Action::Create | Action::Update) if act.ty == job::TYPE => job::find(cluster, act).await,
             (Ok(cluster), Action::Delete) => delete::find(cluster, act).await,
             (Ok(cluster), _) => apply::find(cluster, act).await,
         }
@@ -194,6 +195,8 @@ impl Provider for Kubernetes {
         };
         match act.action {
             Action::Create | Action::Update if act.ty == config::TYPE => config::apply(cluster, act).await,
+            Action::Create | Action::Update if act.ty == job::TYPE => job::apply(cluster, act).await,
+            Action::Delete if act.ty == job::TYPE => job::remove(cluster, act, progress).await,
             Action::Delete if act.ty == config::TYPE => config::remove(cluster, act, progress).await,
             Action::Create | Action::Update => apply::apply(cluster, act).await,
             Action::Delete => delete::delete(cluster, act, progress).await,
