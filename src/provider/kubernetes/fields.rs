@@ -20,7 +20,7 @@ pub(super) fn applied_by(object: &Json, manager: &str) -> Json {
     let mut fields = ours.and_then(|entry| entry.get("fieldsV1")).cloned().unwrap_or(Json::Null);
     if let Some(annotations) = fields.pointer_mut("/f:metadata/f:annotations").and_then(Json::as_object_mut) {
         annotations.remove(&format!("f:{OP}"));
-        // What has no fields is a field itself: an empty set would mean all annotations.
+        // A step with nothing below it would stand for all annotations, those of controllers too.
         if annotations.keys().all(|name| name == ".")
             && let Some(metadata) = fields.get_mut("f:metadata").and_then(Json::as_object_mut)
         {
@@ -36,8 +36,10 @@ pub(super) fn applied_by(object: &Json, manager: &str) -> Json {
 /// A manifest with those of our fields in it that are not as the server had them when they were applied: as they are now.
 ///
 /// `base` is the server's answer then, `live` is now. Where the two agree, what the manifest says stands, however it spells it
-/// (`1000m` for `1`).
+/// (`1000m` for `1`). Where it was never applied there is no answer, and the manifest stands for it: what it says and the
+/// object lacks is lacking.
 pub(super) fn overlay(manifest: &Json, fields: &Json, base: &Json, live: &Json) -> Json {
+    let base = if base.is_null() { manifest } else { base };
     let over = Along { fields, base: Some(base), live: Some(live) };
     over.on(Some(manifest)).unwrap_or(Json::Null)
 }
@@ -266,6 +268,13 @@ mod tests {
         let base = json!({ "labels": { "a": "1" }, "all": {} });
         let live = json!({ "labels": { "a": "1", "b": "2" }, "all": { "x": 1 } });
         assert_eq!(overlay(&manifest, &fields, &base, &live), manifest);
+    }
+
+    #[test]
+    fn what_was_never_applied_is_what_there_is() {
+        let (wanted, live) = (json!({ "data": { "a": "1", "b": "2" } }), json!({ "data": { "a": "1", "c": "3" } }));
+        let now = overlay(&wanted, &of_manifest(&wanted), &Json::Null, &live);
+        assert_eq!(now, json!({ "data": { "a": "1" } }));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value as Json;
 
-use super::apply::query;
+use super::apply::{mark, query, taken};
 use super::kinds::Kind;
 use super::object::{self, Identity, Name, stripped};
 use super::schemas::forces;
@@ -138,10 +138,20 @@ async fn one(cluster: Cluster<'_>, coming: &Coming, request: &PreviewRequest, ma
     let path = kind.object(name.namespace.as_deref(), &name.name);
     let path = format!("{path}{}", query(cluster.manager, imported || forces(&request.planned), true));
     match cluster.send(Request::with("PATCH", path, APPLY, &body)).await {
+        Ok(answer) if prior.is_none() && answer.code == 200 => match stranger(cluster, &kind, &name).await {
+            Some(sentence) => Preview::Refused(vec![(Some("metadata.name".into()), sentence)]),
+            None => judged(request, &manifest, &stripped(&answer.body)),
+        },
         Ok(answer) => judged(request, &manifest, &stripped(&answer.body)),
         Err(Failure::Refused(refusal)) => refused(cluster, coming, (&kind, &name), prior.is_some(), &refusal).await,
         Err(failure) => untold(&failure, &name),
     }
+}
+
+/// What stands under the name of an object that is to be made, if we never wrote it: the server would merge the two.
+async fn stranger(cluster: Cluster<'_>, kind: &Kind, name: &Name) -> Option<String> {
+    let there = cluster.get(kind, name).await.ok()??;
+    mark(&there).is_none().then(|| taken(name, &there).sentence)
 }
 
 fn untold(failure: &Failure, name: &Name) -> Preview {
