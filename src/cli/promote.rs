@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// For automation: do not ask, and do nothing where nothing is newer, or has to wait
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["dry_run", "out"])]
     auto: bool,
     /// Take all files from the working tree; those that differ from the release's have to be allowed
     #[arg(long)]

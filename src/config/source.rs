@@ -183,11 +183,16 @@ impl Bundle {
     }
 
     /// The files outside the environment's own directory that were asked for and that the release does not hold, as people see them.
+    /// What was not there either when the release was made is nothing that it lacks.
     #[must_use]
-    pub fn unreleased(&self) -> Vec<String> {
+    pub fn unreleased(&self, released: Option<&Self>) -> Vec<String> {
+        let was_absent = |path: &str| released.is_some_and(|released| released.kinds.get(path) == Some(&Kind::Absent));
         let missing = self.missing.iter().filter(|(_, why)| *why == NOT_RELEASED).map(|(path, _)| path);
-        let absent =
-            self.kinds.iter().filter(|(path, kind)| **kind == Kind::Absent && !is_own(path)).map(|(path, _)| path);
+        let absent = self
+            .kinds
+            .iter()
+            .filter(|(path, kind)| **kind == Kind::Absent && !is_own(path) && !was_absent(path))
+            .map(|(path, _)| path);
         let all: std::collections::BTreeSet<&String> = missing.chain(absent).collect();
         all.into_iter().map(|path| self.shown(path)).collect()
     }

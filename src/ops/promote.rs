@@ -69,8 +69,7 @@ impl Promotion {
             return Err(failure);
         }
         let planning = Planning::new(&self.target, targets.catalog(), Some(&targets), &secrets);
-        let plan =
-            planning.plan(&mut draft, &records.state).await.map_err(|f| self.explained(f, Some(&draft.bundle)))?;
+        let plan = planning.plan(&mut draft, &records.state).await.map_err(|f| self.explained(f, Some(&draft)))?;
         let (state, made) = (&records.state, (&plan, &draft));
         let back = restore::for_a_way_back(records.backend.as_ref(), state, made, &secrets, &self.target).await?;
         let warnings = warnings.into_iter().chain(back).collect();
@@ -121,7 +120,7 @@ impl Promotion {
             return if self.auto { Ok(Promoted::Waits(words.join(" "))) } else { Err(failure) };
         }
         let plan = unless_interrupted(how, opened.planning().plan(&mut draft, &opened.state)).await;
-        let plan = plan.map_err(|f| self.explained(f, Some(&draft.bundle)))?;
+        let plan = plan.map_err(|f| self.explained(f, Some(&draft)))?;
         let (state, made) = (&opened.state, (&plan, &draft));
         let back = restore::for_a_way_back(opened.backend(), state, made, &opened.secrets, &opened.workspace).await?;
         let warnings = warnings.into_iter().chain(back).collect();
@@ -166,8 +165,8 @@ impl Promotion {
     }
 
     /// Says what to do about files that the release does not hold.
-    fn explained(&self, failure: Failure, bundle: Option<&Bundle>) -> Failure {
-        let lacking: Vec<String> = bundle.map(Bundle::unreleased).unwrap_or_default();
+    fn explained(&self, failure: Failure, draft: Option<&Draft>) -> Failure {
+        let lacking = draft.map(|draft| draft.bundle.unreleased(draft.released.as_deref())).unwrap_or_default();
         let told = failure.diagnostics.iter().any(|d| d.detail.contains(crate::config::NOT_RELEASED));
         if self.worktree || (lacking.is_empty() && !told) {
             return failure;
