@@ -67,7 +67,11 @@ async fn what_somebody_deletes_while_it_is_waited_for_is_said(cluster: &AnyClust
     let stage = Stage::new(cluster, "vanish").await.namespace().await;
     stage.main(WEB);
     let apply = Background::start(&stage.sandbox, "apply test --auto-approve --var image=shop/unhealthy:1");
-    assert!(eventually(SOON, || apply.said().contains("kubernetes_manifest.web: await...")), "{}", apply.said());
+    assert!(
+        eventually(SOON, || apply.said().contains("kubernetes_manifest.web: Creation complete")),
+        "{}",
+        apply.said()
+    );
     stage.delete("apis/apps/v1", "deployments/web").await;
     let (code, said) = apply.end();
     assert_eq!(code, Some(3), "{said}");

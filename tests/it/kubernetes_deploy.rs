@@ -42,7 +42,7 @@ async fn a_first_deployment_makes_all_in_order(cluster: &AnyCluster) {
     // Nothing says what comes first; the objects name each other.
     let log = &ran.stderr;
     let (namespace, web) =
-        (position(log, "namespace: await complete"), position(log, "kubernetes_manifest.web: Creating..."));
+        (position(log, "namespace: Creation complete"), position(log, "kubernetes_manifest.web: Creating..."));
     for one in ["settings", "keys", "service"] {
         assert!(namespace < position(log, &format!("kubernetes_manifest.{one}: Creating...")), "{log}");
     }

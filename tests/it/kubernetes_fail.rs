@@ -117,7 +117,7 @@ async fn conditions_and_fields_of_ones_own_are_waited_for(cluster: &AnyCluster) 
     let only_fields = "  wait {\n    fields = { \"data.STATE\" = \"done|skipped\" }\n  }\n";
     stage.main(&format!("{end}{only_fields}}}\n"));
     let apply = Background::start(&stage.sandbox, "apply test --auto-approve");
-    let waits = || apply.said().contains("kubernetes_manifest.settings: await...");
+    let waits = || apply.said().contains("kubernetes_manifest.settings: Creation complete");
     assert!(eventually(SOON, waits), "{}", apply.said());
     stage.patch("checker", "api/v1", "configmaps/settings", &json!({"data": {"STATE": "begun"}})).await;
     stage.patch("checker", "api/v1", "configmaps/settings", &json!({"data": {"STATE": "done"}})).await;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -96,6 +97,11 @@ fn dropped_line(dropped: u64) -> String {
     format!("({} not shown, because the output is read too slowly)\n", count(dropped, "event"))
 }
 
+/// The action of waiting until an object does what it is there for.
+const AWAIT: &str = "await";
+/// What took no longer was not waited for.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
 /// A time to the second, as the ledger's times are shown.
 fn stamp(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -110,6 +116,12 @@ pub(super) fn describe(event: &RunEvent, style: Style, starts: bool) -> Option<S
     let silent = |action: &str| matches!(action, "wait" | "commit");
     Some(match event {
         RunEvent::StepStarted { action, .. } | RunEvent::StepSucceeded { action, .. } if silent(action) => return None,
+        // Waiting tells what it waits for; that most objects are ready at once is no news.
+        RunEvent::StepStarted { action, .. } if action == AWAIT => return None,
+        RunEvent::StepSucceeded { action, elapsed, .. } if action == AWAIT && *elapsed < AT_ONCE => return None,
+        RunEvent::StepProgress { step, address, sentence: text, elapsed, .. } if starts && step.ends_with(AWAIT) => {
+            say(address, format!("{} [{} elapsed]", sentence(text), duration(*elapsed)))
+        }
         RunEvent::Started { run, generation, steps, resumed } => {
             let what = if *resumed { "goes on" } else { "starts" };
             let makes = generation.map(|n| format!(", generation {n}")).unwrap_or_default();
@@ -186,6 +198,7 @@ pub(in crate::view) fn doing(action: &str) -> String {
         "record" => "Recording as found".into(),
         "move" => "Moving".into(),
         "import" => "Importing".into(),
+        AWAIT => "Waiting until it is ready".into(),
         _ => clean(action),
     }
 }
@@ -211,6 +224,7 @@ pub(in crate::view) fn done(action: &str) -> String {
         "record" => "Recorded as found".into(),
         "move" => "Moved".into(),
         "import" => "Import complete".into(),
+        AWAIT => "Ready".into(),
         _ => format!("{} complete", clean(action)),
     }
 }
