@@ -15,6 +15,8 @@ mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) use implied::implied;
+
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
 use super::outline::{BlockId, Outline};
 use super::step::{ActStep, CheckStep, PinStep, Step, Work};
@@ -77,7 +79,7 @@ struct Lowerer<'a> {
 /// Makes the steps.
 pub(super) fn lower(changes: &[Change], context: Context<'_>) -> Vec<Step> {
     let block_of = context.of_block.iter().flat_map(|(id, all)| all.iter().map(|n| (*n, *id))).collect();
-    let implied = implied::implied(changes, context.catalog);
+    let implied = implied(changes, context.catalog);
     let mut lowerer = Lowerer {
         context,
         changes,

@@ -30,6 +30,28 @@ impl Planner<'_> {
             }
             self.orphan(address, recorded_at, record);
         }
+        self.keep_what_is_needed();
+    }
+
+    /// What something that is kept stands in, or is one of, is kept as well: a claim does not outlive its namespace.
+    fn keep_what_is_needed(&mut self) {
+        if !self.changes.iter().any(|change| matches!(change.reason, Reason::Kept(_))) {
+            return;
+        }
+        let needs = super::lower::implied(&self.changes, self.world.inputs.catalog);
+        let mut open: Vec<usize> =
+            (0..self.changes.len()).filter(|at| matches!(self.changes[*at].reason, Reason::Kept(_))).collect();
+        while let Some(at) = open.pop() {
+            let kept = self.changes[at].address.to_string();
+            for before in needs.get(&at).into_iter().flatten() {
+                let change = &mut self.changes[*before];
+                if change.kind == ChangeKind::Delete {
+                    change.kind = ChangeKind::Forget;
+                    change.reason = Reason::Kept(format!("kept: {kept} is, and needs it"));
+                    open.push(*before);
+                }
+            }
+        }
     }
 
     fn orphan(&mut self, address: &Address, recorded_at: &Address, record: &Record) {

@@ -57,10 +57,8 @@ impl Planner<'_> {
                 }
             }
             Preview::Replace(why) if change.kind == ChangeKind::Update => {
-                change.kind = match self.creates_first(one) {
-                    true => ChangeKind::ReplaceCreateFirst,
-                    false => ChangeKind::ReplaceDeleteFirst,
-                };
+                // It has the same name, so the new one cannot stand beside it.
+                change.kind = ChangeKind::ReplaceDeleteFirst;
                 change.reason = Reason::MustReplace(why.clone());
                 change.after = change.after.take().map(|after| afresh(one, schema, &after));
                 self.replaces_nothing_kept(one, schema, change);

@@ -54,6 +54,7 @@ contract!(
     finalizers_hold_a_deletion,
     children_go_with_their_owner,
     children_hold_an_owner_in_the_foreground,
+    a_dry_delete_changes_nothing,
     orphans_stay,
     namespace_ends_with_its_content,
     definition_brings_a_kind,
@@ -354,6 +355,22 @@ async fn children_hold_an_owner_in_the_foreground(cluster: &AnyCluster) {
     assert_eq!(cluster.read(&format!("{path}/owner")).await.code, 200);
     cluster.ask("PATCH", &format!("{path}/child"), MERGE, &json!({"metadata": {"finalizers": null}})).await;
     cluster.until(&format!("{path}/owner"), "gone", |reply| reply.code == 404).await;
+}
+
+async fn a_dry_delete_changes_nothing(cluster: &AnyCluster) {
+    cluster.namespace("dry").await;
+    cluster.config_map("dry", json!({"name": "a"})).await;
+    let path = "/api/v1/namespaces/dry/configmaps/a";
+    let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "dryRun": ["All"]});
+    assert_eq!(cluster.ask("DELETE", path, JSON, &options).await.code, 200);
+    assert_eq!(cluster.ask("DELETE", "/api/v1/namespaces/dry", JSON, &options).await.code, 200);
+    assert_eq!(cluster.read(path).await.code, 200);
+    assert_eq!(cluster.ask("DELETE", &format!("{path}?dryRun=All"), JSON, &Value::Null).await.code, 200);
+    assert_eq!(cluster.read(path).await.code, 200);
+    // Where there are options in the body, the query does not count.
+    let other = json!({"apiVersion": "v1", "kind": "DeleteOptions"});
+    assert_eq!(cluster.ask("DELETE", &format!("{path}?dryRun=All"), JSON, &other).await.code, 200);
+    assert_eq!(cluster.read(path).await.code, 404);
 }
 
 async fn orphans_stay(cluster: &AnyCluster) {

@@ -13,6 +13,7 @@ both!(
     a_job_runs_once_for_each_change,
     a_job_that_fails_fails_the_run_and_runs_again,
     a_claim_stays_when_its_record_goes,
+    a_namespace_stays_with_the_claim_in_it,
 );
 
 const CONFIGURED: &str = r#"
@@ -91,7 +92,7 @@ async fn refers_to(stage: &Stage<'_>) -> (String, String) {
 async fn a_change_of_configuration_rolls_the_workload_and_goes_back_with_it(cluster: &AnyCluster) {
     let stage = Stage::new(cluster, "versions").await.namespace().await;
     stage.main(CONFIGURED);
-    stage.apply().succeeds();
+    let _ = stage.apply().succeeds();
     stage.settled();
     let first = refers_to(&stage).await;
     let object = stage.get("api/v1", &format!("configmaps/{}", first.0)).await;
@@ -99,7 +100,7 @@ async fn a_change_of_configuration_rolls_the_workload_and_goes_back_with_it(clus
 
     let plan = stage.run("plan test --var greeting=moin").succeeds();
     assert!(plan.stdout.contains("~ object_name = \"app-"), "its name is known when planned: {}", plan.stdout);
-    stage.run("apply test --auto-approve --var greeting=moin --var password=another-4711-another").succeeds();
+    let _ = stage.run("apply test --auto-approve --var greeting=moin --var password=another-4711-another").succeeds();
     let second = refers_to(&stage).await;
     assert!(first.0 != second.0 && first.1 != second.1, "{first:?} {second:?}");
     assert_eq!(named(&stage, "api/v1", "configmaps", "app-").await.len(), 2, "the old one stays");
@@ -107,7 +108,7 @@ async fn a_change_of_configuration_rolls_the_workload_and_goes_back_with_it(clus
     let back = stage.run("rollback test --to 1 --auto-approve --var password=swordfish-4711-swordfish").succeeds();
     assert_eq!(refers_to(&stage).await, first, "the same objects are taken up again: {}", back.stdout);
     for greeting in ["a", "b", "c"] {
-        stage.run(&format!("apply test --auto-approve --var greeting={greeting}")).succeeds();
+        let _ = stage.run(&format!("apply test --auto-approve --var greeting={greeting}")).succeeds();
     }
     let left = named(&stage, "api/v1", "configmaps", "app-").await;
     assert_eq!(left.len(), 3, "the present one and two before it: {left:?}");
@@ -115,7 +116,7 @@ async fn a_change_of_configuration_rolls_the_workload_and_goes_back_with_it(clus
         .into_iter()
         .find(|(_, bytes)| bytes.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes()));
     assert!(told.is_none(), "the secret stands in {:?}", told.map(|(name, _)| name));
-    stage.run("destroy test --auto-approve").succeeds();
+    let _ = stage.run("destroy test --auto-approve").succeeds();
     assert_eq!(named(&stage, "api/v1", "configmaps", "app-").await, Vec::<String>::new());
     assert_eq!(named(&stage, "api/v1", "secrets", "keys-").await, Vec::<String>::new());
 }
@@ -123,7 +124,7 @@ async fn a_change_of_configuration_rolls_the_workload_and_goes_back_with_it(clus
 async fn a_failed_rollout_takes_its_configuration_back(cluster: &AnyCluster) {
     let stage = Stage::new(cluster, "versions-back").await.namespace().await;
     stage.main(CONFIGURED);
-    stage.apply().succeeds();
+    let _ = stage.apply().succeeds();
     let first = refers_to(&stage).await;
     let failed = stage.run("apply test --auto-approve --var greeting=moin --var image=shop/notfound:2");
     assert_eq!(failed.code(), Some(3), "{}{}", failed.stdout, failed.stderr);
@@ -134,14 +135,14 @@ async fn a_failed_rollout_takes_its_configuration_back(cluster: &AnyCluster) {
 async fn a_job_runs_once_for_each_change(cluster: &AnyCluster) {
     let stage = Stage::new(cluster, "jobs").await.namespace().await;
     stage.main(JOB);
-    stage.apply().succeeds();
+    let _ = stage.apply().succeeds();
     stage.settled();
     let first = named(&stage, "apis/batch/v1", "jobs", "migrate-").await;
     assert_eq!(first.len(), 1);
     // What the cluster has cleaned up was run all the same.
     stage.delete("apis/batch/v1", &format!("jobs/{}", first[0])).await;
     stage.settled();
-    stage.run("apply test --auto-approve --var image=shop/migrate:2").succeeds();
+    let _ = stage.run("apply test --auto-approve --var image=shop/migrate:2").succeeds();
     let second = named(&stage, "apis/batch/v1", "jobs", "migrate-").await;
     assert!(!second.contains(&first[0]) && second.len() == 1, "{first:?} {second:?}");
     // Going back runs nothing.
@@ -161,12 +162,43 @@ async fn a_job_that_fails_fails_the_run_and_runs_again(cluster: &AnyCluster) {
         Vec::<String>::new(),
         "a first one leaves nothing"
     );
-    stage.apply().succeeds();
+    let _ = stage.apply().succeeds();
     let failed = stage.run("apply test --auto-approve --var image=shop/crash:2");
     assert_eq!(failed.code(), Some(3), "{}{}", failed.stdout, failed.stderr);
     // It was not run well, so the same change is asked for again.
     let again = stage.run("apply test --auto-approve --var image=shop/crash:2");
     assert_eq!(again.code(), Some(3), "{}{}", again.stdout, again.stderr);
+}
+
+async fn a_namespace_stays_with_the_claim_in_it(cluster: &AnyCluster) {
+    let stage = Stage::new(cluster, "claims-in").await;
+    stage.main(
+        r#"
+resource "kubernetes_manifest" "namespace" {
+  manifest = { apiVersion = "v1", kind = "Namespace", metadata = { name = "SPACE" } }
+}
+
+resource "kubernetes_manifest" "other" {
+  manifest = { apiVersion = "v1", kind = "ConfigMap", metadata = { name = "other", namespace = "SPACE" } }
+}
+
+resource "kubernetes_manifest" "data" {
+  manifest = {
+    apiVersion = "v1"
+    kind       = "PersistentVolumeClaim"
+    metadata   = { name = "data", namespace = "SPACE" }
+    spec       = { accessModes = ["ReadWriteOnce"], resources = { requests = { storage = "1Gi" } } }
+  }
+}
+"#,
+    );
+    let _ = stage.apply().succeeds();
+    let plan = stage.run("plan test --destroy").succeeds();
+    assert!(plan.stdout.contains("(kept: kubernetes_manifest.data is, and needs it)"), "{}", plan.stdout);
+    let destroyed = stage.run("destroy test --auto-approve").succeeds();
+    assert!(stage.stands().await, "{}", destroyed.stdout);
+    assert_eq!(stage.get("api/v1", "persistentvolumeclaims/data").await["metadata"]["name"], "data");
+    assert_eq!(stage.get("api/v1", "configmaps/other").await, Json::Null);
 }
 
 async fn a_claim_stays_when_its_record_goes(cluster: &AnyCluster) {
@@ -187,16 +219,16 @@ resource "kubernetes_manifest" "data" {{
         )
     };
     stage.main(&claim(""));
-    stage.apply().succeeds();
+    let _ = stage.apply().succeeds();
     let plan = stage.run("plan test --destroy").succeeds();
     let says = "kept: its data would go with it; to remove it: kubectl -n claims delete persistentvolumeclaim data";
     assert!(plan.stdout.contains(says), "{}", plan.stdout);
-    stage.run("destroy test --auto-approve").succeeds();
+    let _ = stage.run("destroy test --auto-approve").succeeds();
     assert_eq!(stage.get("api/v1", "persistentvolumeclaims/data").await["metadata"]["name"], "data");
     // Taken on again, and given up for good.
     let import = "import {\n  to = kubernetes_manifest.data\n  id = \"apiVersion=v1,kind=PersistentVolumeClaim,namespace=SPACE,name=data\"\n}\n";
     stage.main(&format!("{}{import}", claim("keep = false")));
-    stage.apply().succeeds();
-    stage.run("destroy test --auto-approve").succeeds();
+    let _ = stage.apply().succeeds();
+    let _ = stage.run("destroy test --auto-approve").succeeds();
     assert_eq!(stage.get("api/v1", "persistentvolumeclaims/data").await, Json::Null);
 }

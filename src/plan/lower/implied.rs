@@ -7,7 +7,7 @@ use crate::provider::catalog::Catalog;
 use crate::value::{Type, Value};
 
 /// The order that the objects of each provider configuration imply, by the one that comes after.
-pub(super) fn implied(changes: &[Change], catalog: &Catalog) -> BTreeMap<usize, Vec<usize>> {
+pub(in crate::plan) fn implied(changes: &[Change], catalog: &Catalog) -> BTreeMap<usize, Vec<usize>> {
     let mut of: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (position, change) in changes.iter().enumerate() {
         if let Detail::Resource(detail) = &change.detail {

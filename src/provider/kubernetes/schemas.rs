@@ -137,7 +137,8 @@ fn manifest() -> ResourceSchema {
         lowering: Lowering::Direct,
         // The store behind the API is consistent; what is settled is a request that a proxy still holds.
         settle: Duration::from_secs(2),
-        deadline: ready_within,
+        // To be made takes a moment, to go may take as long as whoever holds it; how long it may take to be ready is waiting's own.
+        deadline: |object| ready_within(object).max(READY),
         compute: Some(compute),
         validate: Some(validate),
         must_replace: Some(must_replace),

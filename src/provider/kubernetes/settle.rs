@@ -74,7 +74,7 @@ pub(super) async fn settled(
         doom: schemas::tolerance(&made.attributes).map(Doom::new),
         name,
         start: SystemClock.elapsed(),
-        limit: request.deadline,
+        limit: if runs { request.deadline } else { schemas::ready_within(&made.attributes) },
         told: String::new(),
         runs,
         written: String::new(),

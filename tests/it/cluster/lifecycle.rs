@@ -17,6 +17,8 @@ pub(crate) struct Options {
     version: Option<String>,
     propagation: Option<String>,
     grace: Option<i64>,
+    /// Whether nothing happens. Where there is a body, what the query says does not count.
+    pub(crate) is_dry_run: bool,
 }
 
 impl Options {
@@ -28,7 +30,9 @@ impl Options {
         };
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let param = |name: &str| Some(asked.param(name)).filter(|one| !one.is_empty()).map(str::to_owned);
+        let said = body["dryRun"].as_array().is_some_and(|all| all.contains(&json!("All")));
         let options = Self {
+            is_dry_run: if asked.body.is_empty() { asked.param("dryRun") == "All" } else { said },
             uid: text(&body["preconditions"]["uid"]),
             version: text(&body["preconditions"]["resourceVersion"]),
             propagation: text(&body["propagationPolicy"]).or_else(|| param("propagationPolicy")),

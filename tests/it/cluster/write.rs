@@ -405,7 +405,7 @@ impl Write<'_> {
         let options = lifecycle::Options::of(self.asked)?;
         let old = state.get(&self.key(name)).ok_or_else(|| Failure::not_found(kind, name))?;
         options.check(kind, name, &old)?;
-        lifecycle::delete(state, kind, &self.key(name), &options, self.is_dry_run)
+        lifecycle::delete(state, kind, &self.key(name), &options, options.is_dry_run)
     }
 
     fn delete_all(&self, state: &mut State) -> Answer<(u16, Value)> {
@@ -415,7 +415,7 @@ impl Write<'_> {
             let name = one["metadata"]["name"].as_str().unwrap_or_default();
             let namespace = one["metadata"]["namespace"].as_str().unwrap_or_default();
             let key = key(&self.kind.group, &self.kind.plural, namespace, name);
-            lifecycle::delete(state, self.kind, &key, &options, self.is_dry_run)?;
+            lifecycle::delete(state, self.kind, &key, &options, options.is_dry_run)?;
         }
         Ok((200, list))
     }
