@@ -27,6 +27,8 @@ mod harness;
 mod kill;
 mod kill_backend;
 mod language;
+mod kubernetes_example;
+mod kubernetes_init;
 mod laws;
 mod lifecycle;
 mod limits;
