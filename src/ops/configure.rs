@@ -4,6 +4,7 @@ use super::console;
 use super::error::{Failure, Result};
 use super::planning::{Draft, Planning, ROUNDS_MAX};
 use super::targets::Targets;
+use crate::diag::Diagnostic;
 use crate::ledger::State;
 use crate::plan::{Configured, Looked, Sight, configures, look};
 
@@ -21,7 +22,15 @@ impl Planning<'_> {
         if targets.is_unasked() {
             return Ok(());
         }
-        targets.configure(&configured)
+        targets.configure(&configured);
+        for one in &configured {
+            let Some(provider) = targets.providers.get(&one.name) else { continue };
+            if let Err(problem) = provider.usable().await {
+                let diagnostic = Diagnostic::error("Provider cannot be used", problem.sentence).at(one.span);
+                return Err(Failure::from_diagnostics(diagnostic.into(), draft.desired.sources.clone()));
+            }
+        }
+        Ok(())
     }
 
     async fn configured(&self, draft: &mut Draft, recorded: &State, targets: &Targets) -> Result<Vec<Configured>> {

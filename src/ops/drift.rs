@@ -63,7 +63,10 @@ pub(super) async fn configure(
             let planning = planning::Planning::new(workspace, targets.catalog(), Some(targets), secrets);
             planning.configure(&draft, state).await
         }
-        Err(_) => targets.configure(&[]),
+        Err(_) => {
+            targets.configure(&[]);
+            Ok(())
+        }
     }
 }
 

@@ -100,18 +100,14 @@ impl Targets {
         self.clock.now()
     }
 
-    /// Makes the providers of an environment's provider blocks, and those that need no block.
-    ///
-    /// # Errors
-    /// When a provider cannot be made from its configuration.
-    pub fn configure(&self, configured: &[Configured]) -> Result<()> {
-        let Some(context) = &self.context else { return Ok(()) };
+    /// Makes the providers of an environment's provider blocks, and those that need no block. Nothing is sent.
+    pub fn configure(&self, configured: &[Configured]) {
+        let Some(context) = &self.context else { return };
         for one in configured.iter().filter(|one| one.provider == "kubernetes") {
             self.providers.add(&one.name, || Arc::new(Kubernetes::new(context.clone(), &one.arguments)));
         }
         let unsaid = Value::null(crate::value::Type::Any);
         self.providers.add("kubernetes", || Arc::new(Kubernetes::new(context.clone(), &unsaid)));
-        Ok(())
     }
 
     /// What was answered, with the marks that its type's schema asks for: what it keeps secret is a secret from here on.

@@ -111,6 +111,8 @@ pub enum Reason {
     DependsOnChange,
     /// It was imported after the generation that is gone back to.
     ImportedLater,
+    /// Its object stays, for this reason, though nothing asks for it any more.
+    Kept(String),
 }
 
 /// A change of one node.

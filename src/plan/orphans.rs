@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
+use super::fact::{Fact, Question};
 use super::resource::known;
 use super::walk::Planner;
 use crate::addr::{Address, Key};
 use crate::config::desired::Repetition;
 use crate::diag::Diagnostic;
 use crate::ledger::record::Record;
-use crate::provider::Role;
+use crate::provider::{Preview, PreviewRequest, Prior, ResourceSchema, Role};
 use crate::value::{Map, Value};
 
 impl Planner<'_> {
@@ -44,6 +45,10 @@ impl Planner<'_> {
         // It was there before Gantry knew of it, so a way back to that time leaves it there.
         let imported = self.world.inputs.options.going_back && record.imported.is_some();
         let forget = imported || self.removed(address).is_some_and(|destroy| !destroy) || known.vanished;
+        // What a run made and takes back was nothing to anybody yet.
+        let takes_back = self.world.inputs.options.limit.is_some();
+        let kept =
+            known.prior.as_ref().filter(|_| !takes_back).and_then(|p| schema.kept.and_then(|f| f(&p.attributes)));
         let versions = self.world.inputs.recorded.versions.get(recorded_at);
         let refreshing = self.world.inputs.options.refresh_only;
         let kind = match () {
@@ -52,7 +57,7 @@ impl Planner<'_> {
             () if refreshing && known.vanished && versions.is_some_and(|all| !all.is_empty()) => ChangeKind::NoOp,
             () if refreshing && known.drift.is_some() => ChangeKind::Record,
             () if refreshing && !known.vanished => ChangeKind::NoOp,
-            () if forget => ChangeKind::Forget,
+            () if forget || kept.is_some() => ChangeKind::Forget,
             () => ChangeKind::Delete,
         };
         let reason = match () {
@@ -60,10 +65,14 @@ impl Planner<'_> {
             () if kind == ChangeKind::Record => Reason::Drifted,
             () if refreshing => Reason::UpToDate,
             () if imported => Reason::ImportedLater,
-            () if kind == ChangeKind::Forget => Reason::ToForget,
+            () if forget && kind == ChangeKind::Forget => Reason::ToForget,
+            () if kind == ChangeKind::Forget => Reason::Kept(kept.unwrap_or_default()),
             () if self.world.inputs.options.destroy => Reason::Destroyed,
             () => self.why_gone(address),
         };
+        if kind == ChangeKind::Delete {
+            self.may_go(address, &schema, &record.provider, known.prior.as_ref());
+        }
         self.changes.push(Change {
             address: address.clone(),
             moved_from: (address != recorded_at).then(|| recorded_at.clone()),
@@ -88,6 +97,28 @@ impl Planner<'_> {
             }),
             span: None,
         });
+    }
+
+    /// Asks the target whether an object may be deleted, where it can be asked.
+    fn may_go(&self, address: &Address, schema: &ResourceSchema, provider: &str, prior: Option<&Prior>) {
+        let options = self.world.inputs.options;
+        let Some(prior) = prior.filter(|_| schema.previews && options.refresh && options.limit.is_none()) else {
+            return;
+        };
+        let request = PreviewRequest {
+            provider: provider.to_owned(),
+            address: address.clone(),
+            ty: schema.ty.to_owned(),
+            planned: Value::null(schema.object_type()),
+            prior: Some(prior.clone()),
+        };
+        if let Some(Fact::Previewed(Preview::Refused(all))) = self.world.ask(Question::Preview(Box::new(request))) {
+            for (_, sentence) in all {
+                let diagnostic = Diagnostic::error("Target refuses the deletion", sentence.clone()).on(address);
+                self.world
+                    .report(diagnostic.hint("Nothing was changed: the target was asked before anything is done."));
+            }
+        }
     }
 
     fn why_gone(&self, address: &Address) -> Reason {

@@ -15,6 +15,7 @@ use crate::value::Value;
 impl Planner<'_> {
     /// Asks the target about a change, and takes its answer in.
     pub(super) fn preview(&self, one: &BlockInstance<'_>, schema: &ResourceSchema, change: &mut Change) {
+        self.replaces_nothing_kept(one, schema, change);
         let options = self.world.inputs.options;
         let asked = schema.previews && options.refresh && !options.hollow && options.limit.is_none();
         if !asked || !matches!(change.kind, ChangeKind::Create | ChangeKind::Update) && !change.kind.is_replace() {
@@ -62,8 +63,25 @@ impl Planner<'_> {
                 };
                 change.reason = Reason::MustReplace(why.clone());
                 change.after = change.after.take().map(|after| afresh(one, schema, &after));
+                self.replaces_nothing_kept(one, schema, change);
             }
             Preview::Replace(why) => self.world.report(refused(one, None, why)),
+        }
+    }
+}
+
+impl Planner<'_> {
+    /// What is kept when it goes is not replaced by the way.
+    fn replaces_nothing_kept(&self, one: &BlockInstance<'_>, schema: &ResourceSchema, change: &Change) {
+        let Some(before) = change.before.as_ref().filter(|_| change.kind.is_replace()) else { return };
+        if let Some(why) = schema.kept.and_then(|kept| kept(before)) {
+            let detail = format!(
+                "{} would be replaced, and the object that stands is {why}. Write keep = false to have it replaced, or give the \
+                 new object another name.",
+                one.address
+            );
+            let diagnostic = Diagnostic::error("Object is kept", detail).at(one.block.span);
+            self.world.report(diagnostic.on(&one.address));
         }
     }
 }

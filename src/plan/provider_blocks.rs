@@ -8,7 +8,7 @@ use super::look::Look;
 use super::scope::ModuleScope;
 use super::walk::Planner;
 use super::world::{Instance, Repeated};
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Diagnostic, Diagnostics, Span};
 use crate::eval::Reference;
 use crate::provider::Role;
 use crate::provider::catalog::Catalog;
@@ -23,6 +23,8 @@ pub struct Configured {
     pub provider: String,
     /// Its arguments; null where nothing is given.
     pub arguments: Value,
+    /// Where its block stands.
+    pub span: Span,
 }
 
 /// Whether a configuration has provider blocks that say something.
@@ -63,7 +65,7 @@ impl Look<'_> {
                 let wrong = Diagnostic::error("Provider configuration not known", detail).at(block.span);
                 world.report(wrong.hint("Give it through a variable: --var, a .tfvars file or GANTRY_VAR_NAME."));
             }
-            all.push(Configured { name, provider: provider.to_string(), arguments });
+            all.push(Configured { name, provider: provider.to_string(), arguments, span: block.span });
         }
         let wrong = world.diagnostics.take();
         if wrong.has_errors() { Err(wrong) } else { Ok(all) }

@@ -324,6 +324,14 @@ pub trait Provider: Send + Sync {
     /// Its types.
     fn schemas(&self) -> &[ResourceSchema];
 
+    /// Whether its configuration can be used at all, as far as that can be told without the target.
+    ///
+    /// # Errors
+    /// Why not.
+    async fn usable(&self) -> Result<(), Problem> {
+        Ok(())
+    }
+
     /// Looks at recorded objects; one answer for each question, in their order. Changes nothing.
     async fn observe(&self, batch: &[ObserveRequest]) -> Vec<Observation>;
 

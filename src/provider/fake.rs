@@ -143,6 +143,7 @@ pub(crate) fn schema(ty: &'static str) -> ResourceSchema {
         previews: false,
         waits: false,
         secrets: None,
+        kept: None,
         undo: Undo::Acts,
         doc: "",
     }

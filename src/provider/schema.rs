@@ -253,6 +253,8 @@ pub struct ResourceSchema {
     pub previews: bool,
     /// Whether a step of its own waits, after a create or an update, until the object does what it is there for.
     pub waits: bool,
+    /// Whether an object of this type stays where its record goes: the sentence says why, and how to remove it all the same.
+    pub kept: Option<fn(&Value) -> Option<String>>,
     /// Marks what is secret in an object by what else it says (the content of a Kubernetes Secret), beyond the attributes' own marks.
     pub secrets: Option<fn(&Value) -> Value>,
     /// One line for the reference.

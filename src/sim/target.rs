@@ -109,6 +109,7 @@ pub(super) fn schemas() -> Vec<ResourceSchema> {
         previews: false,
         waits: ty == "sim_loose",
         secrets: None,
+        kept: None,
         doc: "",
     };
     TYPES.into_iter().map(schema).collect()

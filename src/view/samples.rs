@@ -149,6 +149,7 @@ pub(super) fn service_schema() -> ResourceSchema {
         previews: false,
         waits: false,
         secrets: None,
+        kept: None,
         doc: "",
     }
 }

@@ -37,22 +37,35 @@ pub(super) async fn delete(cluster: Cluster<'_>, act: &Act, progress: &dyn Progr
         Ok(None) => return gone(),
         Err(failure) => return Outcome::NotSent(failure.problem(&name.shown())),
     };
+    crash::point("kubernetes.delete");
+    let sent = one(cluster, &identity).await;
+    crash::point("kubernetes.deleted");
+    match sent {
+        Ok(()) => wait(cluster, &kind, &identity, act.deadline.saturating_sub(MARGIN), progress).await,
+        Err(failure) => failure.outcome(&name.shown()),
+    }
+}
+
+/// Deletes an object without waiting until it is gone.
+///
+/// # Errors
+/// When the cluster refuses, or what became of it is not known.
+pub(super) async fn one(cluster: Cluster<'_>, identity: &Identity) -> Result<(), Failure> {
+    let name = identity.name();
+    let Some(kind) = cluster.kind(&name).await? else { return Ok(()) };
     let body = json!({
         "apiVersion": "v1",
         "kind": "DeleteOptions",
         "preconditions": { "uid": identity.uid },
         "propagationPolicy": "Background",
     });
-    crash::point("kubernetes.delete");
     let path = kind.object(name.namespace.as_deref(), &name.name);
-    let sent = cluster.send(Request::with("DELETE", path, JSON, &body)).await;
-    crash::point("kubernetes.deleted");
-    match sent {
-        Ok(_) => wait(cluster, &kind, &identity, act.deadline.saturating_sub(MARGIN), progress).await,
-        Err(failure) if failure.is_absent() => gone(),
+    match cluster.send(Request::with("DELETE", path, JSON, &body)).await {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.is_absent() => Ok(()),
         // Another object has the name by now; ours is gone.
-        Err(Failure::Refused(refusal)) if refusal.code == 409 && refusal.message.contains("UID") => gone(),
-        Err(failure) => failure.outcome(&name.shown()),
+        Err(Failure::Refused(refusal)) if refusal.code == 409 && refusal.message.contains("UID") => Ok(()),
+        Err(failure) => Err(failure),
     }
 }
 

@@ -20,6 +20,15 @@ pub(super) fn applied_by(object: &Json, manager: &str) -> Json {
     let mut fields = ours.and_then(|entry| entry.get("fieldsV1")).cloned().unwrap_or(Json::Null);
     if let Some(annotations) = fields.pointer_mut("/f:metadata/f:annotations").and_then(Json::as_object_mut) {
         annotations.remove(&format!("f:{OP}"));
+        // A step with nothing below it would stand for all annotations, those of controllers too.
+        if annotations.keys().all(|name| name == ".")
+            && let Some(metadata) = fields.get_mut("f:metadata").and_then(Json::as_object_mut)
+        {
+            metadata.remove("f:annotations");
+            if metadata.is_empty() {
+                fields.as_object_mut().and_then(|all| all.remove("f:metadata"));
+            }
+        }
     }
     fields
 }
@@ -27,8 +36,10 @@ pub(super) fn applied_by(object: &Json, manager: &str) -> Json {
 /// A manifest with those of our fields in it that are not as the server had them when they were applied: as they are now.
 ///
 /// `base` is the server's answer then, `live` is now. Where the two agree, what the manifest says stands, however it spells it
-/// (`1000m` for `1`).
+/// (`1000m` for `1`). Where it was never applied there is no answer, and the manifest stands for it: what it says and the
+/// object lacks is lacking.
 pub(super) fn overlay(manifest: &Json, fields: &Json, base: &Json, live: &Json) -> Json {
+    let base = if base.is_null() { manifest } else { base };
     let over = Along { fields, base: Some(base), live: Some(live) };
     over.on(Some(manifest)).unwrap_or(Json::Null)
 }
@@ -45,6 +56,10 @@ impl Along<'_> {
         let steps: Vec<(&String, &Json)> =
             self.fields.as_object().into_iter().flatten().filter(|(name, _)| *name != ".").collect();
         let as_it_is = || if self.base == self.live { manifest.cloned() } else { self.live.cloned() };
+        // Ours is that it is there; what is in it is others'.
+        if steps.is_empty() && self.fields.get(".").is_some() && self.live.is_some() {
+            return manifest.cloned();
+        }
         if steps.is_empty() || self.live.is_none() {
             return as_it_is();
         }
@@ -231,6 +246,35 @@ mod tests {
         expected["metadata"]["labels"] = json!({});
         expected["spec"]["template"]["spec"]["containers"] = json!([]);
         assert_eq!(overlay(&manifest(), &fields(), &live(2, "a:1"), &now), expected);
+    }
+
+    #[test]
+    fn our_mark_makes_no_annotation_ours() {
+        let op = format!("f:{OP}");
+        let object = |annotations: Json| {
+            let fields = json!({ "f:metadata": { "f:annotations": annotations }, "f:data": { "f:a": {} } });
+            json!({ "metadata": { "managedFields": [{ "manager": "m", "operation": "Apply", "fieldsV1": fields }] } })
+        };
+        assert_eq!(applied_by(&object(json!({ op.clone(): {} })), "m"), json!({ "f:data": { "f:a": {} } }));
+        assert_eq!(applied_by(&object(json!({ ".": {}, op.clone(): {} })), "m"), json!({ "f:data": { "f:a": {} } }));
+        let with = json!({ "f:metadata": { "f:annotations": { "f:own": {} } }, "f:data": { "f:a": {} } });
+        assert_eq!(applied_by(&object(json!({ "f:own": {}, op: {} })), "m"), with);
+    }
+
+    #[test]
+    fn what_only_stands_there_by_us_is_not_looked_into() {
+        let fields = json!({ "f:labels": { ".": {}, "f:a": {} }, "f:all": { ".": {} } });
+        let manifest = json!({ "labels": { "a": "1" }, "all": {} });
+        let base = json!({ "labels": { "a": "1" }, "all": {} });
+        let live = json!({ "labels": { "a": "1", "b": "2" }, "all": { "x": 1 } });
+        assert_eq!(overlay(&manifest, &fields, &base, &live), manifest);
+    }
+
+    #[test]
+    fn what_was_never_applied_is_what_there_is() {
+        let (wanted, live) = (json!({ "data": { "a": "1", "b": "2" } }), json!({ "data": { "a": "1", "c": "3" } }));
+        let now = overlay(&wanted, &of_manifest(&wanted), &Json::Null, &live);
+        assert_eq!(now, json!({ "data": { "a": "1" } }));
     }
 
     #[test]

@@ -32,6 +32,15 @@ fn parsed(id: &str) -> Option<Name> {
 }
 
 pub(super) async fn import(cluster: Cluster<'_>, request: &ImportRequest) -> Result<Option<Prior>, Problem> {
+    if request.ty == super::job::TYPE {
+        let sentence = "A kubernetes_job cannot be imported: it is a command that was run. Take the import block out.";
+        return Err(Problem::new(ProblemClass::Invalid, sentence));
+    }
+    if request.ty == super::config::TYPE {
+        let sentence = "A kubernetes_config cannot be imported: its objects have names of its own making. Import a ConfigMap or Secret as \
+                        a kubernetes_manifest, or let the configuration make its first version.";
+        return Err(Problem::new(ProblemClass::Invalid, sentence));
+    }
     let Some(name) = parsed(&request.id) else {
         let sentence = format!("\"{}\" names no object. Write it as in \"{FORM}\".", request.id);
         return Err(Problem::new(ProblemClass::Invalid, sentence));
@@ -57,6 +66,7 @@ fn taken_on(request: &ImportRequest, name: Name, there: &Json) -> Prior {
         uid: uid(there).to_owned(),
         // Nothing of it is ours until it was applied.
         fields: Json::Null,
+        versions: Vec::new(),
     };
     let wanted = request.wanted.as_map().cloned().unwrap_or_default();
     let wanted = Value::object(wanted);

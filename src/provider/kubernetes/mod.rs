@@ -31,6 +31,8 @@ mod observe;
 mod preview;
 mod access;
 mod watch;
+mod config;
+mod job;
 mod settle;
 mod evidence;
 mod progress;

@@ -63,6 +63,16 @@ pub(super) struct Identity {
     /// The fields that were ours when it was applied, in the server's form (`fieldsV1`).
     #[serde(default, skip_serializing_if = "Json::is_null")]
     pub(super) fields: Json,
+    /// Earlier versions that still stand, the oldest first: of a configuration that has versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) versions: Vec<Version>,
+}
+
+/// An earlier version of an object, beside the present one.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Version {
+    pub(super) name: String,
+    pub(super) uid: String,
 }
 
 impl Identity {
@@ -76,6 +86,17 @@ impl Identity {
             kind: self.kind.clone(),
             namespace: self.namespace.clone(),
             name: self.name.clone(),
+        }
+    }
+
+    /// The identity of one of the versions.
+    pub(super) fn at(&self, version: &Version) -> Self {
+        Self {
+            name: version.name.clone(),
+            uid: version.uid.clone(),
+            fields: Json::Null,
+            versions: Vec::new(),
+            ..self.clone()
         }
     }
 

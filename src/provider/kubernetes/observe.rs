@@ -10,9 +10,9 @@ use super::kinds::Kind;
 use super::object::{self, Identity, Name};
 use super::ready::readiness;
 use super::schemas::{self, MANIFEST};
-use super::secret;
 use super::target::{Cluster, uid};
 use super::wire::{Failure, Request};
+use super::{config, job, secret};
 use crate::provider::{Author, Observation, ObserveRequest, Readiness};
 use crate::value::{Value, from_json};
 
@@ -31,7 +31,7 @@ pub(super) async fn observe(cluster: Cluster<'_>, batch: &[ObserveRequest]) -> V
     let mut answers: Vec<Option<Observation>> = vec![None; batch.len()];
     for (at, request) in batch.iter().enumerate() {
         match Identity::of(&request.prior.identity) {
-            Some(identity) if request.ty == MANIFEST => {
+            Some(identity) if [MANIFEST, config::TYPE, job::TYPE].contains(&request.ty.as_str()) => {
                 let group = (identity.api_version.clone(), identity.kind.clone(), identity.namespace.clone());
                 groups.entry(group).or_default().push((at, identity));
             }
@@ -64,7 +64,10 @@ async fn one_group(
     let kind = match cluster.kind(&name).await {
         Ok(Some(kind)) => kind,
         Ok(None) => return all(unserved(cluster, &name).await),
-        Err(failure) => return all(Observation::Unreadable(failure.problem(&name.kind).sentence)),
+        Err(failure) => {
+            let what = format!("The cluster {}", cluster.url.trim_end_matches('/'));
+            return all(Observation::Unreadable(failure.problem(&what).sentence));
+        }
     };
     let only = (group.len() == 1).then_some(first.name.as_str());
     match list(cluster, &kind, first.namespace.as_deref(), only).await {
@@ -72,11 +75,11 @@ async fn one_group(
             .iter()
             .map(|(at, identity)| {
                 let there = objects.get(&identity.name).filter(|there| uid(there) == identity.uid);
-                (*at, there.map_or(Observation::Absent, |there| present(&batch[*at], identity, there)))
+                (*at, there.map_or_else(|| absent(&batch[*at]), |there| present(&batch[*at], identity, there)))
             })
             .collect(),
         // The namespace is gone, or the definition a moment ago.
-        Err(failure) if failure.is_absent() => all(Observation::Absent),
+        Err(failure) if failure.is_absent() => group.iter().map(|(at, _)| (*at, absent(&batch[*at]))).collect(),
         Err(failure) => {
             let what = format!(
                 "{} objects{}",
@@ -173,7 +176,28 @@ pub(super) async fn changed_by(cluster: Cluster<'_>, request: &ObserveRequest, p
         .collect()
 }
 
+/// What is not there is gone, but for a command that was run: that it was is what counts.
+fn absent(request: &ObserveRequest) -> Observation {
+    match request.ty.as_str() {
+        job::TYPE => {
+            let attributes = request.prior.attributes.clone();
+            Observation::Present { readiness: job::gone(&attributes), attributes }
+        }
+        _ => Observation::Absent,
+    }
+}
+
 fn present(request: &ObserveRequest, identity: &Identity, there: &Json) -> Observation {
+    if request.ty == job::TYPE {
+        let readiness = readiness(there, &super::ready::Rules::default());
+        return Observation::Present { attributes: request.prior.attributes.clone(), readiness };
+    }
+    if request.ty == config::TYPE {
+        return Observation::Present {
+            attributes: config::as_is(&request.prior.attributes, there),
+            readiness: Readiness::Ready,
+        };
+    }
     let attributes = as_is(&request.prior.attributes, identity, there);
     let readiness = match schemas::rules(&request.prior.attributes) {
         Some(rules) => readiness(there, &rules),

@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use super::object::Name;
 use super::schemas::MANIFEST;
+use super::{config, job};
 use crate::value::{Value, to_json};
 
 /// Kinds that bound or shape what comes into a namespace, so that they stand before anything that runs there.
@@ -31,7 +32,12 @@ type ByName<'a> = BTreeMap<(&'a str, Option<&'a str>, &'a str), usize>;
 #[must_use]
 pub fn implied(objects: &[(&str, &Value)]) -> Vec<(usize, usize)> {
     let read = |(ty, value): &(&str, &Value)| {
-        let json = value.get("manifest").filter(|_| is_ours(ty)).map(to_json)?;
+        let json = match *ty {
+            MANIFEST => to_json(value.get("manifest")?),
+            config::TYPE => config::manifest(value, value.get_str("object_name").or_else(|| value.get_str("name"))?),
+            job::TYPE => job::manifest(value, value.get_str("name")?),
+            _ => return None,
+        };
         Some(Object { name: Name::of(&json)?, json })
     };
     let objects: Vec<Option<Object>> = objects.iter().map(read).collect();
@@ -71,10 +77,6 @@ pub fn implied(objects: &[(&str, &Value)]) -> Vec<(usize, usize)> {
         pairs.extend(after.into_iter().map(|before| (before, at)));
     }
     pairs
-}
-
-fn is_ours(ty: &str) -> bool {
-    ty == MANIFEST
 }
 
 /// The group and kind that a definition makes.

@@ -6,13 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value as Json;
 
-use super::access;
-use super::apply::query;
+use super::apply::{mark, query, taken};
 use super::kinds::Kind;
 use super::object::{self, Identity, Name, stripped};
 use super::schemas::forces;
 use super::target::{Cluster, unknown_kind};
-use super::wire::{APPLY, Failure, Refusal, Request};
+use super::wire::{APPLY, Failure, JSON, Refusal, Request};
+use super::{access, config, job};
 use crate::provider::{Preview, PreviewRequest, ProblemClass};
 use crate::value::to_json;
 
@@ -59,14 +59,57 @@ impl Coming {
 }
 
 pub(super) async fn preview(cluster: Cluster<'_>, coming: &Coming, batch: &[PreviewRequest]) -> Vec<Preview> {
-    let manifests: Vec<Option<Json>> = batch.iter().map(|request| object::manifest(&request.planned)).collect();
+    let manifest = |request: &PreviewRequest| match request.ty.as_str() {
+        config::TYPE => {
+            let named = request.planned.get_str("object_name").or_else(|| request.planned.get_str("name"));
+            Some(config::manifest(&request.planned, named?))
+        }
+        job::TYPE => Some(job::manifest(&request.planned, &format!("{}-preview", request.planned.get_str("name")?))),
+        _ => object::manifest(&request.planned),
+    };
+    let manifests: Vec<Option<Json>> = batch.iter().map(manifest).collect();
     coming.note(&manifests);
     let one = |(request, manifest)| one(cluster, coming, request, manifest).boxed();
     let all: Vec<_> = batch.iter().zip(manifests).map(one).collect();
     futures_util::stream::iter(all).buffered(AT_ONCE).collect().await
 }
 
+/// Whether a change is one of an object that stands. A new version, and another run, is a new object.
+fn stands(request: &PreviewRequest) -> bool {
+    ![config::TYPE, job::TYPE].contains(&request.ty.as_str())
+}
+
+/// Whether an object may be deleted: a dry run of it.
+async fn going(cluster: Cluster<'_>, request: &PreviewRequest) -> Preview {
+    let Some(identity) = request.prior.as_ref().and_then(|prior| Identity::of(&prior.identity)) else {
+        return Preview::Would(Vec::new());
+    };
+    let name = identity.name();
+    let kind = match cluster.kind(&name).await {
+        Ok(Some(kind)) => kind,
+        Ok(None) => return Preview::Would(Vec::new()),
+        Err(failure) => return untold(&failure, &name),
+    };
+    let body = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "dryRun": ["All"],
+        "preconditions": { "uid": identity.uid },
+    });
+    let path = kind.object(name.namespace.as_deref(), &name.name);
+    match cluster.send(Request::with("DELETE", path, JSON, &body)).await {
+        Ok(_) => Preview::Would(Vec::new()),
+        Err(Failure::Refused(refusal)) if refusal.code == 403 => {
+            Preview::Refused(vec![(None, format!("{}: {}", name.shown(), refusal.sentence()))])
+        }
+        Err(failure) => untold(&failure, &name),
+    }
+}
+
 async fn one(cluster: Cluster<'_>, coming: &Coming, request: &PreviewRequest, manifest: Option<Json>) -> Preview {
+    if request.planned.is_null() {
+        return going(cluster, request).await;
+    }
     let Some((manifest, name)) =
         manifest.and_then(|manifest| Some((Name::of(&manifest)?, manifest))).map(|(n, m)| (m, n))
     else {
@@ -87,16 +130,28 @@ async fn one(cluster: Cluster<'_>, coming: &Coming, request: &PreviewRequest, ma
         return Preview::Refused(vec![(Some("metadata.namespace".into()), sentence)]);
     }
     let name = name.placed(&kind, cluster.namespace);
-    let prior = request.prior.as_ref().and_then(|prior| Identity::of(&prior.identity));
+    // A new version is a new object.
+    let standing = request.prior.as_ref().filter(|_| stands(request));
+    let prior = standing.and_then(|prior| Identity::of(&prior.identity));
     let body = object::body(&manifest, &name, NO_OP, prior.as_ref().map(|prior| prior.uid.as_str()));
     let imported = prior.as_ref().is_some_and(|prior| prior.fields.is_null());
     let path = kind.object(name.namespace.as_deref(), &name.name);
     let path = format!("{path}{}", query(cluster.manager, imported || forces(&request.planned), true));
     match cluster.send(Request::with("PATCH", path, APPLY, &body)).await {
+        Ok(answer) if prior.is_none() && answer.code == 200 => match stranger(cluster, &kind, &name).await {
+            Some(sentence) => Preview::Refused(vec![(Some("metadata.name".into()), sentence)]),
+            None => judged(request, &manifest, &stripped(&answer.body)),
+        },
         Ok(answer) => judged(request, &manifest, &stripped(&answer.body)),
         Err(Failure::Refused(refusal)) => refused(cluster, coming, (&kind, &name), prior.is_some(), &refusal).await,
         Err(failure) => untold(&failure, &name),
     }
+}
+
+/// What stands under the name of an object that is to be made, if we never wrote it: the server would merge the two.
+async fn stranger(cluster: Cluster<'_>, kind: &Kind, name: &Name) -> Option<String> {
+    let there = cluster.get(kind, name).await.ok()??;
+    mark(&there).is_none().then(|| taken(name, &there).sentence)
 }
 
 fn untold(failure: &Failure, name: &Name) -> Preview {
@@ -105,7 +160,7 @@ fn untold(failure: &Failure, name: &Name) -> Preview {
 
 /// Compares what would be with what is.
 fn judged(request: &PreviewRequest, manifest: &Json, would: &Json) -> Preview {
-    let Some(prior) = &request.prior else {
+    let Some(prior) = request.prior.as_ref().filter(|_| stands(request)) else {
         return Preview::Would(made_of(manifest, would));
     };
     let is = prior.attributes.get("object").filter(|object| object.is_wholly_known()).map(to_json);

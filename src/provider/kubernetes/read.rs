@@ -42,6 +42,7 @@ pub(super) fn schema() -> ResourceSchema {
         previews: false,
         waits: false,
         secrets: None,
+        kept: None,
         doc: "Objects of a cluster, whoever made them.",
     }
 }

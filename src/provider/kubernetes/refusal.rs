@@ -1,6 +1,5 @@
 //! A server's refusals in words, and what each means for an act.
 
-use super::connect::chain;
 use super::wire::{Failure, Refusal};
 use crate::provider::{Outcome, Problem, ProblemClass};
 
@@ -13,7 +12,7 @@ pub(super) fn unserved(error: &kube::Error) -> Failure {
             message: status.message.clone(),
             causes: Vec::new(),
         }),
-        other => Failure::NotSent(format!("The server cannot be reached: {}.", chain(other))),
+        other => super::wire::unsent(other),
     }
 }
 

@@ -9,7 +9,7 @@ use super::doom::{Limit, Tolerance};
 use super::object::Name;
 use super::ready::{Rules, field_fault};
 use super::symptom::SymptomKind;
-use super::{read, secret};
+use super::{config, job, read, secret};
 use crate::provider::{
     AttributeSchema as A, BlockSchema, Lowering, Nesting, ProposedChange, ResourceSchema, Role, Undo, named,
 };
@@ -23,7 +23,7 @@ const READY: Duration = Duration::from_secs(600);
 /// The types of the Kubernetes target.
 #[must_use]
 pub fn schemas() -> Vec<ResourceSchema> {
-    vec![manifest(), read::schema()]
+    vec![manifest(), config(), job(), read::schema()]
 }
 
 /// What `provider "kubernetes"` configures.
@@ -145,7 +145,100 @@ fn manifest() -> ResourceSchema {
         previews: true,
         waits: true,
         secrets: Some(secrets),
+        kept: Some(kept),
         doc: "An object of any kind that the cluster serves, by server-side apply.",
+    }
+}
+
+fn config() -> ResourceSchema {
+    let texts = |doc| A::optional(Type::map(Type::String), doc);
+    ResourceSchema {
+        ty: config::TYPE,
+        attributes: named([
+            ("name", A::required(Type::String, "What the versions' names begin with.")),
+            ("namespace", A::optional(Type::String, "The namespace; else the provider's.")),
+            ("secret", A::optional(Type::Bool, "Whether it is a Secret, or a ConfigMap.").default(Value::bool(false))),
+            ("type", A::optional(Type::String, "A Secret's type; `Opaque` where nothing is said.")),
+            ("data", texts("The content: texts by name.")),
+            ("binary_data", texts("Content that is no text: base64 by name.")),
+            ("labels", texts("Labels of the objects.")),
+            ("annotations", texts("Annotations of the objects.")),
+            (
+                "keep",
+                A::optional(Type::Number, "How many earlier versions stay.")
+                    .default(Value::number(config::KEEP))
+                    .ignored(),
+            ),
+            (
+                "object_name",
+                A::computed(Type::String, "The present version's name, for whoever refers to it.").volatile(),
+            ),
+            ("id", A::computed(Type::String, "What the present version is called.").volatile()),
+        ]),
+        blocks: BTreeMap::new(),
+        compute: Some(config::compute),
+        validate: Some(config::validate),
+        must_replace: Some(config::must_replace),
+        secrets: Some(config::secrets),
+        kept: None,
+        deadline: |_| Duration::from_secs(60),
+        waits: false,
+        doc: "A ConfigMap or Secret in versions: new content is a new object, and the old one stays for the way back.",
+        ..manifest()
+    }
+}
+
+fn job() -> ResourceSchema {
+    let text = |doc| A::optional(Type::String, doc);
+    let names = |doc| A::optional(Type::list(Type::String), doc);
+    ResourceSchema {
+        ty: job::TYPE,
+        attributes: named([
+            ("name", A::required(Type::String, "What the Jobs' names begin with.").replaces()),
+            ("namespace", text("The namespace; else the provider's.").replaces()),
+            (
+                "image",
+                A::required(Type::String, "The image that is run; an artifact's, so that it is fixed to its digest."),
+            ),
+            ("command", names("The program and its arguments; else the image's own.")),
+            ("args", names("Arguments of the image's own program.")),
+            ("environment", A::optional(Type::map(Type::String), "Environment variables.")),
+            ("config_maps", names("ConfigMaps whose entries become environment variables.")),
+            ("secrets", names("Secrets whose entries become environment variables.")),
+            ("service_account_name", text("The account that it runs as.")),
+            ("image_pull_secrets", names("Secrets with which the image is pulled.")),
+            ("resources", A::optional(Type::Any, "Requests and limits, as in a container.")),
+            ("labels", A::optional(Type::map(Type::String), "Labels of the Job and its pods.").ignored()),
+            ("triggers", A::optional(Type::Any, "A change of this value runs it again.")),
+            (
+                "backoff_limit",
+                A::optional(Type::Number, "How often it is tried again when it fails.")
+                    .default(Value::number(0_i64))
+                    .ignored(),
+            ),
+            ("timeout", text("How long it may take.").default(Value::string("10m")).ignored()),
+            (
+                "keep",
+                A::optional(Type::Number, "How many finished Jobs stay.").default(Value::number(job::KEEP)).ignored(),
+            ),
+            ("completed", A::computed(Type::Bool, "Whether the last Job was seen to complete.").volatile()),
+            ("object_name", A::computed(Type::String, "The last Job's name.").volatile()),
+            ("id", A::computed(Type::String, "What the last Job is called.").volatile()),
+        ]),
+        blocks: BTreeMap::new(),
+        deadline: |object| {
+            let said = object.get_str("timeout").and_then(crate::provider::duration::parse);
+            said.unwrap_or(READY)
+        },
+        compute: None,
+        validate: Some(job::validate),
+        must_replace: None,
+        secrets: None,
+        kept: None,
+        // What a command did is not undone by running an older one.
+        undo: Undo::Stays,
+        doc: "A command that runs in the cluster once for each change, and whose exit code decides.",
+        ..manifest()
     }
 }
 
@@ -213,6 +306,19 @@ fn tolerance_faults(wait: &Value) -> Vec<String> {
 pub(super) fn forces(object: &Value) -> bool {
     let manager = object.get("field_manager").filter(|block| !block.is_null());
     manager.and_then(|block| block.get("force_conflicts")).and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// What must survive: what is asked to, and claims, whose data would go with them.
+fn kept(object: &Value) -> Option<String> {
+    let name = object.get("manifest").map(to_json).as_ref().and_then(Name::of)?;
+    let asked = object.get("keep").and_then(Value::as_bool);
+    let claim = name.kind == "PersistentVolumeClaim";
+    if !asked.unwrap_or(claim) {
+        return None;
+    }
+    let within = name.namespace.as_ref().map_or(String::new(), |namespace| format!(" -n {namespace}"));
+    let why = if claim && asked.is_none() { "its data would go with it" } else { "keep = true" };
+    Some(format!("kept: {why}; to remove it: kubectl{within} delete {} {}", name.kind.to_lowercase(), name.name))
 }
 
 /// The content of a Secret is secret, whoever wrote it down.

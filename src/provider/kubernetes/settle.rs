@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::doom::{Doom, Verdict};
-use super::evidence;
 use super::object::{Identity, Name};
 use super::observe::as_is;
 use super::progress::progress as getting_on;
@@ -14,6 +13,7 @@ use super::schemas;
 use super::symptom::symptoms;
 use super::target::{Cluster, uid};
 use super::watch::Scene;
+use super::{evidence, job};
 use crate::ports::clock::{Clock as _, SystemClock};
 use crate::provider::{AwaitRequest, Prior, Problem, ProblemClass, Progress, Readiness};
 use crate::value::{Value, to_json};
@@ -39,6 +39,10 @@ struct Waiting<'a> {
     start: Duration,
     limit: Duration,
     told: String,
+    /// Whether what it writes is told.
+    runs: bool,
+    /// What it wrote last.
+    written: String,
 }
 
 pub(super) async fn settled(
@@ -53,10 +57,13 @@ pub(super) async fn settled(
         return Ok(made.clone());
     }
     let (kind, name) = cluster.place(identity.name()).await?;
+    let runs = request.ty == job::TYPE;
     let there = cluster.get(&kind, &name).await.map_err(|failure| failure.problem(&name.shown()))?;
     let Some(there) = there.filter(|there| uid(there) == identity.uid) else { return Err(vanished(&name)) };
-    let as_it_is =
-        |there: &Json| Prior { attributes: as_is(&made.attributes, &identity, there), identity: made.identity.clone() };
+    let as_it_is = |there: &Json| match runs {
+        true => Prior { attributes: job::completed(&made.attributes), identity: made.identity.clone() },
+        false => Prior { attributes: as_is(&made.attributes, &identity, there), identity: made.identity.clone() },
+    };
     // Most objects are what they are as soon as they are there, and need no watch.
     if readiness(&there, &rules) == Readiness::Ready {
         return Ok(as_it_is(&there));
@@ -69,6 +76,8 @@ pub(super) async fn settled(
         start: SystemClock.elapsed(),
         limit: request.deadline,
         told: String::new(),
+        runs,
+        written: String::new(),
     };
     match waiting.hold_out(progress).await {
         Ok(()) => match &waiting.scene.object {
@@ -114,9 +123,18 @@ impl Waiting<'_> {
                 Look::Over(sentence) => return Err(sentence),
                 Look::Wait(pause) => pause,
             };
+            if self.runs
+                && spent > BLINK
+                && let Some(line) = job::last_line(self.scene.cluster, &self.name).await
+                && line != self.written
+            {
+                progress.say(&line);
+                self.written = line;
+            }
             let left = self.limit.saturating_sub(spent);
             if left.is_zero() {
-                return Err(format!("It is not ready after {} s: {}", self.limit.as_secs(), self.told));
+                let last = self.told.trim_end_matches('.');
+                return Err(format!("It is not ready after {} s: {last}.", self.limit.as_secs()));
             }
             let until_events = if spent > BLINK { self.scene.events_due() } else { BLINK.saturating_sub(spent) };
             let pause = pause.min(left).min(until_events).max(Duration::from_millis(1));

@@ -7,7 +7,7 @@ use super::connect::{Connection, connect};
 use super::kinds::{Kind, Kinds};
 use super::object::Name;
 use super::wire::{Answer, Failure, Request, send};
-use super::{apply, delete, evidence, import, observe, preview, read, settle};
+use super::{apply, config, delete, evidence, import, job, observe, preview, read, settle};
 use crate::provider::{
     Act, Action, Author, AwaitRequest, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome,
     Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, ResourceSchema,
@@ -109,6 +109,15 @@ impl<'a> Cluster<'a> {
         }
     }
 
+    /// The same for an act: a kind whose definition was just made is waited for.
+    ///
+    /// # Errors
+    /// When the cluster does not serve the kind, or does not answer.
+    pub(super) async fn place_soon(&self, name: Name) -> Result<(Kind, Name), Problem> {
+        let _ = self.kinds.await_kind(self.client, &name.api_version, &name.kind).await;
+        self.place(name).await
+    }
+
     /// An object as it is; `None` where there is none.
     pub(super) async fn get(&self, kind: &Kind, name: &Name) -> Result<Option<Json>, Failure> {
         let path = kind.object(name.namespace.as_deref(), &name.name);
@@ -142,6 +151,10 @@ impl Provider for Kubernetes {
 
     fn schemas(&self) -> &[ResourceSchema] {
         &self.schemas
+    }
+
+    async fn usable(&self) -> Result<(), Problem> {
+        self.cluster().await.map(drop)
     }
 
     async fn observe(&self, batch: &[ObserveRequest]) -> Vec<Observation> {
@@ -180,6 +193,10 @@ impl Provider for Kubernetes {
     async fn find(&self, act: &Act) -> Found {
         match (self.cluster().await, act.action) {
             (Err(problem), _) => Found::NotNow(problem.sentence),
+            (Ok(cluster), Action::Create | Action::Update) if act.ty == config::TYPE => {
+                config::find(cluster, act).await
+            }
+            (Ok(cluster), Action::Create | Action::Update) if act.ty == job::TYPE => job::find(cluster, act).await,
             (Ok(cluster), Action::Delete) => delete::find(cluster, act).await,
             (Ok(cluster), _) => apply::find(cluster, act).await,
         }
@@ -191,6 +208,10 @@ impl Provider for Kubernetes {
             Err(problem) => return Outcome::NotSent(problem),
         };
         match act.action {
+            Action::Create | Action::Update if act.ty == config::TYPE => config::apply(cluster, act).await,
+            Action::Create | Action::Update if act.ty == job::TYPE => job::apply(cluster, act).await,
+            Action::Delete if act.ty == job::TYPE => job::remove(cluster, act, progress).await,
+            Action::Delete if act.ty == config::TYPE => config::remove(cluster, act, progress).await,
             Action::Create | Action::Update => apply::apply(cluster, act).await,
             Action::Delete => delete::delete(cluster, act, progress).await,
             other => {

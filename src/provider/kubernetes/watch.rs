@@ -36,7 +36,7 @@ type Seen = (Part, Result<Event<DynamicObject>, watcher::Error>);
 
 /// An object and what belongs to it.
 pub(super) struct Scene<'a> {
-    cluster: Cluster<'a>,
+    pub(super) cluster: Cluster<'a>,
     kind: Kind,
     name: Name,
     uid: String,

@@ -117,7 +117,7 @@ impl Refusal {
 }
 
 /// Whether a request reached the server at all.
-fn unsent(error: &kube::Error) -> Failure {
+pub(super) fn unsent(error: &kube::Error) -> Failure {
     let mut why = String::new();
     let mut connected = true;
     let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error);

@@ -46,6 +46,7 @@ fn managed<const N: usize>(
         previews: false,
         waits: false,
         secrets: None,
+        kept: None,
         doc,
     }
 }

@@ -72,7 +72,8 @@ fn attributes(page: &mut Page, plan: &Plan, change: &Change) {
     let side = |value: &Option<Value>| value.as_ref().map(|v| masked(plan, &change.address, v));
     let (before, after) = (side(&change.before), side(&change.after));
     let ways = Ways { differs: &change.differs, replaces: &change.replaces };
-    match (before.as_ref().and_then(Value::as_map), after.as_ref().and_then(Value::as_map)) {
+    let told = |side: &Option<Value>| side.as_ref().and_then(Value::as_map).map(|all| told(plan, change, all));
+    match (told(&before).as_ref(), told(&after).as_ref()) {
         // Nobody has seen it before, so all of it is shown.
         (Some(_), Some(new)) if change.importing.is_some() && change.is_no_op() => {
             diff::whole_attributes(page, 1, Mark::Keep, new, "");
@@ -100,6 +101,14 @@ fn attributes(page: &mut Page, plan: &Plan, change: &Change) {
             }
         }
     }
+}
+
+/// The attributes that say something about a change. What a target answers and no comparison looks at is the object once more.
+fn told(plan: &Plan, change: &Change, all: &Map) -> Map {
+    let schema = plan.schemas.get(&*change.address.ty);
+    let quiet =
+        |name: &str| schema.and_then(|schema| schema.attributes.get(name)).is_some_and(|a| a.ignored && !a.settable());
+    all.iter().filter(|(name, _)| !quiet(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Both sides with those attributes taken as before that are the same once the type has normalised them: the plan did not

@@ -117,6 +117,7 @@ fn because(change: &Change) -> Option<String> {
         Reason::TakenBack => "because the configuration does not have it any more".into(),
         Reason::ToForget => "because destroy = false is set in a removed block".into(),
         Reason::ImportedLater => "because it was there before it was imported".into(),
+        Reason::Kept(why) => clean(why),
         Reason::DependsOnChange => "because it depends on something that changes".into(),
     })
 }
@@ -149,6 +150,7 @@ pub(in crate::view) fn word(reason: &Reason) -> &'static str {
         Reason::ToForget => "to_forget",
         Reason::DependsOnChange => "depends_on_change",
         Reason::ImportedLater => "imported_later",
+        Reason::Kept(_) => "kept",
     }
 }
 

@@ -1,0 +1,250 @@
+//! `kubernetes_job`: a command that runs in the cluster, once for each change: a migration with the image's own tool, a seed, a report.
+//!
+//! **Once.** A Job is named after the act that runs it, which is the same for every attempt at it and never that of another: it is
+//! never taken for "already there", and a lost answer does not run it twice. That it was run is in the ledger: a finished Job that
+//! the cluster has cleaned up meanwhile is not run again.
+//!
+//! **Its end decides.** The run waits until the Job is complete, telling what it writes; one that fails fails the run, with its
+//! log. A way back runs nothing (as with `local_command`): what a command did is not undone by running an older one.
+
+use serde_json::{Value as Json, json};
+use sha2::{Digest as _, Sha256};
+
+use super::apply::query;
+use super::delete;
+use super::fields::applied_by;
+use super::kinds::Kind;
+use super::object::{self, Identity, Name, OP, Version};
+use super::target::{Cluster, uid};
+use super::wire::{APPLY, Failure, Request};
+use crate::ports::crash;
+use crate::provider::{Act, Action, Found, Outcome, Problem, ProblemClass, Progress, Readiness};
+use crate::value::{Type, Value, to_json};
+
+pub(super) const TYPE: &str = "kubernetes_job";
+
+/// How many hexadecimal digits of the act's identity are in a name.
+const DIGITS: usize = 10;
+/// How many finished Jobs stay, where nothing is said.
+pub(super) const KEEP: i64 = 3;
+
+pub(super) fn validate(object: &Value) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    if object.get_str("name").is_some_and(|name| name.is_empty() || name.len() > 50) {
+        faults.push((
+            "name",
+            "The name is empty, or longer than the 50 characters that leave room for a Job's pods.".into(),
+        ));
+    }
+    if object.get("command").and_then(Value::as_items).is_some_and(<[Value]>::is_empty) {
+        faults.push(("command", "The command is empty. Leave it out to run what the image runs by itself.".into()));
+    }
+    faults.extend(crate::provider::duration::fault(object.get("timeout")).map(|fault| ("timeout", fault)));
+    for name in ["keep", "backoff_limit"] {
+        if object.get(name).and_then(Value::as_number).is_some_and(|n| n.to_u64().is_none()) {
+            faults.push((if name == "keep" { "keep" } else { "backoff_limit" }, "A whole number, 0 or more.".into()));
+        }
+    }
+    faults
+}
+
+fn whole(planned: &Value, name: &str, otherwise: i64) -> u64 {
+    let said = planned.get(name).and_then(|value| value.as_number()?.to_u64());
+    said.unwrap_or(otherwise.unsigned_abs())
+}
+
+fn object_name(act: &Act) -> String {
+    let digest = Sha256::digest(act.op.as_bytes());
+    let digits = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!("{}-{}", act.planned.get_str("name").unwrap_or_default(), &digits[..DIGITS])
+}
+
+/// The Job of an object that is asked for.
+pub(super) fn manifest(planned: &Value, name: &str) -> Json {
+    let given = |attribute: &str| Some(planned.get(attribute).map(to_json)?).filter(|json| !json.is_null());
+    let mut container = json!({ "name": "job", "image": given("image") });
+    for (attribute, field) in [("command", "command"), ("args", "args"), ("resources", "resources")] {
+        if let Some(value) = given(attribute) {
+            container[field] = value;
+        }
+    }
+    let variables = planned.get("environment").and_then(Value::as_map);
+    let variable = |(name, value): (&std::sync::Arc<str>, &Value)| json!({ "name": &**name, "value": to_json(value) });
+    container["env"] = variables.into_iter().flat_map(crate::value::Map::iter).map(variable).collect();
+    let from = |attribute: &str, field: &str| {
+        let names = planned.get(attribute).and_then(Value::as_items).unwrap_or_default();
+        names.iter().filter_map(|name| Some(json!({ field: { "name": name.as_str()? } }))).collect::<Vec<Json>>()
+    };
+    let mut sources = from("config_maps", "configMapRef");
+    sources.extend(from("secrets", "secretRef"));
+    container["envFrom"] = sources.into();
+    container["securityContext"] = json!({ "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } });
+    let mut pod = json!({
+        "restartPolicy": "Never",
+        "containers": [container],
+        "securityContext": { "seccompProfile": { "type": "RuntimeDefault" } },
+    });
+    if let Some(account) = given("service_account_name") {
+        pod["serviceAccountName"] = account;
+    }
+    let pull = planned.get("image_pull_secrets").and_then(Value::as_items).unwrap_or_default();
+    if !pull.is_empty() {
+        pod["imagePullSecrets"] = pull.iter().map(|name| json!({ "name": name.as_str() })).collect();
+    }
+    let labels = given("labels").unwrap_or_else(|| json!({}));
+    let mut out = json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": { "name": name, "labels": labels },
+        "spec": {
+            "backoffLimit": whole(planned, "backoff_limit", 0),
+            "template": { "metadata": { "labels": labels }, "spec": pod },
+        },
+    });
+    if let Some(namespace) = planned.get_str("namespace") {
+        out["metadata"]["namespace"] = json!(namespace);
+    }
+    out
+}
+
+async fn place(cluster: Cluster<'_>, act: &Act) -> Result<(Kind, Name, Json), Problem> {
+    let manifest = manifest(&act.planned, &object_name(act));
+    let Some(name) = Name::of(&manifest) else {
+        return Err(Problem::new(ProblemClass::Invalid, "The job has no name."));
+    };
+    let (kind, name) = cluster.place(name).await?;
+    Ok((kind, name, manifest))
+}
+
+pub(super) async fn apply(cluster: Cluster<'_>, act: &Act) -> Outcome {
+    let prior =
+        act.prior.as_ref().and_then(|prior| Identity::of(&prior.identity)).filter(|_| act.action == Action::Update);
+    let (kind, name, manifest) = match place(cluster, act).await {
+        Ok(placed) => placed,
+        Err(problem) => return Outcome::NotSent(problem),
+    };
+    match cluster.get(&kind, &name).await {
+        Ok(None) => {}
+        Ok(Some(there)) if marked(&there, &act.op) => return done(cluster, act, prior.as_ref(), &there).await,
+        Ok(Some(_)) => {
+            let sentence = format!("{} is there already, and not ours. Give the job another name.", name.shown());
+            return Outcome::Rejected(Problem::new(ProblemClass::Conflict, sentence));
+        }
+        Err(failure) => return Outcome::NotSent(failure.problem(&name.shown())),
+    }
+    let body = object::body(&manifest, &name, &act.op, None);
+    crash::point("kubernetes.apply");
+    let path =
+        format!("{}{}", kind.object(name.namespace.as_deref(), &name.name), query(cluster.manager, false, false));
+    let sent = cluster.send(Request::with("PATCH", path, APPLY, &body)).await;
+    crash::point("kubernetes.applied");
+    match sent {
+        Ok(answer) => done(cluster, act, prior.as_ref(), &answer.body).await,
+        Err(failure) => failure.outcome(&name.shown()),
+    }
+}
+
+fn marked(object: &Json, op: &str) -> bool {
+    object.pointer("/metadata/annotations").and_then(|all| all.get(OP)).and_then(Json::as_str) == Some(op)
+}
+
+async fn done(cluster: Cluster<'_>, act: &Act, prior: Option<&Identity>, there: &Json) -> Outcome {
+    let Some(mut identity) = identity_of(cluster, prior, there) else {
+        let sentence = "The cluster answered with something that is no object.".to_owned();
+        return Outcome::Unknown(Problem::new(ProblemClass::Transient, sentence));
+    };
+    let keep = usize::try_from(whole(&act.planned, "keep", KEEP)).unwrap_or(usize::MAX);
+    while identity.versions.len() > keep {
+        let oldest = identity.at(&identity.versions[0]);
+        if delete::one(cluster, &oldest).await.is_err() {
+            break;
+        }
+        identity.versions.remove(0);
+    }
+    Outcome::Applied { attributes: attributes(&act.planned, there), identity: identity.json() }
+}
+
+fn identity_of(cluster: Cluster<'_>, prior: Option<&Identity>, there: &Json) -> Option<Identity> {
+    let name = Name::of(there)?;
+    let before = prior.into_iter().flat_map(|prior| {
+        let last = Version { name: prior.name.clone(), uid: prior.uid.clone() };
+        prior.versions.iter().cloned().chain(std::iter::once(last))
+    });
+    Some(Identity {
+        api_version: name.api_version,
+        kind: name.kind,
+        namespace: name.namespace,
+        uid: uid(there).to_owned(),
+        fields: applied_by(there, cluster.manager),
+        versions: before.filter(|version| version.name != name.name).collect(),
+        name: name.name,
+    })
+}
+
+/// An object whose Job has come to a good end.
+pub(super) fn completed(object: &Value) -> Value {
+    let mut all = object.as_map().cloned().unwrap_or_default();
+    all.insert("completed".into(), Value::bool(true));
+    Value::object(all).mark(object.marks)
+}
+
+/// How a command stands whose Job is gone: that it was run is what counts.
+pub(super) fn gone(recorded: &Value) -> Readiness {
+    match recorded.get("completed").and_then(Value::as_bool) {
+        Some(true) => Readiness::Ready,
+        _ => Readiness::Failed("Its Job is gone, and was not seen to complete.".into()),
+    }
+}
+
+fn attributes(given: &Value, there: &Json) -> Value {
+    let mut all = given.as_map().cloned().unwrap_or_default();
+    all.insert("completed".into(), Value::bool(false));
+    let name = Name::of(there);
+    let text = |text: Option<String>| text.map_or_else(|| Value::null(Type::String), Value::string);
+    all.insert("object_name".into(), text(name.as_ref().map(|name| name.name.clone())));
+    all.insert("id".into(), text(name.as_ref().map(Name::shown)));
+    Value::object(all)
+}
+
+/// What became of a run: the Job is there, with its mark, or it was not made.
+pub(super) async fn find(cluster: Cluster<'_>, act: &Act) -> Found {
+    let prior =
+        act.prior.as_ref().and_then(|prior| Identity::of(&prior.identity)).filter(|_| act.action == Action::Update);
+    let (kind, name, _) = match place(cluster, act).await {
+        Ok(placed) => placed,
+        Err(problem) => return Found::NotNow(problem.sentence),
+    };
+    match cluster.get(&kind, &name).await {
+        Ok(Some(there)) if marked(&there, &act.op) => match identity_of(cluster, prior.as_ref(), &there) {
+            Some(identity) => Found::Done { attributes: attributes(&act.planned, &there), identity: identity.json() },
+            None => Found::NotNow(format!("{}: the cluster answered with no object.", name.shown())),
+        },
+        Ok(_) => Found::NotDone,
+        Err(failure) => Found::NotNow(failure.problem(&name.shown()).sentence),
+    }
+}
+
+pub(super) async fn remove(cluster: Cluster<'_>, act: &Act, progress: &dyn Progress) -> Outcome {
+    super::config::remove(cluster, act, progress).await
+}
+
+/// The last line that a Job's newest pod wrote, for who watches.
+pub(super) async fn last_line(cluster: Cluster<'_>, name: &Name) -> Option<String> {
+    let namespace = name.namespace.as_deref()?;
+    let pods =
+        format!("/api/v1/namespaces/{namespace}/pods?labelSelector=batch.kubernetes.io%2Fjob-name%3D{}", name.name);
+    let answer: Result<_, Failure> = cluster.send(Request::get(pods)).await;
+    let body = answer.ok()?.body;
+    let pod = body.get("items")?.as_array()?.iter().max_by_key(|pod| {
+        pod.pointer("/metadata/creationTimestamp").and_then(Json::as_str).unwrap_or_default().to_owned()
+    })?;
+    let pod = pod.pointer("/metadata/name")?.as_str()?;
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/log?container=job&tailLines=1&limitBytes=1024");
+    let request = http::Request::get(path).body(Vec::new()).ok()?;
+    let text = tokio::time::timeout(std::time::Duration::from_secs(2), cluster.client.request_text(request))
+        .await
+        .ok()?
+        .ok()?;
+    let line = text.trim().to_owned();
+    (!line.is_empty()).then_some(line)
+}
