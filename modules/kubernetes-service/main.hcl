@@ -34,6 +34,10 @@ resource "kubernetes_manifest" "service_account" {
     } : k => v if v != null }
     automountServiceAccountToken = var.mount_service_account_token
   }
+
+  field_manager {
+    force_conflicts = var.force_conflicts
+  }
 }
 
 resource "kubernetes_manifest" "environment" {
@@ -45,6 +49,10 @@ resource "kubernetes_manifest" "environment" {
     metadata   = { name = local.environment_name, namespace = var.namespace, labels = local.labels }
     data       = var.environment
     immutable  = true
+  }
+
+  field_manager {
+    force_conflicts = var.force_conflicts
   }
 
   # The old one is needed until the last old pod is gone.
@@ -63,6 +71,10 @@ resource "kubernetes_manifest" "secrets" {
     metadata   = { name = local.secret_name, namespace = var.namespace, labels = local.labels }
     stringData = var.secrets
     immutable  = true
+  }
+
+  field_manager {
+    force_conflicts = var.force_conflicts
   }
 
   lifecycle {
@@ -146,6 +158,10 @@ resource "kubernetes_manifest" "deployment" {
     } : k => v if v != null }
   }
 
+  field_manager {
+    force_conflicts = var.force_conflicts
+  }
+
   wait {
     timeout = var.timeout
   }
@@ -173,6 +189,10 @@ resource "kubernetes_manifest" "service" {
       } : k => v if v != null }]
     }
   }
+
+  field_manager {
+    force_conflicts = var.force_conflicts
+  }
 }
 
 resource "kubernetes_manifest" "disruption_budget" {
@@ -188,6 +208,10 @@ resource "kubernetes_manifest" "disruption_budget" {
       # A pod that is broken anyway does not hold up the drain of its node.
       unhealthyPodEvictionPolicy = "AlwaysAllow"
     }
+  }
+
+  field_manager {
+    force_conflicts = var.force_conflicts
   }
 }
 
@@ -214,5 +238,9 @@ resource "kubernetes_manifest" "autoscaler" {
         }
       }]
     }
+  }
+
+  field_manager {
+    force_conflicts = var.force_conflicts
   }
 }

@@ -266,3 +266,9 @@ variable "timeout" {
   type        = string
   default     = "10m"
 }
+
+variable "force_conflicts" {
+  description = "Whether an apply takes back what somebody else set of these objects since, as with kubectl edit or scale; else it is refused and says who it was"
+  type        = bool
+  default     = true
+}

@@ -77,7 +77,11 @@ fn shown(taken: &Taken, namespace: &str) -> String {
             count => format!("  {path}  {}\n", counted(*count)),
         })
         .collect();
-    let mut out = format!("Read {} from the namespace {namespace} of {}.\n\nWritten:\n{files}", counted(taken.objects), taken.url);
+    let mut out = format!(
+        "Read {} from the namespace {namespace} of {}.\n\nWritten:\n{files}",
+        counted(taken.objects),
+        taken.url
+    );
     let mut part = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
             out.push_str(&format!("\n{title}\n{}", lines.iter().map(|line| format!("  {line}\n")).collect::<String>()));

@@ -34,8 +34,8 @@ pub use project::{
 pub use source::{Bundle, NOT_RELEASED, Reader, open, open_for_validation, open_with};
 pub use syntax::{SYNTAX, parse_expression, parse_template};
 pub use typed::{Unfinished, name_at_end, unfinished};
-pub use write::{Written, written};
 pub use variables::{Gathered, Given, VarArg, assign, gather, gather_for_validation, gather_leaving_open};
+pub use write::{Written, written};
 
 #[cfg(test)]
 mod tests;

@@ -78,7 +78,8 @@ pub async fn from_cluster(directory: &Path, name: &str, source: &Source) -> Resu
         .await
         .map_err(|problem| Failure::error("Cannot read the cluster", problem.sentence))?;
     if found.objects.is_empty() {
-        let detail = format!("Nothing in the namespace \"{}\" is there to be taken on.{}", source.namespace, beside(&found));
+        let detail =
+            format!("Nothing in the namespace \"{}\" is there to be taken on.{}", source.namespace, beside(&found));
         return Err(Failure::error("Nothing to write", detail));
     }
     let files = Files::of(name, source, &said, &found);
@@ -192,7 +193,8 @@ fn block(resource: &str, object: &Standing, secrets: &[(String, bool, String)]) 
     parts.extend(all.into_iter().map(|(key, value)| (key.clone(), Written::Value(value.clone()))));
     for (name, texts) in [("stringData", true), ("data", false)] {
         let keys = secrets.iter().filter(|(_, is_text, _)| *is_text == texts);
-        let keys: Vec<_> = keys.map(|(key, _, variable)| (key.clone(), Written::Raw(format!("var.{variable}")))).collect();
+        let keys: Vec<_> =
+            keys.map(|(key, _, variable)| (key.clone(), Written::Raw(format!("var.{variable}")))).collect();
         if !keys.is_empty() {
             parts.push((name.to_owned(), Written::Object(keys)));
         }
@@ -252,7 +254,8 @@ fn snake(text: &str) -> String {
     let all: Vec<char> = text.chars().collect();
     for (at, c) in all.iter().enumerate() {
         let after_small = at > 0 && (all[at - 1].is_ascii_lowercase() || all[at - 1].is_ascii_digit());
-        let before_small = at > 0 && all[at - 1].is_ascii_uppercase() && all.get(at + 1).is_some_and(char::is_ascii_lowercase);
+        let before_small =
+            at > 0 && all[at - 1].is_ascii_uppercase() && all.get(at + 1).is_some_and(char::is_ascii_lowercase);
         match c {
             c if c.is_ascii_uppercase() => {
                 if after_small || before_small {

@@ -29,7 +29,7 @@ done
 work="$(mktemp -d)"
 pids=()
 finish() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done # nothing of theirs is worth an orderly end
     for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
     rm -rf "$work"
 }
@@ -85,7 +85,7 @@ def made(i):
          "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]},
     ][kind]
 with open(path, "w") as out:
-    out.write("\n---\n".join(json.dumps(made(i)) for i in range(count)) + "\n")
+    out.write("---\n" + "\n---\n".join(json.dumps(made(i)) for i in range(count)) + "\n")
 END
 }
 write_project() { # NAME: the objects are in objects.yaml beside it

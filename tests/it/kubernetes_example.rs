@@ -31,7 +31,12 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let cluster = Cluster::start().await;
-        let fates = Fates { by_image: std::sync::Arc::new(|_| Some(super::cluster::controllers::Fate::Ready(Duration::from_millis(20)))), ..Fates::default() };
+        let fates = Fates {
+            by_image: std::sync::Arc::new(|_| {
+                Some(super::cluster::controllers::Fate::Ready(Duration::from_millis(20)))
+            }),
+            ..Fates::default()
+        };
         let controllers = Controllers::start(client(&cluster.kubeconfig("test")).await, fates);
         // Registry and shop in one: what is asked for an image is told its digest, what is asked for a page gets one.
         let shop = Fake::start(|seen| match seen.target.contains("/manifests/") {
@@ -68,7 +73,8 @@ impl Stage {
     fn greeting(&self, namespace: &str) -> Json {
         let deployment = self.deployment(namespace);
         let name = &deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"];
-        self.control.object("configmaps", namespace, name.as_str().unwrap()).expect("it is there")["data"]["GREETING"].clone()
+        self.control.object("configmaps", namespace, name.as_str().unwrap()).expect("it is there")["data"]["GREETING"]
+            .clone()
     }
 }
 
@@ -114,7 +120,13 @@ async fn the_readme_of_the_example_is_walked_through() {
             ["sleep", _] => tokio::time::sleep(Duration::from_millis(1200)).await,
             ["kubectl", "-n", namespace, "scale", "deployment", "shop", "--replicas", number] => {
                 let number: u64 = number.parse().unwrap();
-                stage.control.patch("kubectl", "deployments", namespace, "shop", &json!({ "spec": { "replicas": number } }));
+                stage.control.patch(
+                    "kubectl",
+                    "deployments",
+                    namespace,
+                    "shop",
+                    &json!({ "spec": { "replicas": number } }),
+                );
             }
             _ => panic!("nobody knows what to do with: {command}"),
         }
@@ -135,7 +147,8 @@ fn check(stage: &Stage, arguments: &[&str], ran: &Ran) {
             assert_eq!(stage.greeting("shop-staging"), "Servus");
             // The old one was needed by old pods until the rollout was over, and is gone now.
             let left = stage.control.objects("configmaps");
-            let ours = left.iter().filter(|one| one["metadata"]["name"].as_str().is_some_and(|n| n.starts_with("shop-")));
+            let ours =
+                left.iter().filter(|one| one["metadata"]["name"].as_str().is_some_and(|n| n.starts_with("shop-")));
             assert_eq!(ours.count(), 1);
         }
         ["rollback", ..] => assert_eq!(stage.greeting("shop-staging"), "Hello from staging"),

@@ -35,7 +35,9 @@ impl Stage {
         sandbox.write("kubeconfig", &cluster.kubeconfig("test"));
         let control = cluster.control();
         let stage = Self { sandbox, control, client, cluster, _controllers: controllers };
-        stage.create("kubectl-create", &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})).await;
+        stage
+            .create("kubectl-create", &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}))
+            .await;
         stage
     }
 
@@ -50,7 +52,9 @@ impl Stage {
             namespace => Api::namespaced_with(self.client.clone(), namespace, &resource),
         };
         let by = PostParams { field_manager: Some(manager.into()), ..PostParams::default() };
-        api.create(&by, &serde_json::from_value(object.clone()).unwrap()).await.unwrap_or_else(|e| panic!("{kind}: {e}"));
+        api.create(&by, &serde_json::from_value(object.clone()).unwrap())
+            .await
+            .unwrap_or_else(|e| panic!("{kind}: {e}"));
     }
 
     /// The same as `kubectl apply` does it: with its file in an annotation.
@@ -148,11 +152,22 @@ async fn what_kubectl_applied_is_written_down_and_imported_without_a_change() {
     }
     stage.rolled_out();
     let ran = stage.init(&[]).succeeds();
-    holds(&ran.stdout, &["Read 10 objects", "environments/shop/deployments.hcl", "GANTRY_VAR_web_api_key", "Next: gantry plan shop"]);
+    holds(
+        &ran.stdout,
+        &["Read 10 objects", "environments/shop/deployments.hcl", "GANTRY_VAR_web_api_key", "Next: gantry plan shop"],
+    );
     assert!(!ran.stdout.contains("hunter2") && !ran.stdout.contains("pods.hcl"), "{}", ran.stdout);
     stage.run(&["fmt", "--check", "environments"]).succeeds();
     let deployment = stage.sandbox.read("environments/shop/deployments.hcl");
-    for noise in ["terminationMessagePath", "dnsPolicy", "progressDeadlineSeconds", "last-applied", "uid", "status:", "imagePullPolicy"] {
+    for noise in [
+        "terminationMessagePath",
+        "dnsPolicy",
+        "progressDeadlineSeconds",
+        "last-applied",
+        "uid",
+        "status:",
+        "imagePullPolicy",
+    ] {
         assert!(!deployment.contains(noise), "{noise} in\n{deployment}");
     }
     let secret = stage.sandbox.read("environments/shop/secrets.hcl");
@@ -169,7 +184,8 @@ async fn what_kubectl_applied_is_written_down_and_imported_without_a_change() {
 async fn what_helm_made_is_written_without_the_servers_defaults_and_imported_without_a_change() {
     let stage = Stage::new().await;
     for mut object in objects() {
-        object["metadata"]["annotations"] = json!({ "meta.helm.sh/release-name": "web", "meta.helm.sh/release-namespace": "shop" });
+        object["metadata"]["annotations"] =
+            json!({ "meta.helm.sh/release-name": "web", "meta.helm.sh/release-namespace": "shop" });
         object["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("Helm");
         stage.create("helm", &object).await;
     }
@@ -180,7 +196,15 @@ async fn what_helm_made_is_written_without_the_servers_defaults_and_imported_wit
     let ran = stage.init(&[]).succeeds();
     holds(&ran.stdout, &["Read 10 objects", "1 a record of Helm"]);
     let deployment = stage.sandbox.read("environments/shop/deployments.hcl");
-    for noise in ["terminationMessagePath", "dnsPolicy", "progressDeadlineSeconds", "meta.helm.sh", "schedulerName", "defaultMode", "rollingUpdate"] {
+    for noise in [
+        "terminationMessagePath",
+        "dnsPolicy",
+        "progressDeadlineSeconds",
+        "meta.helm.sh",
+        "schedulerName",
+        "defaultMode",
+        "rollingUpdate",
+    ] {
         assert!(!deployment.contains(noise), "{noise} in\n{deployment}");
     }
     let service = stage.sandbox.read("environments/shop/services.hcl");
@@ -225,7 +249,18 @@ async fn labels_select_and_nothing_is_overwritten() {
     other["metadata"]["name"] = json!("other");
     other["metadata"]["labels"] = json!({ "app": "other" });
     stage.kubectl(&other).await;
-    let ran = stage.run(&["init", "picked", "--from-cluster", "shop", "--kubeconfig", "kubeconfig", "--context", "test", "--selector", "app=other"]);
+    let ran = stage.run(&[
+        "init",
+        "picked",
+        "--from-cluster",
+        "shop",
+        "--kubeconfig",
+        "kubeconfig",
+        "--context",
+        "test",
+        "--selector",
+        "app=other",
+    ]);
     holds(&ran.succeeds().stdout, &["Read 1 object ", "Next: gantry plan picked"]);
     let text = stage.sandbox.read("environments/picked/configmaps.hcl");
     assert!(text.contains("config_map_other") && !text.contains("config_map_web"), "{text}");

@@ -226,7 +226,9 @@ impl Taking<'_> {
             (Json::Object(said), Json::Object(live)) if !said.is_empty() => {
                 for (name, below) in said {
                     let Some(part) = live.get(name) else { continue };
-                    self.step(Step::Name(name.clone()), path, keep, |this, path, keep| this.said(below, part, path, keep));
+                    self.step(Step::Name(name.clone()), path, keep, |this, path, keep| {
+                        this.said(below, part, path, keep)
+                    });
                 }
             }
             (Json::Array(said), Json::Array(live)) if named(live) && named(said) => {
@@ -244,7 +246,9 @@ impl Taking<'_> {
         match live {
             Json::Object(all) if !all.is_empty() => {
                 for (name, part) in all {
-                    self.step(Step::Name(name.clone()), path, keep, |this, path, keep| this.everything(part, path, keep));
+                    self.step(Step::Name(name.clone()), path, keep, |this, path, keep| {
+                        this.everything(part, path, keep)
+                    });
                 }
             }
             Json::Array(all) if named(all) => {
@@ -256,7 +260,13 @@ impl Taking<'_> {
         }
     }
 
-    fn step(&self, step: Step, path: &mut Vec<String>, keep: &mut Keep, go: impl FnOnce(&Self, &mut Vec<String>, &mut Keep)) {
+    fn step(
+        &self,
+        step: Step,
+        path: &mut Vec<String>,
+        keep: &mut Keep,
+        go: impl FnOnce(&Self, &mut Vec<String>, &mut Keep),
+    ) {
         path.push(match &step {
             Step::Name(name) => name.clone(),
             Step::At(_) => "#".to_owned(),

@@ -76,13 +76,7 @@ impl Kubernetes {
 impl<'a> Cluster<'a> {
     /// A connection, as somebody uses it.
     pub(super) fn of(connection: &'a Connection, manager: &'a str, kinds: &'a Kinds) -> Self {
-        Self {
-            client: &connection.client,
-            namespace: &connection.namespace,
-            manager,
-            url: &connection.url,
-            kinds,
-        }
+        Self { client: &connection.client, namespace: &connection.namespace, manager, url: &connection.url, kinds }
     }
 
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
