@@ -60,7 +60,10 @@ impl Stage {
     /// The same as `kubectl apply` does it: with its file in an annotation.
     async fn kubectl(&self, object: &Json) {
         let mut made = object.clone();
-        made["metadata"]["annotations"][LAST_APPLIED] = json!(object.to_string());
+        let mut said = object.clone();
+        // kubectl always says that there are annotations.
+        said["metadata"]["annotations"] = json!({});
+        made["metadata"]["annotations"][LAST_APPLIED] = json!(said.to_string());
         self.create(KUBECTL, &made).await;
     }
 

@@ -151,6 +151,8 @@ pub(super) fn is_controller(entry: &Json) -> bool {
 struct Keep {
     /// All of it.
     whole: bool,
+    /// Of an element of a list: that it is there.
+    there: bool,
     parts: BTreeMap<Step, Keep>,
 }
 
@@ -175,13 +177,17 @@ pub(super) fn manifest(object: &Json, scaled: bool) -> Json {
     let entries = list(object, "/metadata/managedFields");
     let said = last_applied(object);
     let taking = |defaults: bool| Taking { object, defaults, scaled };
-    if entries.is_empty() && said.is_none() {
+    // What was written in another version of the kind has other fields there.
+    let foreign = |part: &Json| !text(part, "/apiVersion").is_empty() && part["apiVersion"] != object["apiVersion"];
+    let wishes: Vec<&Json> = entries.iter().filter(|entry| !is_controller(entry)).collect();
+    let nobody = entries.is_empty() && said.is_none();
+    if nobody || said.iter().any(foreign) || wishes.iter().any(|entry| foreign(entry)) {
         taking(true).everything(object, &mut Vec::new(), &mut keep);
     }
     if let Some(said) = &said {
         taking(false).said(said, object, &mut Vec::new(), &mut keep);
     }
-    for entry in entries.iter().filter(|entry| !is_controller(entry)) {
+    for entry in wishes {
         if said.is_some() && text(entry, "/manager") == CLIENT_SIDE {
             continue;
         }
@@ -196,7 +202,24 @@ pub(super) fn manifest(object: &Json, scaled: bool) -> Json {
     for name in ["name", "namespace"] {
         out["metadata"][name] = object["metadata"][name].clone();
     }
+    without_notes(&mut out["metadata"]);
     out
+}
+
+/// Takes out what tools write for themselves, however it came to be kept: kubectl's note repeats a Secret's content.
+fn without_notes(metadata: &mut Json) {
+    let Some(metadata) = metadata.as_object_mut() else { return };
+    for name in ["annotations", "labels"] {
+        let Some(all) = metadata.get_mut(name).and_then(Json::as_object_mut) else { continue };
+        all.retain(|key, _| !is_note(key));
+        if all.is_empty() {
+            metadata.remove(name);
+        }
+    }
+}
+
+fn is_note(name: &str) -> bool {
+    NOTES.iter().any(|note| name.starts_with(note))
 }
 
 /// What `kubectl apply` says that it applied.
@@ -208,10 +231,15 @@ fn last_applied(object: &Json) -> Option<Json> {
 impl Taking<'_> {
     /// The fields of an account.
     fn owned(&self, fields: &Json, live: &Json, path: &mut Vec<String>, keep: &mut Keep) {
-        let steps: Vec<(&String, &Json)> =
-            fields.as_object().into_iter().flatten().filter(|(step, _)| *step != ".").collect();
+        let all = fields.as_object().into_iter().flatten();
+        let steps: Vec<(&String, &Json)> = all.filter(|(step, _)| *step != ".").collect();
         if steps.is_empty() {
-            self.leaf(live, path, keep);
+            // A point alone says that there is something, and nothing of what is in it.
+            let only_there = fields.get(".").is_some() && is_filled(live);
+            match only_there {
+                true => keep.there = path.last().is_some_and(|step| step == "#"),
+                false => self.leaf(live, path, keep),
+            }
             return;
         }
         for (step, below) in steps {
@@ -223,6 +251,8 @@ impl Taking<'_> {
     /// The fields that a file had, as the object has them now.
     fn said(&self, said: &Json, live: &Json, path: &mut Vec<String>, keep: &mut Keep) {
         match (said, live) {
+            // The server has filled in what was empty (`annotations: {}`, as kubectl has it, is full of its own notes).
+            (Json::Object(said), Json::Object(live)) if said.is_empty() && !live.is_empty() => {}
             (Json::Object(said), Json::Object(live)) if !said.is_empty() => {
                 for (name, below) in said {
                     let Some(part) = live.get(name) else { continue };
@@ -274,7 +304,7 @@ impl Taking<'_> {
         if !self.is_the_clusters(path) {
             let mut below = keep.parts.remove(&step).unwrap_or_default();
             go(self, path, &mut below);
-            if below.whole || !below.parts.is_empty() {
+            if below.whole || below.there || !below.parts.is_empty() {
                 keep.parts.insert(step, below);
             }
         }
@@ -294,7 +324,7 @@ impl Taking<'_> {
         match names[..] {
             ["apiVersion" | "kind" | "status"] => true,
             ["metadata", name] => !["labels", "annotations"].contains(&name),
-            [.., "metadata", "labels" | "annotations", name] if NOTES.iter().any(|note| name.starts_with(note)) => true,
+            [.., "metadata", "labels" | "annotations", name] if is_note(name) => true,
             // The address of a Service is given, but that it has none is said.
             ["spec", "clusterIP"] if kind == "Service" => text(self.object, "/spec/clusterIP") != "None",
             ["spec", "ports", "#", "nodePort"] if kind == "Service" => text(self.object, "/spec/type") != "NodePort",
@@ -325,6 +355,10 @@ fn ends(path: &[String], end: &str) -> bool {
     let end: Vec<&str> = end.split('/').collect();
     let Some(start) = path.len().checked_sub(end.len()) else { return false };
     path[start..].iter().zip(end).all(|(step, end)| step == end || (end == "Probe" && step.ends_with("Probe")))
+}
+
+fn is_filled(live: &Json) -> bool {
+    live.as_object().is_some_and(|all| !all.is_empty()) || live.as_array().is_some_and(|all| !all.is_empty())
 }
 
 fn named(items: &[Json]) -> bool {
@@ -359,6 +393,7 @@ fn render(live: &Json, keep: &Keep) -> Option<Json> {
         return Some(live.clone());
     }
     match live {
+        _ if keep.there && keep.parts.is_empty() => Some(Json::Object(Map::new())),
         _ if keep.parts.is_empty() => None,
         Json::Object(all) => {
             let part = |(name, live): (&String, &Json)| {
@@ -470,10 +505,42 @@ mod tests {
             { "manager": "kubectl", "operation": "Update", "subresource": "scale", "fieldsV1": { "f:spec": { "f:replicas": {} } } },
         ]);
         object["metadata"]["annotations"][LAST_APPLIED] =
-            json!(json!({ "spec": { "revisionHistoryLimit": 3, "template": { "spec": { "containers": [{ "name": "api", "image": "a:0" }] } } } }).to_string());
+            json!(json!({ "metadata": { "annotations": {} }, "spec": { "revisionHistoryLimit": 3, "template": { "spec": { "containers": [{ "name": "api", "image": "a:0" }] } } } }).to_string());
         let expected = json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web", "namespace": "shop" },
             "spec": { "replicas": 2, "revisionHistoryLimit": 10, "template": { "spec": { "containers": [{ "name": "api", "image": "a:1" }] } } },
+        });
+        assert_eq!(manifest(&object, false), expected);
+    }
+
+    #[test]
+    fn a_point_alone_keeps_nothing_of_what_others_put_there() {
+        let mut object = deployment();
+        object["metadata"]["annotations"][LAST_APPLIED] = json!("no JSON, but perhaps a secret");
+        object["metadata"]["managedFields"] = json!([{ "manager": "helm", "operation": "Update", "fieldsV1": {
+            "f:metadata": { "f:annotations": { ".": {} } },
+            "f:spec": { "f:template": { "f:spec": { "f:containers": { "k:{\"name\":\"sidecar\"}": { ".": {} } } } } },
+        } }]);
+        let expected = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "web", "namespace": "shop" },
+            "spec": { "template": { "spec": { "containers": [{ "name": "sidecar" }] } } },
+        });
+        assert_eq!(manifest(&object, false), expected);
+    }
+
+    #[test]
+    fn what_was_written_in_another_version_is_not_lost() {
+        let object = json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "metadata": { "name": "web", "namespace": "shop", "managedFields": [
+                { "manager": "kubectl", "operation": "Update", "apiVersion": "autoscaling/v1",
+                  "fieldsV1": { "f:spec": { "f:maxReplicas": {}, "f:targetCPUUtilizationPercentage": {} } } },
+            ] },
+            "spec": { "maxReplicas": 4, "minReplicas": 1, "metrics": [{ "type": "Resource" }] },
+        });
+        let expected = json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": { "name": "web", "namespace": "shop" },
+            "spec": { "maxReplicas": 4, "metrics": [{ "type": "Resource" }] },
         });
         assert_eq!(manifest(&object, false), expected);
     }
