@@ -191,7 +191,7 @@ fn on_runtime(context: &Context, command: Command) -> u8 {
     };
     let code = runtime.block_on(async {
         match command {
-            Command::Init(a) => init::run(context, &a),
+            Command::Init(a) => init::run(context, &a).await,
             Command::Validate(a) => validate::run(context, &a).await,
             Command::Plan(a) => plan::run(context, a).await,
             Command::Apply(a) => apply::run(context, a).await,

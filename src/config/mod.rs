@@ -14,6 +14,7 @@ mod format;
 mod load;
 mod project;
 mod init;
+mod write;
 mod typed;
 
 pub mod desired;
@@ -34,6 +35,7 @@ pub use source::{Bundle, NOT_RELEASED, Reader, open, open_for_validation, open_w
 pub use syntax::{SYNTAX, parse_expression, parse_template};
 pub use typed::{Unfinished, name_at_end, unfinished};
 pub use variables::{Gathered, Given, VarArg, assign, gather, gather_for_validation, gather_leaving_open};
+pub use write::{Written, written};
 
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,7 @@ pub mod ack;
 pub mod tell;
 pub mod graph;
 pub mod init;
+pub mod from_cluster;
 pub mod format;
 pub mod reseal;
 pub mod show;

@@ -144,7 +144,7 @@ fn targets_of_make_in_the_readme_exist() {
 #[test]
 fn hcl_of_the_documentation_loads() {
     let mut checked = 0;
-    for path in ["README.md", "docs/language.md"] {
+    for path in ["README.md", "docs/language.md", "docs/kubernetes.md"] {
         for (line, block) in blocks(&read(path), "hcl") {
             let project = tempfile::tempdir().expect("a temporary directory");
             let environment = project.path().join("environments/shown");
@@ -210,7 +210,9 @@ fn pages(directory: &Path, found: &mut Vec<PathBuf>) {
 fn links_of_the_documentation_lead_somewhere() {
     let mut all: Vec<PathBuf> =
         ["README.md", "ARCHITECTURE.md", "STYLE.md", "CHANGELOG.md"].map(|p| root().join(p)).to_vec();
-    pages(&root().join("docs"), &mut all);
+    for directory in ["docs", "modules", "examples"] {
+        pages(&root().join(directory), &mut all);
+    }
     for page in all {
         let text = std::fs::read_to_string(&page).expect("a page");
         for link in links(&text).iter().filter(|l| !l.starts_with("http") && !l.starts_with('#')) {

@@ -39,6 +39,8 @@ mod kubernetes_owners;
 mod kubernetes_release;
 mod kubernetes_versions;
 mod language;
+mod kubernetes_example;
+mod kubernetes_init;
 mod laws;
 mod lifecycle;
 mod limits;

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "support/registry.rs"]
-mod registry;
+pub(crate) mod registry;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

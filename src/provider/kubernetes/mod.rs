@@ -42,7 +42,10 @@ mod import;
 mod read;
 mod target;
 mod ready;
+mod kept;
+mod survey;
 
 pub use order::implied;
 pub use schemas::{configuration, schemas};
+pub use survey::{Standing, Survey, survey};
 pub use target::Kubernetes;

@@ -69,17 +69,16 @@ impl Kubernetes {
     pub(super) async fn cluster(&self) -> Result<Cluster<'_>, Problem> {
         let made = self.connection.get_or_init(|| connect(&self.arguments, &self.context.environment)).await;
         let connection = made.as_ref().map_err(Clone::clone)?;
-        Ok(Cluster {
-            client: &connection.client,
-            namespace: &connection.namespace,
-            manager: &self.manager,
-            url: &connection.url,
-            kinds: &self.kinds,
-        })
+        Ok(Cluster::of(connection, &self.manager, &self.kinds))
     }
 }
 
-impl Cluster<'_> {
+impl<'a> Cluster<'a> {
+    /// A connection, as somebody uses it.
+    pub(super) fn of(connection: &'a Connection, manager: &'a str, kinds: &'a Kinds) -> Self {
+        Self { client: &connection.client, namespace: &connection.namespace, manager, url: &connection.url, kinds }
+    }
+
     pub(super) async fn send(&self, request: Request<'_>) -> Result<Answer, Failure> {
         send(self.client, request).await
     }

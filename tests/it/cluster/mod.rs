@@ -45,7 +45,7 @@ pub(crate) mod controllers;
 mod controllers_tests;
 
 pub(crate) use access::Rule;
-pub(crate) use any::{AnyCluster, Reply};
+pub(crate) use any::{AnyCluster, Reply, client};
 pub(crate) use control::{Control, Fault, On};
 pub(crate) use real::RealCluster;
 pub(crate) use server::Cluster;

@@ -1,0 +1,2 @@
+# What all environments share: the order in which releases move (gantry promote --auto).
+environments = ["staging", "production"]
