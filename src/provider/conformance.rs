@@ -159,7 +159,9 @@ impl Suite<'_> {
         match self.provider.find(act).await {
             Found::Done { attributes, identity } => {
                 let found = Prior { attributes, identity };
-                self.hold("what is found is what was answered", self.alike(&found, &first), || format!("{found:?} for {first:?}"));
+                self.hold("what is found is what was answered", self.alike(&found, &first), || {
+                    format!("{found:?} for {first:?}")
+                });
             }
             Found::NotDone | Found::Repeat(_) => {}
             other => self.wrong("an act whose answer was lost is found, or can be done again", format!("{other:?}")),
@@ -167,7 +169,9 @@ impl Suite<'_> {
         match self.provider.act(act, &Silent).await {
             Outcome::Applied { attributes, identity } => {
                 let again = Prior { attributes, identity };
-                self.hold("the same act twice gives one answer", self.alike(&again, &first), || format!("{again:?} for {first:?}"));
+                self.hold("the same act twice gives one answer", self.alike(&again, &first), || {
+                    format!("{again:?} for {first:?}")
+                });
             }
             other => self.wrong("the same act twice is applied once", format!("{}: {other:?}", act.action.word())),
         }

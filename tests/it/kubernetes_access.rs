@@ -33,7 +33,9 @@ async fn credentials_that_only_read_plan_and_say_what_they_lack() {
     let ran = stage.run("apply test --auto-approve --var greeting=bye").exits(3);
     holds(
         &ran.stderr,
-        &["ConfigMap reads/settings: configmaps \"settings\" is forbidden: User \"reader\" cannot patch resource \"configmaps\""],
+        &[
+            "ConfigMap reads/settings: configmaps \"settings\" is forbidden: User \"reader\" cannot patch resource \"configmaps\"",
+        ],
     );
     assert_eq!(stage.get("api/v1", "configmaps/settings").await["data"]["GREETING"], "hello");
 }
@@ -70,10 +72,7 @@ async fn a_cluster_that_is_not_there_is_said_with_the_reason() {
             "kubernetes_manifest.settings: The kubeconfig has no context \"production\". There is: test.",
         ),
         (no_config, "/nothing cannot be read: failed to read kubeconfig from "),
-        (
-            "",
-            "Set KUBECONFIG, write ~/.kube/config, or give the provider \"kubernetes\" a kubeconfig or a host.",
-        ),
+        ("", "Set KUBECONFIG, write ~/.kube/config, or give the provider \"kubernetes\" a kubeconfig or a host."),
         ("host = \"http://127.0.0.1:9\"", "The server cannot be reached: "),
     ];
     for (lines, why) in cases {
@@ -162,8 +161,14 @@ async fn what_the_server_would_refuse_is_said_with_its_line() {
     for (manifest, why) in [
         ("{ kind = \"ConfigMap\", metadata = { name = \"x\" } }", "The manifest has no \"apiVersion\""),
         ("{ apiVersion = \"v1\", kind = \"ConfigMap\", metadata = {} }", "The manifest has no \"metadata.name\"."),
-        ("{ apiVersion = \"v1\", kind = \"ConfigMap\", metadata = { name = \"x\", uid = \"1\" } }", "\"metadata.uid\" is the server's to write."),
-        ("{ apiVersion = \"v1\", kind = \"ConfigMap\", metadata = { name = \"x\" }, status = {} }", "\"status\" is the cluster's to write."),
+        (
+            "{ apiVersion = \"v1\", kind = \"ConfigMap\", metadata = { name = \"x\", uid = \"1\" } }",
+            "\"metadata.uid\" is the server's to write.",
+        ),
+        (
+            "{ apiVersion = \"v1\", kind = \"ConfigMap\", metadata = { name = \"x\" }, status = {} }",
+            "\"status\" is the cluster's to write.",
+        ),
         ("{ apiVersion = \"v1\", kind = \"List\", items = [] }", "A List is several objects."),
     ] {
         stage.main(&format!("resource \"kubernetes_manifest\" \"x\" {{\n  manifest = {manifest}\n}}\n"));

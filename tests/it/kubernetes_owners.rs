@@ -101,10 +101,14 @@ async fn what_appears_between_plan_and_apply_is_left_as_it_was(cluster: &AnyClus
     let stage = Stage::new(cluster, "between").await.namespace().await;
     stage.main(SETTINGS);
     let _ = stage.run("plan test --out saved.plan").succeeds();
-    let before = stage.put("stranger", "api/v1", "configmaps/settings", config_map("settings", "GREETING", "mine")).await;
+    let before =
+        stage.put("stranger", "api/v1", "configmaps/settings", config_map("settings", "GREETING", "mine")).await;
     let ran = stage.run("apply saved.plan");
     assert!(matches!(ran.code(), Some(1 | 3 | 5)), "{ran:?}");
-    holds(&format!("{}{}", ran.stdout, ran.stderr), &["is there already, and not ours: it is managed by \"stranger\"."]);
+    holds(
+        &format!("{}{}", ran.stdout, ran.stderr),
+        &["is there already, and not ours: it is managed by \"stranger\"."],
+    );
     let now = stage.get("api/v1", "configmaps/settings").await;
     assert_eq!((&now["data"], &now["metadata"]["uid"]), (&before["data"], &before["metadata"]["uid"]));
     assert!(now["metadata"]["annotations"].is_null(), "{now}");
@@ -133,7 +137,10 @@ async fn taken_on(stage: &Stage<'_>, manager: &str, object: Json) {
     assert_eq!(made.code, 201, "{}", made.text);
     stage.main(&format!("{SETTINGS}{IMPORT}"));
     let plan = stage.run("plan test").succeeds();
-    holds(&plan.stdout, &["~ GREETING = \"hi\" -> \"hello\"", "Plan: 1 to import, 0 to add, 1 to change, 0 to destroy."]);
+    holds(
+        &plan.stdout,
+        &["~ GREETING = \"hi\" -> \"hello\"", "Plan: 1 to import, 0 to add, 1 to change, 0 to destroy."],
+    );
     let _ = stage.apply().succeeds();
     let now = stage.get("api/v1", "configmaps/settings").await;
     assert_eq!(now["data"], json!({"COLOUR": "red", "GREETING": "hello"}));
@@ -149,12 +156,15 @@ async fn drift_says_who_changed_what_and_looks_at_our_fields_only(cluster: &AnyC
     stage.main(&format!("{SETTINGS}{WEB}"));
     let _ = stage.apply().succeeds();
     // What nobody asked for is nobody's drift: another key, a label, a status, an annotation.
-    let more = json!({"metadata": {"labels": {"theirs": "x"}, "annotations": {"note": "y"}}, "spec": {"minReadySeconds": 1}});
+    let more =
+        json!({"metadata": {"labels": {"theirs": "x"}, "annotations": {"note": "y"}}, "spec": {"minReadySeconds": 1}});
     stage.patch("operator", "apis/apps/v1", "deployments/web", &more).await;
     stage.patch("operator", "api/v1", "configmaps/settings", &json!({"data": {"THEIRS": "x"}})).await;
     stage.settled();
     stage.patch("kubectl-edit", "apis/apps/v1", "deployments/web", &json!({"spec": {"replicas": 3}})).await;
-    stage.patch("console", "api/v1", "configmaps/settings", &json!({"data": {"GREETING": "bye", "COLOUR": null}})).await;
+    stage
+        .patch("console", "api/v1", "configmaps/settings", &json!({"data": {"GREETING": "bye", "COLOUR": null}}))
+        .await;
     let found = stage.run("drift test").exits(2);
     holds(
         &found.stdout,
@@ -184,7 +194,10 @@ async fn drift_says_who_changed_what_and_looks_at_our_fields_only(cluster: &AnyC
     assert_eq!(json["gantry"]["changed_by"][0]["who"], "console");
     stage.delete("api/v1", "configmaps/settings").await;
     let gone = stage.run("drift test").exits(2);
-    holds(&gone.stdout, &["# kubernetes_manifest.settings is gone\n", "Drift: 1 changed, 1 gone, 0 not ready, of 2 objects.\n"]);
+    holds(
+        &gone.stdout,
+        &["# kubernetes_manifest.settings is gone\n", "Drift: 1 changed, 1 gone, 0 not ready, of 2 objects.\n"],
+    );
 }
 
 const MANY: &str = r#"
@@ -198,7 +211,7 @@ resource "kubernetes_manifest" "KIND" {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_objects_take_one_chain_of_lists_for_each_kind() {
     let cluster = AnyCluster::in_process().await;
-    let stage = Stage::new(&cluster, "many").await.namespace().await;
+    let stage = Stage::bare(&cluster, "many").namespace().await;
     let kinds = [
         ("v1", "ConfigMap", 1000, ", data = { A = \"1\" }"),
         ("v1", "Secret", 400, ", stringData = { A = \"1\" }"),
@@ -218,12 +231,14 @@ async fn many_objects_take_one_chain_of_lists_for_each_kind() {
         control.forget();
         let _ = stage.run(command).succeeds();
         let seen = control.requests();
-        // The controllers beside it watch, and look at what they made.
         let ours = |resource: &str| seen.iter().filter(|one| one.verb == "list" && one.resource == resource).count();
         let plurals = ["configmaps", "secrets", "serviceaccounts", "roles", "services", "networkpolicies"];
         let pages: Vec<usize> = plurals.iter().map(|plural| ours(plural)).collect();
         assert_eq!(pages, [2, 1, 1, 1, 1, 1], "{command}: pages of 500, in six chains");
-        let gets: Vec<String> = plurals.iter().map(|plural| format!("{plural}: {}", control.count(&On::verb("get").resource(plural)))).collect();
+        let gets: Vec<String> = plurals
+            .iter()
+            .map(|plural| format!("{plural}: {}", control.count(&On::verb("get").resource(plural))))
+            .collect();
         assert!(gets.iter().all(|line| line.ends_with(": 0")), "{command}: {gets:?}");
         assert_eq!(control.count(&On::verb("apply")), 0, "{command}: nothing is previewed where nothing changes");
     }
