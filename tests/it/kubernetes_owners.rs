@@ -86,7 +86,7 @@ async fn what_is_there_already_is_refused_with_its_owners_and_imported(cluster: 
     let plan = stage.run("plan test --detailed-exitcode --var greeting=hi").exits(2);
     holds(
         &plan.stdout,
-        &["(imported from \"apiVersion=v1,kind=ConfigMap,namespace=there,name=settings\")", "+ COLOUR   = \"red\""],
+        &["(imported from \"apiVersion=v1,kind=ConfigMap,namespace=there,name=settings\")", "+ COLOUR = \"red\""],
     );
     let ran = stage.run("apply test --auto-approve --var greeting=hi").succeeds();
     holds(&ran.stdout, &["Resources: 1 imported, 0 added, 1 changed, 0 destroyed.\n"]);

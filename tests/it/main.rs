@@ -37,6 +37,7 @@ mod kubernetes_faults;
 mod kubernetes_kill;
 mod kubernetes_owners;
 mod kubernetes_release;
+mod kubernetes_scenarios;
 mod language;
 mod laws;
 mod lifecycle;
