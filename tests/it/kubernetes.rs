@@ -60,7 +60,7 @@ pub(crate) struct Stage<'c> {
     pub(crate) cluster: &'c AnyCluster,
     /// The namespace; the project makes it, or [`Stage::namespace`].
     pub(crate) space: String,
-    _controllers: Controllers,
+    _controllers: Option<Controllers>,
 }
 
 impl<'c> Stage<'c> {
@@ -71,10 +71,15 @@ impl<'c> Stage<'c> {
 
     /// One with fates of one's own.
     pub(crate) async fn with(cluster: &'c AnyCluster, space: &str, fates: Fates) -> Self {
-        let sandbox = Sandbox::new();
-        sandbox.write("kubeconfig", &cluster.kubeconfig("test", "admin-token"));
         let controllers = Controllers::start(cluster.client("admin-token").await, fates);
-        Self { sandbox, cluster, space: space.to_owned(), _controllers: controllers }
+        Self { _controllers: Some(controllers), ..Self::bare(cluster, space) }
+    }
+
+    /// One without controllers, for objects that nobody looks after.
+    pub(crate) fn bare(cluster: &'c AnyCluster, space: &str) -> Self {
+        let sandbox = Sandbox::new().with("GANTRY_VAR_password", PASSWORD);
+        sandbox.write("kubeconfig", &cluster.kubeconfig("test", "admin-token"));
+        Self { sandbox, cluster, space: space.to_owned(), _controllers: None }
     }
 
     /// The same with crash points, or another variant of the sandbox.
@@ -170,7 +175,7 @@ impl<'c> Stage<'c> {
 /// The way to the cluster.
 pub(crate) const PROVIDER: &str = "provider \"kubernetes\" { kubeconfig = \"${path.project}/kubeconfig\" }\n";
 
-/// What stands for a secret; it must stand nowhere.
+/// What the variable `password` is; it must stand nowhere.
 pub(crate) const PASSWORD: &str = "swordfish-4711-swordfish";
 
 /// A Deployment `web` that shows its image and CPU.
@@ -227,10 +232,7 @@ resource "kubernetes_manifest" "service" {
   }
 }
 
-variable "password" {
-  default   = "swordfish-4711-swordfish"
-  sensitive = true
-}
+variable "password" { sensitive = true }
 
 resource "kubernetes_manifest" "keys" {
   manifest = {
@@ -262,25 +264,4 @@ pub(crate) fn shop() -> String {
 /// A ConfigMap as somebody else would write it.
 pub(crate) fn config_map(name: &str, key: &str, value: &str) -> Json {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {key: value}})
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a playground"]
-async fn playground() {
-    let cluster = AnyCluster::in_process().await;
-    std::fs::write("/tmp/play/kubeconfig", cluster.kubeconfig("test", "admin-token")).unwrap();
-    let _controllers = Controllers::start(cluster.client("admin-token").await, Fates::default());
-    cluster.control().unwrap().user(
-        "reader-token",
-        "reader",
-        vec![crate::cluster::Rule::new(&["get", "list", "watch"], "*", &["*"])],
-    );
-    std::fs::write("/tmp/play/reader", cluster.kubeconfig("test", "reader-token")).unwrap();
-    let control = cluster.control().unwrap();
-    while !std::path::Path::new("/tmp/play/stop").exists() {
-        if std::path::Path::new("/tmp/play/expire").exists() {
-            control.expire_token("reader-token");
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
 }

@@ -125,7 +125,7 @@ async fn what_is_taken_out_of_the_manifest_is_taken_out_of_the_object(cluster: &
         .replace("ports     = [{ containerPort = 8080 }]\n", "");
     stage.main(&less);
     let plan = stage.run("plan test").succeeds();
-    holds(&plan.stdout, &["- COLOUR   = \"red\" -> null", "Plan: 0 to add, 2 to change, 0 to destroy."]);
+    holds(&plan.stdout, &["- COLOUR = \"red\" -> null", "Plan: 0 to add, 2 to change, 0 to destroy."]);
     let _ = stage.apply().succeeds();
     let settings = stage.get("api/v1", "configmaps/settings").await;
     assert_eq!(settings["data"], json!({"GREETING": "hello", "THEIRS": "stays"}));
@@ -241,7 +241,7 @@ async fn a_definition_its_objects_and_their_namespace_come_in_one_plan(cluster: 
     let refused = stage.run("plan test").exits(1);
     holds(
         &refused.stderr,
-        &["Error: Target refuses the change\n", "size = \"three\"", "on kubernetes_manifest.widget"],
+        &["|     spec       = { size = \"three\" }\n", "on kubernetes_manifest.widget", "spec.size: "],
     );
     stage.main(&WIDGET.replace("size = 3", "size = 4"));
     let _ = stage.apply().succeeds();

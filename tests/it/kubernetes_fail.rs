@@ -61,7 +61,12 @@ async fn an_image_that_is_not_there_is_told_in_seconds_and_taken_back(cluster: &
     assert_eq!(now["status"]["availableReplicas"], 2);
     assert_eq!(stage.get("api/v1", "configmaps/settings").await["data"]["GREETING"], "hello");
     stage.settled();
-    holds(&stage.run("show test --generation 2").succeeds().stdout, &["ImagePullBackOff"]);
+    let (_, after) = ran.stderr.split_once("Run ").unwrap_or_default();
+    let run = after.split_whitespace().next().unwrap_or_default();
+    holds(
+        &stage.run(&format!("show test --run {run}")).succeeds().stdout,
+        &["what the cluster says (", "ImagePullBackOff"],
+    );
 }
 
 async fn a_second_crash_is_enough(cluster: &AnyCluster) {

@@ -86,7 +86,7 @@ async fn what_is_there_already_is_refused_with_its_owners_and_imported(cluster: 
     let plan = stage.run("plan test --detailed-exitcode --var greeting=hi").exits(2);
     holds(
         &plan.stdout,
-        &["(imported from \"apiVersion=v1,kind=ConfigMap,namespace=there,name=settings\")", "+ COLOUR   = \"red\""],
+        &["(imported from \"apiVersion=v1,kind=ConfigMap,namespace=there,name=settings\")", "+ COLOUR = \"red\""],
     );
     let ran = stage.run("apply test --auto-approve --var greeting=hi").succeeds();
     holds(&ran.stdout, &["Resources: 1 imported, 0 added, 1 changed, 0 destroyed.\n"]);
@@ -211,7 +211,7 @@ resource "kubernetes_manifest" "KIND" {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_objects_take_one_chain_of_lists_for_each_kind() {
     let cluster = AnyCluster::in_process().await;
-    let stage = Stage::new(&cluster, "many").await.namespace().await;
+    let stage = Stage::bare(&cluster, "many").namespace().await;
     let kinds = [
         ("v1", "ConfigMap", 1000, ", data = { A = \"1\" }"),
         ("v1", "Secret", 400, ", stringData = { A = \"1\" }"),
@@ -231,7 +231,6 @@ async fn many_objects_take_one_chain_of_lists_for_each_kind() {
         control.forget();
         let _ = stage.run(command).succeeds();
         let seen = control.requests();
-        // The controllers beside it watch, and look at what they made.
         let ours = |resource: &str| seen.iter().filter(|one| one.verb == "list" && one.resource == resource).count();
         let plurals = ["configmaps", "secrets", "serviceaccounts", "roles", "services", "networkpolicies"];
         let pages: Vec<usize> = plurals.iter().map(|plural| ours(plural)).collect();

@@ -38,6 +38,7 @@ mod kubernetes_kill;
 mod kubernetes_owners;
 mod kubernetes_release;
 mod kubernetes_versions;
+mod kubernetes_scenarios;
 mod language;
 mod kubernetes_example;
 mod kubernetes_init;

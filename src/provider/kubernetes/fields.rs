@@ -18,19 +18,21 @@ pub(super) fn applied_by(object: &Json, manager: &str) -> Json {
             && text(entry, "subresource").is_empty()
     });
     let mut fields = ours.and_then(|entry| entry.get("fieldsV1")).cloned().unwrap_or(Json::Null);
-    if let Some(annotations) = fields.pointer_mut("/f:metadata/f:annotations").and_then(Json::as_object_mut) {
-        annotations.remove(&format!("f:{OP}"));
-        // A step with nothing below it would stand for all annotations, those of controllers too.
-        if annotations.keys().all(|name| name == ".")
-            && let Some(metadata) = fields.get_mut("f:metadata").and_then(Json::as_object_mut)
-        {
-            metadata.remove("f:annotations");
-            if metadata.is_empty() {
-                fields.as_object_mut().and_then(|all| all.remove("f:metadata"));
-            }
-        }
-    }
+    let mark = format!("f:{OP}");
+    without(&mut fields, &["f:metadata", "f:annotations", &mark]);
     fields
+}
+
+/// Takes a field out of a set, and the steps that led to it alone: a step with nothing below it stands for all that is there.
+fn without(fields: &mut Json, path: &[&str]) {
+    let (Some(all), [step, below @ ..]) = (fields.as_object_mut(), path) else { return };
+    let Some(child) = all.get_mut(*step) else { return };
+    if !below.is_empty() {
+        without(child, below);
+    }
+    if below.is_empty() || child.as_object().is_none_or(|left| left.keys().all(|step| step == ".")) {
+        all.remove(*step);
+    }
 }
 
 /// A manifest with those of our fields in it that are not as the server had them when they were applied: as they are now.
@@ -39,6 +41,9 @@ pub(super) fn applied_by(object: &Json, manager: &str) -> Json {
 /// (`1000m` for `1`). Where it was never applied there is no answer, and the manifest stands for it: what it says and the
 /// object lacks is lacking.
 pub(super) fn overlay(manifest: &Json, fields: &Json, base: &Json, live: &Json) -> Json {
+    if fields.as_object().is_some_and(Map::is_empty) {
+        return manifest.clone();
+    }
     let base = if base.is_null() { manifest } else { base };
     let over = Along { fields, base: Some(base), live: Some(live) };
     over.on(Some(manifest)).unwrap_or(Json::Null)
@@ -249,19 +254,6 @@ mod tests {
     }
 
     #[test]
-    fn our_mark_makes_no_annotation_ours() {
-        let op = format!("f:{OP}");
-        let object = |annotations: Json| {
-            let fields = json!({ "f:metadata": { "f:annotations": annotations }, "f:data": { "f:a": {} } });
-            json!({ "metadata": { "managedFields": [{ "manager": "m", "operation": "Apply", "fieldsV1": fields }] } })
-        };
-        assert_eq!(applied_by(&object(json!({ op.clone(): {} })), "m"), json!({ "f:data": { "f:a": {} } }));
-        assert_eq!(applied_by(&object(json!({ ".": {}, op.clone(): {} })), "m"), json!({ "f:data": { "f:a": {} } }));
-        let with = json!({ "f:metadata": { "f:annotations": { "f:own": {} } }, "f:data": { "f:a": {} } });
-        assert_eq!(applied_by(&object(json!({ "f:own": {}, op: {} })), "m"), with);
-    }
-
-    #[test]
     fn what_only_stands_there_by_us_is_not_looked_into() {
         let fields = json!({ "f:labels": { ".": {}, "f:a": {} }, "f:all": { ".": {} } });
         let manifest = json!({ "labels": { "a": "1" }, "all": {} });
@@ -271,10 +263,31 @@ mod tests {
     }
 
     #[test]
+    fn where_no_field_is_ours_nothing_is_looked_at() {
+        let wanted = json!({ "kind": "Namespace", "metadata": { "name": "a" } });
+        let live = json!({ "kind": "Namespace", "metadata": { "name": "a", "labels": { "theirs": "x" } } });
+        assert_eq!(overlay(&wanted, &json!({}), &wanted, &live), wanted);
+    }
+
+    #[test]
     fn what_was_never_applied_is_what_there_is() {
         let (wanted, live) = (json!({ "data": { "a": "1", "b": "2" } }), json!({ "data": { "a": "1", "c": "3" } }));
         let now = overlay(&wanted, &of_manifest(&wanted), &Json::Null, &live);
         assert_eq!(now, json!({ "data": { "a": "1" } }));
+    }
+
+    #[test]
+    fn our_own_mark_makes_no_other_annotation_ours() {
+        let entry = |annotations: Json| {
+            let fields = json!({ "f:data": { "f:a": {} }, "f:metadata": { "f:annotations": annotations } });
+            let ours = json!({ "manager": "gantry-1", "operation": "Apply", "fieldsV1": fields });
+            applied_by(&json!({ "metadata": { "managedFields": [ours] } }), "gantry-1")
+        };
+        let alone = json!({ "f:data": { "f:a": {} } });
+        assert_eq!(entry(json!({ "f:gantry.dev/op": {} })), alone);
+        assert_eq!(entry(json!({ ".": {}, "f:gantry.dev/op": {} })), alone);
+        let more = entry(json!({ "f:gantry.dev/op": {}, "f:team": {} }));
+        assert_eq!(more["f:metadata"], json!({ "f:annotations": { "f:team": {} } }));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value as Json;
 
 use super::apply::{mark, query, taken};
+use super::fields::applied_by;
 use super::kinds::Kind;
 use super::object::{self, Identity, Name, stripped};
 use super::schemas::forces;
@@ -142,10 +143,28 @@ async fn one(cluster: Cluster<'_>, coming: &Coming, request: &PreviewRequest, ma
             Some(sentence) => Preview::Refused(vec![(Some("metadata.name".into()), sentence)]),
             None => judged(request, &manifest, &stripped(&answer.body)),
         },
+        // The object would stay as it is, and yet a field would become ours, or somebody else's alone.
+        Ok(answer) if prior.as_ref().is_some_and(|prior| changes_hands(prior, &answer.body, cluster.manager)) => {
+            match judged(request, &manifest, &stripped(&answer.body)) {
+                Preview::Same => Preview::Would(Vec::new()),
+                other => other,
+            }
+        }
         Ok(answer) => judged(request, &manifest, &stripped(&answer.body)),
+        Err(Failure::Refused(refusal)) if prior.is_none() && !refusal.conflicts().is_empty() => {
+            match stranger(cluster, &kind, &name).await {
+                Some(sentence) => Preview::Refused(vec![(Some("metadata.name".into()), sentence)]),
+                None => refused(cluster, coming, (&kind, &name), false, &refusal).await,
+            }
+        }
         Err(Failure::Refused(refusal)) => refused(cluster, coming, (&kind, &name), prior.is_some(), &refusal).await,
         Err(failure) => untold(&failure, &name),
     }
+}
+
+/// Whether other fields would be ours than are.
+fn changes_hands(prior: &Identity, would: &Json, manager: &str) -> bool {
+    !prior.fields.is_null() && prior.fields != applied_by(would, manager)
 }
 
 /// What stands under the name of an object that is to be made, if we never wrote it: the server would merge the two.
