@@ -144,7 +144,7 @@ fn imports_only(stage: &Stage, count: usize) {
     assert_eq!(stage.specifications(), before, "{}", applied.stdout);
     let again = stage.run(&[&["plan", "shop", "--detailed-exitcode"][..], &SECRETS].concat());
     assert_eq!(again.code(), Some(0), "{}{}", again.stdout, again.stderr);
-    stage.run(&["drift", "shop"]).succeeds();
+    let _ = stage.run(&["drift", "shop"]).succeeds();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,7 +160,7 @@ async fn what_kubectl_applied_is_written_down_and_imported_without_a_change() {
         &["Read 10 objects", "environments/shop/deployments.hcl", "GANTRY_VAR_web_api_key", "Next: gantry plan shop"],
     );
     assert!(!ran.stdout.contains("hunter2") && !ran.stdout.contains("pods.hcl"), "{}", ran.stdout);
-    stage.run(&["fmt", "--check", "environments"]).succeeds();
+    let _ = stage.run(&["fmt", "--check", "environments"]).succeeds();
     let deployment = stage.sandbox.read("environments/shop/deployments.hcl");
     for noise in [
         "terminationMessagePath",
@@ -224,7 +224,7 @@ async fn what_was_applied_by_the_servers_side_is_written_as_it_was() {
         stage.control.put("argocd-controller", &object);
     }
     stage.rolled_out();
-    stage.init(&[]).succeeds();
+    let _ = stage.init(&[]).succeeds();
     imports_only(&stage, 10);
 }
 
