@@ -25,7 +25,7 @@ fn write(expression: &Written, out: &mut String) {
     match expression {
         Written::Raw(text) => out.push_str(text),
         Written::Object(parts) => {
-            object(out, parts.iter().map(|(name, part)| (name.as_str(), part)), |part, out| write(part, out));
+            object(out, parts.iter().map(|(name, part)| (name.as_str(), part)), write);
         }
         Written::Value(json) => value(json, out),
     }

@@ -257,7 +257,7 @@ impl Taking<'_> {
                 for (name, below) in said {
                     let Some(part) = live.get(name) else { continue };
                     self.step(Step::Name(name.clone()), path, keep, |this, path, keep| {
-                        this.said(below, part, path, keep)
+                        this.said(below, part, path, keep);
                     });
                 }
             }
@@ -277,7 +277,7 @@ impl Taking<'_> {
             Json::Object(all) if !all.is_empty() => {
                 for (name, part) in all {
                     self.step(Step::Name(name.clone()), path, keep, |this, path, keep| {
-                        this.everything(part, path, keep)
+                        this.everything(part, path, keep);
                     });
                 }
             }
@@ -312,9 +312,8 @@ impl Taking<'_> {
     }
 
     fn leaf(&self, live: &Json, path: &[String], keep: &mut Keep) {
-        if !live.is_null() && !(self.defaults && self.is_default(path, live)) {
-            keep.whole = true;
-        }
+        let left_out = live.is_null() || (self.defaults && self.is_default(path, live));
+        keep.whole |= !left_out;
     }
 
     /// Whether a part is the cluster's to write.
@@ -322,15 +321,14 @@ impl Taking<'_> {
         let kind = text(self.object, "/kind");
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
         match names[..] {
-            ["apiVersion" | "kind" | "status"] => true,
+            // `serviceAccount` is an older name of another field.
+            ["apiVersion" | "kind" | "status"] | [.., "spec", "serviceAccount"] => true,
             ["metadata", name] => !["labels", "annotations"].contains(&name),
             [.., "metadata", "labels" | "annotations", name] if is_note(name) => true,
             // The address of a Service is given, but that it has none is said.
             ["spec", "clusterIP"] if kind == "Service" => text(self.object, "/spec/clusterIP") != "None",
             ["spec", "ports", "#", "nodePort"] if kind == "Service" => text(self.object, "/spec/type") != "NodePort",
             ["spec", "replicas"] => self.scaled,
-            // An older name of another field.
-            [.., "spec", "serviceAccount"] => true,
             _ => GIVEN.iter().any(|(of, end)| *of == kind && ends(path, end)),
         }
     }
