@@ -18,17 +18,33 @@ pub(super) fn applied_by(object: &Json, manager: &str) -> Json {
             && text(entry, "subresource").is_empty()
     });
     let mut fields = ours.and_then(|entry| entry.get("fieldsV1")).cloned().unwrap_or(Json::Null);
-    if let Some(annotations) = fields.pointer_mut("/f:metadata/f:annotations").and_then(Json::as_object_mut) {
-        annotations.remove(&format!("f:{OP}"));
-    }
+    let mark = format!("f:{OP}");
+    without(&mut fields, &["f:metadata", "f:annotations", &mark]);
     fields
+}
+
+/// Takes a field out of a set, and the steps that led to it alone: a step with nothing below it stands for all that is there.
+fn without(fields: &mut Json, path: &[&str]) {
+    let (Some(all), [step, below @ ..]) = (fields.as_object_mut(), path) else { return };
+    let Some(child) = all.get_mut(*step) else { return };
+    if !below.is_empty() {
+        without(child, below);
+    }
+    if below.is_empty() || child.as_object().is_none_or(|left| left.keys().all(|step| step == ".")) {
+        all.remove(*step);
+    }
 }
 
 /// A manifest with those of our fields in it that are not as the server had them when they were applied: as they are now.
 ///
 /// `base` is the server's answer then, `live` is now. Where the two agree, what the manifest says stands, however it spells it
-/// (`1000m` for `1`).
+/// (`1000m` for `1`). Where it was never applied there is no answer, and the manifest stands for it: what it says and the
+/// object lacks is lacking.
 pub(super) fn overlay(manifest: &Json, fields: &Json, base: &Json, live: &Json) -> Json {
+    if fields.as_object().is_some_and(Map::is_empty) {
+        return manifest.clone();
+    }
+    let base = if base.is_null() { manifest } else { base };
     let over = Along { fields, base: Some(base), live: Some(live) };
     over.on(Some(manifest)).unwrap_or(Json::Null)
 }
@@ -231,6 +247,34 @@ mod tests {
         expected["metadata"]["labels"] = json!({});
         expected["spec"]["template"]["spec"]["containers"] = json!([]);
         assert_eq!(overlay(&manifest(), &fields(), &live(2, "a:1"), &now), expected);
+    }
+
+    #[test]
+    fn where_no_field_is_ours_nothing_is_looked_at() {
+        let wanted = json!({ "kind": "Namespace", "metadata": { "name": "a" } });
+        let live = json!({ "kind": "Namespace", "metadata": { "name": "a", "labels": { "theirs": "x" } } });
+        assert_eq!(overlay(&wanted, &json!({}), &wanted, &live), wanted);
+    }
+
+    #[test]
+    fn what_was_never_applied_is_what_there_is() {
+        let (wanted, live) = (json!({ "data": { "a": "1", "b": "2" } }), json!({ "data": { "a": "1", "c": "3" } }));
+        let now = overlay(&wanted, &of_manifest(&wanted), &Json::Null, &live);
+        assert_eq!(now, json!({ "data": { "a": "1" } }));
+    }
+
+    #[test]
+    fn our_own_mark_makes_no_other_annotation_ours() {
+        let entry = |annotations: Json| {
+            let fields = json!({ "f:data": { "f:a": {} }, "f:metadata": { "f:annotations": annotations } });
+            let ours = json!({ "manager": "gantry-1", "operation": "Apply", "fieldsV1": fields });
+            applied_by(&json!({ "metadata": { "managedFields": [ours] } }), "gantry-1")
+        };
+        let alone = json!({ "f:data": { "f:a": {} } });
+        assert_eq!(entry(json!({ "f:gantry.dev/op": {} })), alone);
+        assert_eq!(entry(json!({ ".": {}, "f:gantry.dev/op": {} })), alone);
+        let more = entry(json!({ "f:gantry.dev/op": {}, "f:team": {} }));
+        assert_eq!(more["f:metadata"], json!({ "f:annotations": { "f:team": {} } }));
     }
 
     #[test]
