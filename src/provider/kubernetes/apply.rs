@@ -33,7 +33,7 @@ pub(super) async fn apply(cluster: Cluster<'_>, act: &Act) -> Outcome {
     let Some(name) = Name::of(&manifest) else {
         return refuse("The manifest has no apiVersion, kind or metadata.name.".into());
     };
-    let (kind, name) = match cluster.place(name).await {
+    let (kind, name) = match cluster.place_soon(name).await {
         Ok(placed) => placed,
         Err(problem) => return Outcome::NotSent(problem),
     };
@@ -69,7 +69,7 @@ pub(super) async fn apply(cluster: Cluster<'_>, act: &Act) -> Outcome {
     }
 }
 
-fn mark(object: &Json) -> Option<&String> {
+pub(super) fn mark(object: &Json) -> Option<&String> {
     match object.pointer("/metadata/annotations")?.get(OP)? {
         Json::String(op) => Some(op),
         _ => None,
@@ -110,7 +110,7 @@ async fn give_back(cluster: Cluster<'_>, kind: &Kind, name: &Name, there: &Json)
     }
 }
 
-fn taken(name: &Name, there: &Json) -> Problem {
+pub(super) fn taken(name: &Name, there: &Json) -> Problem {
     let entries = there.pointer("/metadata/managedFields").and_then(Json::as_array);
     let mut owners: Vec<String> = entries
         .into_iter()

@@ -13,6 +13,9 @@ use crate::ports::clock::{Clock as _, SystemClock};
 /// How soon the server is asked again for a kind that it did not have: a definition that was just made is served a moment later.
 const AGAIN: Duration = Duration::from_millis(500);
 
+/// How long a kind that is to be acted on is waited for: its definition may have been made by the step before.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// A kind as the server has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kind {
@@ -67,6 +70,23 @@ impl Kinds {
         let found = served.get(&key).cloned();
         *known = Some((served, SystemClock.elapsed()));
         Ok(found)
+    }
+
+    /// A kind for an act: one that is not served yet is asked for again and again for a while.
+    pub(super) async fn await_kind(
+        &self,
+        client: &kube::Client,
+        api_version: &str,
+        kind: &str,
+    ) -> Result<Option<Kind>, Failure> {
+        let start = SystemClock.elapsed();
+        loop {
+            let found = self.find(client, api_version, kind).await?;
+            if found.is_some() || SystemClock.elapsed().saturating_sub(start) > PATIENCE {
+                return Ok(found);
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
     }
 }
 

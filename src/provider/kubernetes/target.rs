@@ -104,6 +104,15 @@ impl Cluster<'_> {
         }
     }
 
+    /// The same for an act: a kind whose definition was just made is waited for.
+    ///
+    /// # Errors
+    /// When the cluster does not serve the kind, or does not answer.
+    pub(super) async fn place_soon(&self, name: Name) -> Result<(Kind, Name), Problem> {
+        let _ = self.kinds.await_kind(self.client, &name.api_version, &name.kind).await;
+        self.place(name).await
+    }
+
     /// An object as it is; `None` where there is none.
     pub(super) async fn get(&self, kind: &Kind, name: &Name) -> Result<Option<Json>, Failure> {
         let path = kind.object(name.namespace.as_deref(), &name.name);
