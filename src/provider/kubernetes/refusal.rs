@@ -60,8 +60,8 @@ impl Refusal {
             401 | 403 => ProblemClass::Denied,
             409 => ProblemClass::Conflict,
             429 => ProblemClass::Throttled,
-            // The server of 1.36 answers an unknown field under strict validation with 500.
-            500 if self.message.contains("not declared in schema") => ProblemClass::Invalid,
+            // A manifest that does not fit the kind's schema is answered with 500, for no webhook was asked yet.
+            500 if self.untyped().is_some() => ProblemClass::Invalid,
             408 | 500..=599 => ProblemClass::Transient,
             _ => ProblemClass::Invalid,
         }
@@ -118,6 +118,15 @@ impl Refusal {
         }
     }
 
+    /// The field that does not fit the schema of its kind, and why: `failed to create typed patch object (shop/web; apps/v1,
+    /// Kind=Deployment): .spec.replics: field not declared in schema`.
+    fn untyped(&self) -> Option<(&str, &str)> {
+        let (_, after) = self.message.split_once("failed to create typed patch object (")?;
+        let (_, told) = after.split_once("): ")?;
+        let (field, why) = told.split_once(": ")?;
+        Some((field.trim_start_matches('.'), why.trim_end_matches('.')))
+    }
+
     fn said(&self) -> &str {
         self.message.trim_end_matches('.')
     }
@@ -132,16 +141,12 @@ impl Refusal {
             .collect();
         match told.is_empty() {
             true => {
-                // ".spec.x: field not declared in schema", in the middle of a sentence.
-                let undeclared = self
-                    .message
-                    .split(": field not declared")
-                    .next()
-                    .filter(|_| self.message.contains(": field not declared"));
-                if let Some(field) = undeclared.and_then(|text| text.rsplit(' ').next()) {
-                    let field = field.trim_start_matches('.').to_owned();
-                    let sentence = format!("{field}: The cluster's schema has no such field.");
-                    return vec![(Some(field), sentence)];
+                if let Some((field, why)) = self.untyped() {
+                    let sentence = match why {
+                        "field not declared in schema" => format!("{field}: The cluster's schema has no such field."),
+                        why => format!("{field}: {why}."),
+                    };
+                    return vec![(Some(field.to_owned()), sentence)];
                 }
                 let field =
                     self.conflicts().into_iter().next().map(|(field, _)| field.trim_start_matches('.').to_owned());
