@@ -7,7 +7,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value as Json;
 
 use super::access;
-use super::apply::query;
+use super::apply::{mark, query, taken};
+use super::fields::applied_by;
 use super::kinds::Kind;
 use super::object::{self, Identity, Name, stripped};
 use super::schemas::forces;
@@ -93,10 +94,38 @@ async fn one(cluster: Cluster<'_>, coming: &Coming, request: &PreviewRequest, ma
     let path = kind.object(name.namespace.as_deref(), &name.name);
     let path = format!("{path}{}", query(cluster.manager, imported || forces(&request.planned), true));
     match cluster.send(Request::with("PATCH", path, APPLY, &body)).await {
+        Ok(answer) if prior.is_none() && answer.code == 200 => match stranger(cluster, &kind, &name).await {
+            Some(sentence) => Preview::Refused(vec![(Some("metadata.name".into()), sentence)]),
+            None => judged(request, &manifest, &stripped(&answer.body)),
+        },
+        // The object would stay as it is, and yet a field would become ours, or somebody else's alone.
+        Ok(answer) if prior.as_ref().is_some_and(|prior| changes_hands(prior, &answer.body, cluster.manager)) => {
+            match judged(request, &manifest, &stripped(&answer.body)) {
+                Preview::Same => Preview::Would(Vec::new()),
+                other => other,
+            }
+        }
         Ok(answer) => judged(request, &manifest, &stripped(&answer.body)),
+        Err(Failure::Refused(refusal)) if prior.is_none() && !refusal.conflicts().is_empty() => {
+            match stranger(cluster, &kind, &name).await {
+                Some(sentence) => Preview::Refused(vec![(Some("metadata.name".into()), sentence)]),
+                None => refused(cluster, coming, (&kind, &name), false, &refusal).await,
+            }
+        }
         Err(Failure::Refused(refusal)) => refused(cluster, coming, (&kind, &name), prior.is_some(), &refusal).await,
         Err(failure) => untold(&failure, &name),
     }
+}
+
+/// Whether other fields would be ours than are.
+fn changes_hands(prior: &Identity, would: &Json, manager: &str) -> bool {
+    !prior.fields.is_null() && prior.fields != applied_by(would, manager)
+}
+
+/// What stands under the name of an object that is to be made, if we never wrote it: the server would merge the two.
+async fn stranger(cluster: Cluster<'_>, kind: &Kind, name: &Name) -> Option<String> {
+    let there = cluster.get(kind, name).await.ok()??;
+    mark(&there).is_none().then(|| taken(name, &there).sentence)
 }
 
 fn untold(failure: &Failure, name: &Name) -> Preview {
