@@ -116,7 +116,8 @@ impl Waiting<'_> {
             };
             let left = self.limit.saturating_sub(spent);
             if left.is_zero() {
-                return Err(format!("It is not ready after {} s: {}", self.limit.as_secs(), self.told));
+                let last = self.told.trim_end_matches('.');
+                return Err(format!("It is not ready after {} s: {last}.", self.limit.as_secs()));
             }
             let until_events = if spent > BLINK { self.scene.events_due() } else { BLINK.saturating_sub(spent) };
             let pause = pause.min(left).min(until_events).max(Duration::from_millis(1));
