@@ -93,7 +93,10 @@ fn attributes(page: &mut Page, plan: &Plan, change: &Change) {
         (Some(old), None) if change.kind == ChangeKind::Forget => {
             diff::whole_attributes(page, 1, Mark::Keep, old, "");
         }
-        (Some(old), None) => diff::whole_attributes(page, 1, Mark::Remove, old, " -> null"),
+        (Some(old), None) => {
+            let old = without_copies(plan, change, old);
+            diff::whole_attributes(page, 1, Mark::Remove, &old, " -> null");
+        }
         (None, None) => {
             if let Some(value) = after.as_ref().or(before.as_ref()) {
                 diff::whole(page, 1, (Mark::Keep, Mark::Keep), "", value, "");
@@ -102,12 +105,28 @@ fn attributes(page: &mut Page, plan: &Plan, change: &Change) {
     }
 }
 
+/// Whether an attribute only repeats what the target has, and takes no part in comparisons: as a change it says nothing.
+fn is_copy(plan: &Plan, change: &Change, name: &str) -> bool {
+    let schema = plan.schemas.get(&*change.address.ty);
+    let attribute = schema.and_then(|schema| schema.attributes.get(name));
+    attribute.is_some_and(|attribute| attribute.ignored && !attribute.settable())
+}
+
+fn without_copies(plan: &Plan, change: &Change, old: &Map) -> Map {
+    let own = old.iter().filter(|(name, _)| !is_copy(plan, change, name));
+    own.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Both sides with those attributes taken as before that are the same once the type has normalised them: the plan did not
 /// count them as a difference, so nobody should see one.
 fn normalised(plan: &Plan, change: &Change, old: &Map, new: &Map) -> (Map, Map) {
     let (old, mut new) = (old.clone(), new.clone());
     let Some(schema) = plan.schemas.get(&*change.address.ty) else { return (old, new) };
     for (name, attribute) in &schema.attributes {
+        if let Some(same) = old.get(name).filter(|_| new.contains_key(name) && is_copy(plan, change, name)) {
+            new.insert(name.clone(), same.clone());
+            continue;
+        }
         let (Some(normalise), Some(a), Some(b)) = (attribute.normalise, old.get(name), new.get(name)) else {
             continue;
         };
