@@ -46,7 +46,7 @@ mod controllers_tests;
 
 pub(crate) use access::Rule;
 pub(crate) use any::{AnyCluster, Reply};
-pub(crate) use control::{Control, Fault, On};
+pub(crate) use control::{Control, Fault, On, Seen};
 pub(crate) use real::RealCluster;
 pub(crate) use server::Cluster;
 pub(crate) use transcript::differences;

@@ -21,6 +21,8 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\bafter \d+ attempts\b", "after {n} attempts"),
         (r"\(\d+ attempts\)", "({n} attempts)"),
         (r"\bafter \d+\.\d s( to \d+\.\d s, \d+ times shown here,)?", "after {duration}"),
+        // A pod of a Deployment, and its ReplicaSet.
+        (r"\b[a-z]+-[0-9a-f]{8,10}-[a-z0-9]{5}\b", "{pod}"),
         (r"\b[a-z]+-[0-9a-f]{10}\b", "{id}"),
         (r"\(\d+ bytes\)", "({n} bytes)"),
         // In a table the width of a column follows the longest time in it.

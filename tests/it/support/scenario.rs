@@ -42,7 +42,12 @@ impl Scenario {
 
     /// Runs it in a sandbox, and requires that what is seen is what is written; with `bless`, writes what is seen.
     pub(crate) fn check(&self, sandbox: &Sandbox, bless: bool) {
-        let seen = play(sandbox, &self.text);
+        self.check_played(bless, |text| play(sandbox, text));
+    }
+
+    /// The same for one that is played in another way.
+    pub(crate) fn check_played(&self, bless: bool, play: impl FnOnce(&str) -> String) {
+        let seen = play(&self.text);
         if seen == self.text {
             return;
         }
