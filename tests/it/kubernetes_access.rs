@@ -69,13 +69,19 @@ async fn a_cluster_that_is_not_there_is_said_with_the_reason() {
     let cases = [
         (
             "kubeconfig = \"${path.project}/kubeconfig\"\n  context = \"production\"",
-            "kubernetes_manifest.settings: The kubeconfig has no context \"production\". There is: test.",
+            "The kubeconfig has no context \"production\". There is: test.",
         ),
-        (no_config, "/nothing cannot be read: failed to read kubeconfig from "),
-        ("", "Set KUBECONFIG, write ~/.kube/config, or give the provider \"kubernetes\" a kubeconfig or a host."),
-        ("host = \"http://127.0.0.1:9\"", "The server cannot be reached: "),
+        (no_config, "/nothing cannot be read: failed to read"),
+        ("", "Set KUBECONFIG, write"),
     ];
     for (lines, why) in cases {
+        provider(&stage, lines, SETTINGS);
+        for command in ["plan test", "apply test --auto-approve", "drift test"] {
+            let said = stage.run(command).exits(1).stderr;
+            holds(&said, &["Error: Provider cannot be used\n", "| provider \"kubernetes\" {", why]);
+        }
+    }
+    for (lines, why) in [("host = \"http://127.0.0.1:9\"", "The server cannot be reached: ")] {
         provider(&stage, lines, SETTINGS);
         holds(&stage.run("plan test").exits(6).stdout, &["This plan is incomplete. Could not be read:", why]);
         holds(&stage.apply().exits(6).stderr, &["Error: Incomplete plan\n", why]);

@@ -95,7 +95,6 @@ async fn what_is_gone_already_is_no_error(cluster: &AnyCluster) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "nothing reads `keep` yet, nor are claims kept: what has to be decided is how a kept object is taken on again"]
 async fn what_is_kept_stays() {
     let cluster = AnyCluster::in_process().await;
     let stage = Stage::bare(&cluster, "kept").namespace().await;

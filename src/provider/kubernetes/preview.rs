@@ -173,8 +173,14 @@ async fn stranger(cluster: Cluster<'_>, kind: &Kind, name: &Name) -> Option<Stri
     mark(&there).is_none().then(|| taken(name, &there).sentence)
 }
 
+/// A cluster that cannot be reached will not be there for the apply either; an answer that was lost says nothing.
 fn untold(failure: &Failure, name: &Name) -> Preview {
-    Preview::NotTold(failure.problem(&name.shown()).sentence)
+    let sentence = failure.problem(&name.shown()).sentence;
+    match failure {
+        Failure::NotSent(_) => Preview::Refused(vec![(None, sentence)]),
+        Failure::Refused(refusal) if refusal.code == 401 => Preview::Refused(vec![(None, sentence)]),
+        _ => Preview::NotTold(sentence),
+    }
 }
 
 /// Compares what would be with what is.
@@ -290,7 +296,7 @@ async fn refused(
                 namespace.unwrap_or_default()
             ),
         )]),
-        401 => Preview::NotTold(refusal.sentence()),
+        401 => Preview::Refused(refusal.parts()),
         403 if refusal.class() == ProblemClass::Denied && refusal.message.contains(" cannot ") => {
             let missing = access::missing(cluster, kind, namespace).await;
             let verbs = if missing.is_empty() { "patch".to_owned() } else { missing.join(", ") };
