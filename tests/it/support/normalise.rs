@@ -45,6 +45,8 @@ pub(crate) fn normalise(text: &str, own: &[(String, String)]) -> String {
     let mut lines: Vec<&str> = replaced.lines().map(str::trim_end).collect();
     // How often something was said again in the time that a machine had is no part of what is expected.
     lines.retain(|line| !line.ends_with("s elapsed]"));
+    // That something was waited for is said only where it took its time.
+    lines.retain(|line| !line.contains(": Ready after "));
     lines.dedup();
     while lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();
