@@ -296,7 +296,6 @@ async fn refused(
                 namespace.unwrap_or_default()
             ),
         )]),
-        401 => Preview::Refused(refusal.parts()),
         403 if refusal.class() == ProblemClass::Denied && refusal.message.contains(" cannot ") => {
             let missing = access::missing(cluster, kind, namespace).await;
             let verbs = if missing.is_empty() { "patch".to_owned() } else { missing.join(", ") };
