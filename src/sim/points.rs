@@ -19,7 +19,7 @@ pub(super) const POINTS: &[(&str, Killer)] = &[
     ("exec.answer", Killer::World),
     ("exec.append", Killer::World),
     ("exec.appended", Killer::World),
-    ("exec.await", Killer::World),
+    ("exec.await", Killer::Cluster),
     ("exec.find", Killer::World),
     ("exec.migrate", Killer::World),
     ("exec.open", Killer::World),

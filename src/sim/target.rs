@@ -107,7 +107,7 @@ pub(super) fn schemas() -> Vec<ResourceSchema> {
         must_replace: None,
         undo: Undo::Acts,
         previews: false,
-        waits: ty == "sim_loose",
+        waits: false,
         secrets: None,
         kept: None,
         doc: "",
