@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::drift::{look, secrets};
+use super::drift::{look, prepare};
 use super::error::{Failure, Result};
 use super::run::Opened;
 use super::state::no_open_run;
@@ -54,7 +54,8 @@ pub async fn acknowledge(
         return Err(Failure::error("Missing reason", detail));
     }
     let (address, path) = meant(&opened.state, target)?;
-    let secrets = secrets(&opened.workspace, variables, Arc::clone(&opened.secrets.key))?;
+    let key = Arc::clone(&opened.secrets.key);
+    let secrets = prepare(&opened.workspace, variables, &opened.state, key, &opened.targets).await?;
     let findings = look(&opened.state, &opened.targets, &secrets).await;
     let found = findings.iter().find(|finding| finding.address == address);
     let meant = |finding: &Finding| {

@@ -1,4 +1,5 @@
-//! Provider configurations: evaluated before anything is planned, and made into live providers.
+//! Looking around in a configuration, and what is looked at before anything is planned: the provider configurations, which are
+//! made into live providers.
 
 use super::console;
 use super::error::{Failure, Result};
@@ -6,18 +7,25 @@ use super::planning::{Draft, Planning, ROUNDS_MAX};
 use super::targets::Targets;
 use crate::diag::Diagnostic;
 use crate::ledger::State;
-use crate::plan::{Configured, Looked, Sight, configures, look};
+use crate::plan::{Look, Looked, Sight, configurations, look};
 
 impl Planning<'_> {
-    /// Makes the providers that a configuration configures, where there are live ones. A second call does nothing.
+    /// Makes the providers that a configuration configures, where there are live ones. Those that are there stay as they are.
     ///
     /// # Errors
     /// When a provider block is wrong or depends on what is not known yet.
     pub async fn configure(&self, draft: &Draft, recorded: &State) -> Result<()> {
         let Some(targets) = self.targets else { return Ok(()) };
-        let configured = match configures(&draft.desired, self.catalog) {
-            true => self.configured(&mut draft.clone(), recorded, targets).await?,
-            false => Vec::new(),
+        let named = configurations(&draft.desired, self.catalog);
+        let configured = match named.iter().all(|name| targets.providers.get(name).is_some()) {
+            true => Vec::new(),
+            false => {
+                let sources = draft.desired.sources.clone();
+                self.look_around(targets, &mut draft.clone(), recorded, Sight::Recorded, |look| {
+                    look.configured(self.catalog).map_err(|e| Failure::from_diagnostics(e, sources))
+                })
+                .await?
+            }
         };
         if targets.is_unasked() {
             return Ok(());
@@ -33,20 +41,34 @@ impl Planning<'_> {
         Ok(())
     }
 
-    async fn configured(&self, draft: &mut Draft, recorded: &State, targets: &Targets) -> Result<Vec<Configured>> {
+    /// Lets `work` look around in a configuration, once all is answered that this needs.
+    ///
+    /// # Errors
+    /// Those of `work`; and when the configuration cannot be walked or never stops asking.
+    pub(super) async fn look_around<T>(
+        &self,
+        targets: &Targets,
+        draft: &mut Draft,
+        recorded: &State,
+        sight: Sight,
+        work: impl FnOnce(&Look<'_>) -> Result<T>,
+    ) -> Result<T> {
         let draw = console::draw(targets.now());
+        let mut work = Some(work);
         for _ in 0..ROUNDS_MAX {
             let sources = draft.desired.sources.clone();
-            let fail = |diagnostics| Failure::from_diagnostics(diagnostics, sources.clone());
             let looked = self.with_inputs(draft, recorded, |inputs| {
-                look(inputs, Sight::Recorded, &draw, |look| look.configured(self.catalog).map_err(fail))
+                look(inputs, sight, &draw, |look| {
+                    let work = work.take().expect("invariant: a look that is ready is the last");
+                    work(look)
+                })
             });
-            match looked.map_err(fail)? {
-                Looked::Ready(configured) => return configured,
+            match looked.map_err(|diagnostics| Failure::from_diagnostics(diagnostics, sources))? {
+                Looked::Ready(done) => return done,
                 Looked::Need(questions) => self.answer(draft, questions).await?,
             }
         }
-        let detail = format!("The provider blocks still had questions after {ROUNDS_MAX} rounds.");
+        let detail = format!("The configuration still had questions after {ROUNDS_MAX} rounds.");
         Err(Failure::error("Planning limit reached", detail))
     }
 }

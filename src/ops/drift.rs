@@ -1,6 +1,7 @@
 //! `drift`: what is there against what is recorded. It takes no lease and writes nothing, and needs neither the values of
 //! variables nor a configuration that plans: what is asked for does not matter here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::Result;
@@ -15,7 +16,7 @@ use crate::ledger::format::time_text;
 use crate::ledger::record::Record;
 use crate::ledger::{Key, State};
 use crate::plan::drift::{self, Finding, Standing};
-use crate::provider::{Observation, ObserveRequest, Role};
+use crate::provider::{ChangedParts, Observation, ObserveRequest, Role};
 use crate::value::{Seal, Value};
 
 pub use crate::plan::drift::Drift;
@@ -36,9 +37,8 @@ struct Recorded<'r> {
 pub async fn drift(workspace: &Workspace, variables: &[VarArg]) -> Result<Drift> {
     let records = Records::read(workspace, variables).await?;
     let targets = Targets::open(workspace, records.lineage.as_deref().unwrap_or_default(), None)?;
-    let secrets = secrets(workspace, variables, Arc::clone(&records.key))?;
     let state = &records.state;
-    configure(workspace, variables, state, &targets, &secrets).await?;
+    let secrets = prepare(workspace, variables, state, Arc::clone(&records.key), &targets).await?;
     Ok(Drift {
         environment: workspace.name.clone(),
         generation: state.current().map(|generation| generation.number),
@@ -47,27 +47,26 @@ pub async fn drift(workspace: &Workspace, variables: &[VarArg]) -> Result<Drift>
     })
 }
 
-/// Makes the providers that the configuration configures. Where it cannot be read, what needs no configuration is looked at.
+/// What a look needs of the configuration, from one reading of it: the providers that it configures, and what secrets are opened
+/// with. Where it cannot be read, what needs no configuration is looked at.
 ///
 /// # Errors
-/// When a provider block is wrong.
-pub(super) async fn configure(
+/// When a provider block is wrong, or this machine's identities cannot be read.
+pub(super) async fn prepare(
     workspace: &Workspace,
     variables: &[VarArg],
     state: &State,
+    key: Arc<Key>,
     targets: &Targets,
-    secrets: &Secrets,
-) -> Result<()> {
-    match planning::open_to_look(workspace, variables) {
-        Ok((draft, _)) => {
-            let planning = planning::Planning::new(workspace, targets.catalog(), Some(targets), secrets);
-            planning.configure(&draft, state).await
-        }
-        Err(_) => {
-            targets.configure(&[]);
-            Ok(())
-        }
-    }
+) -> Result<Secrets> {
+    let machine = Secrets::of_machine(key)?;
+    let Ok((draft, _)) = planning::open_to_look(workspace, variables) else {
+        targets.configure(&[]);
+        return Ok(machine);
+    };
+    let secrets = machine.configured_alone(&draft, workspace).unwrap_or(machine);
+    planning::Planning::new(workspace, targets.catalog(), Some(targets), &secrets).configure(&draft, state).await?;
+    Ok(secrets)
 }
 
 /// Looks at all that is recorded.
@@ -82,10 +81,10 @@ pub(super) async fn look(state: &State, targets: &Targets, secrets: &Secrets) ->
         let request = ObserveRequest { provider, address, ty: one.record.ty.clone(), prior };
         Some((one.address.to_string(), request))
     };
-    let answers = targets.observe(all.iter().filter_map(question).collect()).await;
-    let answers: std::collections::BTreeMap<String, Observation> = answers.into_iter().collect();
+    let requests: BTreeMap<String, ObserveRequest> = all.iter().filter_map(question).collect();
+    let answers = targets.observe(requests.clone().into_iter().collect()).await;
+    let answers: BTreeMap<String, Observation> = answers.into_iter().collect();
     let now = time_text(targets.now());
-    let requests: std::collections::BTreeMap<String, ObserveRequest> = all.iter().filter_map(question).collect();
     let found = all.into_iter().map(|one| {
         let known = state.acknowledged.get(one.address);
         let mut finding = finding(one, &answers, targets, &seal);
@@ -95,23 +94,18 @@ pub(super) async fn look(state: &State, targets: &Targets, secrets: &Secrets) ->
         finding
     });
     let mut found: Vec<Finding> = found.collect();
+    let changed = |finding: &Finding| {
+        let Standing::Changed { differs, .. } = &finding.standing else { return None };
+        let key = finding.address.to_string();
+        let paths = differs.iter().map(ToString::to_string).collect();
+        Some((key.clone(), ChangedParts { object: requests.get(&key)?.clone(), paths }))
+    };
+    let mut authors: BTreeMap<_, _> =
+        targets.changed_by(found.iter().filter_map(changed).collect()).await.into_iter().collect();
     for finding in &mut found {
-        let Standing::Changed { differs, .. } = &finding.standing else { continue };
-        let paths: Vec<String> = differs.iter().map(ToString::to_string).collect();
-        if let Some(request) = requests.get(&finding.address.to_string()) {
-            finding.changed_by = targets.changed_by(request, &paths).await;
-        }
+        finding.changed_by = authors.remove(&finding.address.to_string()).unwrap_or_default();
     }
     found
-}
-
-/// What secrets are opened with: also with the identities that the configuration names, where it can be read so far.
-pub(super) fn secrets(workspace: &Workspace, variables: &[VarArg], key: Arc<Key>) -> Result<Secrets> {
-    let machine = Secrets::of_machine(key)?;
-    match planning::open_to_look(workspace, variables) {
-        Ok((draft, _)) => Ok(machine.configured_alone(&draft, workspace).unwrap_or(machine)),
-        Err(_) => Ok(machine),
-    }
 }
 
 fn recorded<'r>(
@@ -132,7 +126,7 @@ fn recorded<'r>(
 
 fn finding(
     one: Recorded<'_>,
-    answers: &std::collections::BTreeMap<String, Observation>,
+    answers: &BTreeMap<String, Observation>,
     targets: &Targets,
     seal: Seal<'_>,
 ) -> Finding {

@@ -283,6 +283,8 @@ impl Opened {
         begin: Begin,
         draft: &Draft,
     ) -> Result<Finished> {
+        // Before the writer is taken: an error from here leaves it where it is.
+        self.planning().configure(draft, &self.state).await?;
         let Some(writer) = self.writer.take() else {
             return Err(Failure::error("Internal error", "The ledger's writer was used up. This is a bug in Gantry."));
         };
@@ -293,7 +295,6 @@ impl Opened {
             run.clone(),
             env::user(),
         ));
-        self.planning().configure(draft, &self.state).await?;
         let key = Arc::clone(&self.secrets.key);
         let way_back = WayBackFrom {
             workspace: self.workspace.clone(),

@@ -16,7 +16,7 @@ use crate::provider::kubernetes::Kubernetes;
 use crate::provider::local::Local;
 use crate::provider::oci;
 use crate::provider::{
-    Author, Context, ImportRequest, Observation, ObserveRequest, Preview, PreviewRequest, Prior, Provider, Providers,
+    Author, ChangedParts, Context, ImportRequest, Observation, ObserveRequest, Preview, PreviewRequest, Prior, Provider, Providers,
     ReadRequest, Role, not_configured,
 };
 use crate::value::Value;
@@ -117,24 +117,21 @@ impl Targets {
 
     /// Looks at recorded objects, one call for each provider; the answers with the keys that came along.
     pub async fn observe(&self, questions: Vec<(String, ObserveRequest)>) -> Vec<(String, Observation)> {
-        let mut batches: BTreeMap<String, (Vec<String>, Vec<ObserveRequest>)> = BTreeMap::new();
-        let mut answers = Vec::new();
-        for (key, request) in questions {
-            if self.catalog.provider(Role::Managed, &request.ty).is_none() {
-                answers.push((key, Observation::Unreadable(format!("no provider knows the type {}", request.ty))));
-                continue;
-            }
-            let batch = batches.entry(request.provider.clone()).or_default();
-            batch.0.push(key);
-            batch.1.push(request);
-        }
-        for (name, (keys, requests)) in batches {
-            let Some(provider) = self.providers.get(&name) else {
-                let why = not_configured(&name);
+        let known = |request: &ObserveRequest| self.catalog.provider(Role::Managed, &request.ty).is_some();
+        let (known, unknown): (Vec<_>, Vec<_>) = questions.into_iter().partition(|(_, request)| known(request));
+        let mut answers: Vec<(String, Observation)> = unknown
+            .into_iter()
+            .map(|(key, request)| {
+                (key, Observation::Unreadable(format!("no provider knows the type {}", request.ty)))
+            })
+            .collect();
+        for Batch { configuration, keys, asked } in batches(known, |request| &request.provider) {
+            let Some(provider) = self.providers.get(&configuration) else {
+                let why = not_configured(&configuration);
                 answers.extend(keys.into_iter().map(|key| (key, Observation::Unreadable(why.clone()))));
                 continue;
             };
-            let seen = provider.observe(&requests).await.into_iter().zip(&requests);
+            let seen = provider.observe(&asked).await.into_iter().zip(&asked);
             let seen = seen.map(|(observation, request)| match observation {
                 Observation::Present { attributes, readiness } => {
                     Observation::Present { attributes: self.marked(Role::Managed, &request.ty, &attributes), readiness }
@@ -146,32 +143,30 @@ impl Targets {
         answers
     }
 
-    /// Who changed these parts of an object, where its target can tell.
-    pub async fn changed_by(&self, request: &ObserveRequest, paths: &[String]) -> Vec<Author> {
-        match self.providers.get(&request.provider) {
-            Some(provider) => provider.changed_by(request, paths).await,
-            None => Vec::new(),
+    /// Who changed parts of objects, where their targets can tell, one call for each provider; the answers with the keys that
+    /// came along.
+    pub async fn changed_by(&self, questions: Vec<(String, ChangedParts)>) -> Vec<(String, Vec<Author>)> {
+        let mut answers = Vec::new();
+        for Batch { configuration, keys, asked } in batches(questions, |changed| &changed.object.provider) {
+            if let Some(provider) = self.providers.get(&configuration) {
+                answers.extend(keys.into_iter().zip(provider.changed_by(&asked).await));
+            }
         }
+        answers
     }
 
-    /// Asks what would become of changes; the answers with the keys that came along.
+    /// Asks what would become of changes, one call for each provider; the answers with the keys that came along.
     pub async fn preview(&self, questions: Vec<(String, PreviewRequest)>) -> Vec<(String, Preview)> {
         if self.unasked {
             let not = |(key, _)| (key, Preview::NotTold("Nobody was asked.".into()));
             return questions.into_iter().map(not).collect();
         }
-        let mut batches: BTreeMap<String, (Vec<String>, Vec<PreviewRequest>)> = BTreeMap::new();
-        for (key, request) in questions {
-            let batch = batches.entry(request.provider.clone()).or_default();
-            batch.0.push(key);
-            batch.1.push(request);
-        }
         let mut answers = Vec::new();
-        for (name, (keys, requests)) in batches {
-            match self.providers.get(&name) {
-                Some(provider) => answers.extend(keys.into_iter().zip(provider.preview(&requests).await)),
+        for Batch { configuration, keys, asked } in batches(questions, |request| &request.provider) {
+            match self.providers.get(&configuration) {
+                Some(provider) => answers.extend(keys.into_iter().zip(provider.preview(&asked).await)),
                 None => {
-                    let not = Preview::NotTold(not_configured(&name));
+                    let not = Preview::NotTold(not_configured(&configuration));
                     answers.extend(keys.into_iter().map(|key| (key, not.clone())));
                 }
             }
@@ -214,6 +209,24 @@ impl Targets {
     pub async fn image(&self, reference: &str) -> std::result::Result<String, String> {
         Registry.resolve(reference).await.map(|pin| pin.digest)
     }
+}
+
+/// What one provider configuration is asked in one call.
+struct Batch<Q> {
+    configuration: String,
+    /// What the answers are known by, in the order of the questions.
+    keys: Vec<String>,
+    asked: Vec<Q>,
+}
+
+fn batches<Q>(questions: Vec<(String, Q)>, configuration: impl Fn(&Q) -> &String) -> Vec<Batch<Q>> {
+    let mut by_name: BTreeMap<String, (Vec<String>, Vec<Q>)> = BTreeMap::new();
+    for (key, question) in questions {
+        let (keys, asked) = by_name.entry(configuration(&question).clone()).or_default();
+        keys.push(key);
+        asked.push(question);
+    }
+    by_name.into_iter().map(|(configuration, (keys, asked))| Batch { configuration, keys, asked }).collect()
 }
 
 /// Resolves image references through their registries.

@@ -69,7 +69,7 @@ pub use look::{Draw, Look, Looked, Names, Sight, look};
 pub use make::{Planned, basis, graph, plan};
 pub use plan::{OnFailure, OutputChange, Plan, WayBack};
 pub use promotion::NOT_PROMOTED;
-pub use provider_blocks::{Configured, configures};
+pub use provider_blocks::{Configured, configurations};
 pub use schema_gate::{NO_WAY_DOWN, SCHEMA_GATE};
 pub use settings::{Keep, Settings, history_keep};
 pub use state_settings::{PostgresState, S3State, StateSettings};

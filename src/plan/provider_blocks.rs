@@ -8,6 +8,8 @@ use super::look::Look;
 use super::scope::ModuleScope;
 use super::walk::Planner;
 use super::world::{Instance, Repeated};
+use crate::config::Desired;
+use crate::config::desired::{Module, ProviderBlock};
 use crate::diag::{Diagnostic, Diagnostics, Span};
 use crate::eval::Reference;
 use crate::provider::Role;
@@ -27,11 +29,17 @@ pub struct Configured {
     pub span: Span,
 }
 
-/// Whether a configuration has provider blocks that say something.
+/// The names of the provider configurations of a configuration, for the providers that can be configured.
 #[must_use]
-pub fn configures(desired: &crate::config::Desired, catalog: &Catalog) -> bool {
+pub fn configurations(desired: &Desired, catalog: &Catalog) -> Vec<String> {
     let root = &desired.root;
-    root.providers.iter().any(|block| catalog.configuration(&root.provider_of(&block.name)).is_some())
+    let configurable = |block: &&ProviderBlock| catalog.configuration(&root.provider_of(&block.name)).is_some();
+    root.providers.iter().filter(configurable).map(|block| configuration_name(root, block)).collect()
+}
+
+fn configuration_name(root: &Module, block: &ProviderBlock) -> String {
+    let provider = root.provider_of(&block.name);
+    block.alias.as_ref().map_or_else(|| provider.to_string(), |alias| format!("{provider}.{alias}"))
 }
 
 impl Look<'_> {
@@ -47,10 +55,7 @@ impl Look<'_> {
         for block in &root.providers {
             let provider = root.provider_of(&block.name);
             let Some(schema) = catalog.configuration(&provider) else { continue };
-            let name = match &block.alias {
-                Some(alias) => format!("{provider}.{alias}"),
-                None => provider.to_string(),
-            };
+            let name = configuration_name(root, block);
             let here = Repeated::default();
             let scope = ModuleScope::new(world, 0, &here);
             let shape = Shape { attributes: &schema.attributes, blocks: &schema.blocks };

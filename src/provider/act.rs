@@ -217,6 +217,15 @@ pub enum Observation {
     Unreadable(String),
 }
 
+/// Parts of an object that are not as they were recorded: the question who changed them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangedParts {
+    /// The object.
+    pub object: ObserveRequest,
+    /// Paths into its attributes.
+    pub paths: Vec<String>,
+}
+
 /// Who changed an object behind Gantry's back, as its target tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
@@ -335,10 +344,9 @@ pub trait Provider: Send + Sync {
     /// Looks at recorded objects; one answer for each question, in their order. Changes nothing.
     async fn observe(&self, batch: &[ObserveRequest]) -> Vec<Observation>;
 
-    /// Who changed these parts of an object, where the target can tell. Changes nothing.
-    async fn changed_by(&self, request: &ObserveRequest, paths: &[String]) -> Vec<Author> {
-        let _ = (request, paths);
-        Vec::new()
+    /// Who changed these parts of objects, where the target can tell; one answer for each, in their order. Changes nothing.
+    async fn changed_by(&self, batch: &[ChangedParts]) -> Vec<Vec<Author>> {
+        vec![Vec::new(); batch.len()]
     }
 
     /// Reads a data source. Changes nothing.

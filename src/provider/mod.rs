@@ -24,7 +24,7 @@ pub mod oci;
 pub(crate) mod fake;
 
 pub use act::{
-    Act, Action, Author, AwaitRequest, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome,
+    Act, Action, Author, AwaitRequest, ChangedParts, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome,
     Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, Readiness, Silent,
 };
 pub use registry::{Providers, not_configured};

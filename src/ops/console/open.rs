@@ -3,19 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::host::draw;
 use super::session::Session;
 use crate::config::desired::Module;
 use crate::config::{Bundle, Desired, VarArg};
 use crate::diag::Diagnostics;
 use crate::ledger::{Key, State};
 use crate::ops::error::{Failure, Result};
-use crate::ops::planning::{self, Draft, Planning, ROUNDS_MAX};
+use crate::ops::planning::{self, Draft, Planning};
 use crate::ops::records::Records;
 use crate::ops::secrets::Secrets;
 use crate::ops::targets::Targets;
 use crate::ops::workspace::Workspace;
-use crate::plan::{Facts, Looked, Options, Sight, look};
+use crate::plan::{Facts, Options, Sight};
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -85,27 +84,17 @@ async fn walk<T>(
     let planning = Planning::new(workspace, targets.catalog(), Some(&targets), secrets);
     planning.configure(&draft, recorded).await?;
     let sight = if asked.plan { Sight::Planned } else { Sight::Recorded };
-    let draw = draw(targets.now());
-    let mut work = Some(work);
-    for _ in 0..ROUNDS_MAX {
-        let sources = draft.desired.sources.clone();
-        let fail = |diagnostics| Failure::from_diagnostics(diagnostics, sources.clone());
-        let looked = planning.with_inputs(&draft, recorded, |inputs| {
-            look(inputs, sight, &draw, |look| {
-                let look = match &asked.scope {
-                    Some(module) => look.within(module).map_err(|e| fail(e.into()))?,
-                    None => *look,
-                };
-                let work = work.take().expect("invariant: a look that is ready is the last");
-                let session = Session::new(look, workspace, sources.clone(), &warnings, (asked.plan, targets.now()));
-                Ok(work(&session))
-            })
-        });
-        match looked.map_err(fail)? {
-            Looked::Ready(done) => return done,
-            Looked::Need(questions) => planning.answer(&mut draft, questions).await?,
-        }
-    }
-    let detail = format!("The configuration still had questions after {ROUNDS_MAX} rounds.");
-    Err(Failure::error("Planning limit reached", detail))
+    let (sources, now) = (draft.desired.sources.clone(), targets.now());
+    planning
+        .look_around(&targets, &mut draft, recorded, sight, |look| {
+            let look = match &asked.scope {
+                Some(module) => {
+                    look.within(module).map_err(|e| Failure::from_diagnostics(e.into(), sources.clone()))?
+                }
+                None => *look,
+            };
+            let session = Session::new(look, workspace, sources.clone(), &warnings, (asked.plan, now));
+            Ok(work(&session))
+        })
+        .await
 }

@@ -13,7 +13,7 @@ use super::schemas::{self, MANIFEST};
 use super::target::{Cluster, uid};
 use super::wire::{Failure, Request};
 use super::{config, job, secret};
-use crate::provider::{Author, Observation, ObserveRequest, Readiness};
+use crate::provider::{Author, ChangedParts, Observation, ObserveRequest, Readiness};
 use crate::value::{Value, from_json};
 
 /// How many objects one LIST answers.
@@ -27,13 +27,12 @@ const AFRESH: usize = 3;
 type Group = (String, String, Option<String>);
 
 pub(super) async fn observe(cluster: Cluster<'_>, batch: &[ObserveRequest]) -> Vec<Observation> {
-    let mut groups: BTreeMap<Group, Vec<(usize, Identity)>> = BTreeMap::new();
+    let mut asked = Vec::new();
     let mut answers: Vec<Option<Observation>> = vec![None; batch.len()];
     for (at, request) in batch.iter().enumerate() {
         match Identity::of(&request.prior.identity) {
             Some(identity) if [MANIFEST, config::TYPE, job::TYPE].contains(&request.ty.as_str()) => {
-                let group = (identity.api_version.clone(), identity.kind.clone(), identity.namespace.clone());
-                groups.entry(group).or_default().push((at, identity));
+                asked.push((at, identity));
             }
             Some(_) => {
                 answers[at] = Some(Observation::Unreadable(format!("The cluster has no type \"{}\".", request.ty)));
@@ -43,6 +42,7 @@ pub(super) async fn observe(cluster: Cluster<'_>, batch: &[ObserveRequest]) -> V
             }
         }
     }
+    let groups = grouped(asked);
     let chains: Vec<_> = groups.values().map(|group| one_group(cluster, group, batch).boxed()).collect();
     let seen: Vec<Vec<(usize, Observation)>> =
         futures_util::stream::iter(chains).buffer_unordered(CHAINS).collect().await;
@@ -51,6 +51,27 @@ pub(super) async fn observe(cluster: Cluster<'_>, batch: &[ObserveRequest]) -> V
     }
     let missing = || Observation::Unreadable("The cluster did not say.".into());
     answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect()
+}
+
+/// What is asked for in one chain of LISTs: the places of the questions, with the objects.
+fn grouped(asked: impl IntoIterator<Item = (usize, Identity)>) -> BTreeMap<Group, Vec<(usize, Identity)>> {
+    let mut groups: BTreeMap<Group, Vec<(usize, Identity)>> = BTreeMap::new();
+    for (at, identity) in asked {
+        let group = (identity.api_version.clone(), identity.kind.clone(), identity.namespace.clone());
+        groups.entry(group).or_default().push((at, identity));
+    }
+    groups
+}
+
+/// The objects of a group by name; where it is one object alone, only that one is asked for.
+async fn listed(
+    cluster: Cluster<'_>,
+    kind: &Kind,
+    group: &[(usize, Identity)],
+) -> Result<BTreeMap<String, Json>, Failure> {
+    let Some((_, first)) = group.first() else { return Ok(BTreeMap::new()) };
+    let only = (group.len() == 1).then_some(first.name.as_str());
+    list(cluster, kind, first.namespace.as_deref(), only).await
 }
 
 async fn one_group(
@@ -69,8 +90,7 @@ async fn one_group(
             return all(Observation::Unreadable(failure.problem(&what).sentence));
         }
     };
-    let only = (group.len() == 1).then_some(first.name.as_str());
-    match list(cluster, &kind, first.namespace.as_deref(), only).await {
+    match listed(cluster, &kind, group).await {
         Ok(objects) => group
             .iter()
             .map(|(at, identity)| {
@@ -158,16 +178,36 @@ pub(super) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// Who has written these parts of an object last, by the account that the server keeps.
-pub(super) async fn changed_by(cluster: Cluster<'_>, request: &ObserveRequest, paths: &[String]) -> Vec<Author> {
-    let Some(identity) = Identity::of(&request.prior.identity) else { return Vec::new() };
-    let name = identity.name();
-    let Ok(Some(kind)) = cluster.kind(&name).await else { return Vec::new() };
-    let Ok(Some(there)) = cluster.get(&kind, &name).await else { return Vec::new() };
+/// Who has written these parts of objects last, by the account that the server keeps: LISTs, as for looking at them.
+pub(super) async fn changed_by(cluster: Cluster<'_>, batch: &[ChangedParts]) -> Vec<Vec<Author>> {
+    let identities = batch.iter().map(|changed| Identity::of(&changed.object.prior.identity));
+    let groups = grouped(identities.enumerate().filter_map(|(at, identity)| Some((at, identity?))));
+    let chains = groups.values().map(|group| {
+        async move {
+            let Some((_, first)) = group.first() else { return Vec::new() };
+            let Ok(Some(kind)) = cluster.kind(&first.name()).await else { return Vec::new() };
+            let Ok(objects) = listed(cluster, &kind, group).await else { return Vec::new() };
+            let written = |(at, identity): &(usize, Identity)| {
+                Some((*at, authors(objects.get(&identity.name)?, cluster.manager, &batch[*at].paths)))
+            };
+            group.iter().filter_map(written).collect()
+        }
+        .boxed()
+    });
+    let told: Vec<Vec<(usize, Vec<Author>)>> =
+        futures_util::stream::iter(chains.collect::<Vec<_>>()).buffer_unordered(CHAINS).collect().await;
+    let mut answers = vec![Vec::new(); batch.len()];
+    for (at, authors) in told.into_iter().flatten() {
+        answers[at] = authors;
+    }
+    answers
+}
+
+fn authors(there: &Json, manager: &str, paths: &[String]) -> Vec<Author> {
     let within: Vec<String> =
         paths.iter().filter_map(|path| path.strip_prefix("manifest.").map(str::to_owned)).collect();
-    owners(&there, cluster.manager, &within)
-        .into_iter()
+    let named = owners(there, manager, &within).into_iter();
+    named
         .map(|(who, when, paths)| Author {
             who,
             when,

@@ -9,7 +9,7 @@ use super::object::Name;
 use super::wire::{Answer, Failure, Request, send};
 use super::{apply, config, delete, evidence, import, job, observe, preview, read, settle};
 use crate::provider::{
-    Act, Action, Author, AwaitRequest, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome,
+    Act, Action, Author, AwaitRequest, ChangedParts, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome,
     Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, ResourceSchema,
 };
 use crate::value::Value;
@@ -158,10 +158,10 @@ impl Provider for Kubernetes {
         }
     }
 
-    async fn changed_by(&self, request: &ObserveRequest, paths: &[String]) -> Vec<Author> {
+    async fn changed_by(&self, batch: &[ChangedParts]) -> Vec<Vec<Author>> {
         match self.cluster().await {
-            Ok(cluster) => observe::changed_by(cluster, request, paths).await,
-            Err(_) => Vec::new(),
+            Ok(cluster) => observe::changed_by(cluster, batch).await,
+            Err(_) => vec![Vec::new(); batch.len()],
         }
     }
 
