@@ -487,7 +487,7 @@ fn awaited(
 pub(crate) fn action(work: &Work) -> String {
     match work {
         Work::Barrier => "wait".into(),
-        Work::Act(act) => act.action.word().into(),
+        Work::Act(act) => act.word().into(),
         Work::Await { .. } => "await".into(),
         Work::Read { .. } => "read".into(),
         Work::Pin(_) => "pin".into(),

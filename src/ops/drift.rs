@@ -124,12 +124,7 @@ fn recorded<'r>(
     Recorded { address, record, value }
 }
 
-fn finding(
-    one: Recorded<'_>,
-    answers: &BTreeMap<String, Observation>,
-    targets: &Targets,
-    seal: Seal<'_>,
-) -> Finding {
+fn finding(one: Recorded<'_>, answers: &BTreeMap<String, Observation>, targets: &Targets, seal: Seal<'_>) -> Finding {
     let (recorded, standing) = match one.value {
         Err(why) => (Value::null(crate::value::Type::Any), Standing::Unreadable(why)),
         Ok(value) => {

@@ -16,8 +16,8 @@ use crate::provider::kubernetes::Kubernetes;
 use crate::provider::local::Local;
 use crate::provider::oci;
 use crate::provider::{
-    Author, ChangedParts, Context, ImportRequest, Observation, ObserveRequest, Preview, PreviewRequest, Prior, Provider, Providers,
-    ReadRequest, Role, not_configured,
+    Author, ChangedParts, Context, ImportRequest, Observation, ObserveRequest, Preview, PreviewRequest, Prior,
+    Provider, Providers, ReadRequest, Role, not_configured,
 };
 use crate::value::Value;
 
@@ -121,9 +121,7 @@ impl Targets {
         let (known, unknown): (Vec<_>, Vec<_>) = questions.into_iter().partition(|(_, request)| known(request));
         let mut answers: Vec<(String, Observation)> = unknown
             .into_iter()
-            .map(|(key, request)| {
-                (key, Observation::Unreadable(format!("no provider knows the type {}", request.ty)))
-            })
+            .map(|(key, request)| (key, Observation::Unreadable(format!("no provider knows the type {}", request.ty))))
             .collect();
         for Batch { configuration, keys, asked } in batches(known, |request| &request.provider) {
             let Some(provider) = self.providers.get(&configuration) else {

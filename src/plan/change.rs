@@ -109,6 +109,8 @@ pub enum Reason {
     ToForget,
     /// It depends on something that changes.
     DependsOnChange,
+    /// It is as configured, but was only imported so far: it is written once, and is Gantry's from then on.
+    TakenOver,
     /// It was imported after the generation that is gone back to.
     ImportedLater,
     /// Its object stays, for this reason, though nothing asks for it any more.
@@ -258,6 +260,12 @@ impl Change {
     #[must_use]
     pub fn is_no_op(&self) -> bool {
         self.kind == ChangeKind::NoOp
+    }
+
+    /// Whether it is imported, and nothing of it changes.
+    #[must_use]
+    pub fn only_imports(&self) -> bool {
+        self.importing.is_some() && (self.is_no_op() || self.reason == Reason::TakenOver)
     }
 
     /// Whether it alone is reason enough for an apply: checks and reads come with other changes.

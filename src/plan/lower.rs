@@ -222,6 +222,7 @@ impl Lowerer<'_> {
         let step = ActStep {
             provider: detail.provider.clone(),
             action,
+            takes_over: action == Action::Update && change.reason == Reason::TakenOver,
             planned,
             inputs: detail.inputs.clone(),
             prior,
@@ -236,7 +237,7 @@ impl Lowerer<'_> {
             in_process: schema.lowering == Lowering::InProcess,
             postconditions: if gone { Vec::new() } else { detail.postconditions.clone() },
         };
-        self.add(&change.address, action.word(), Work::Act(Box::new(step)), after)
+        self.add(&change.address, step.word(), Work::Act(Box::new(step)), after)
     }
 
     /// The addresses of the blocks that a node depends on, for its record.

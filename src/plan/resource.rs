@@ -329,7 +329,14 @@ impl Planner<'_> {
             };
             return (ChangeKind::Update, reason);
         }
+        let schema = self.world.inputs.catalog.get(Role::Managed, &one.block.ty);
+        let claims = schema.and_then(|schema| schema.claims).zip(known.prior.as_ref());
         match &known.readiness {
+            Readiness::Ready
+                if claims.is_some_and(|(claims, prior)| claims(&prior.identity) && !options.going_back) =>
+            {
+                (ChangeKind::Update, Reason::TakenOver)
+            }
             Readiness::Ready => (ChangeKind::NoOp, Reason::UpToDate),
             Readiness::Pending(why) | Readiness::Failed(why) => (ChangeKind::Update, Reason::NotReady(why.clone())),
         }

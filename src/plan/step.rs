@@ -91,6 +91,8 @@ pub struct ActStep {
     pub provider: String,
     /// What is done.
     pub action: Action,
+    /// Whether an update changes nothing: it takes over what was imported.
+    pub takes_over: bool,
     /// What is asked for; parts may still be unknown. Null for delete and retire.
     pub planned: Value,
     /// The configured attributes only, for the record.
@@ -117,6 +119,14 @@ pub struct ActStep {
     pub in_process: bool,
     /// What must hold of the result: condition, message, place. Evaluated when the step has its result.
     pub postconditions: Vec<(Value, Value, Span)>,
+}
+
+impl ActStep {
+    /// What is done, in a word or two.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if self.takes_over { "take over" } else { self.action.word() }
+    }
 }
 
 /// An object that is taken on as it stands.

@@ -16,9 +16,10 @@ fn one(change: &Change, catalog: &Catalog, checked: bool) -> Option<WayBack> {
         Detail::Resource(_) => {
             let schema = catalog.get(Role::Managed, &change.address.ty)?;
             match change.kind {
-                ChangeKind::NoOp if change.importing.is_some() => {
+                ChangeKind::NoOp | ChangeKind::Update if change.only_imports() => {
                     told(true, "it is forgotten again, and the object stays as it is".into())
                 }
+                ChangeKind::Update if change.reason == Reason::TakenOver => None,
                 ChangeKind::Update if change.importing.is_some() => told(
                     false,
                     "going back forgets it again and leaves the object where it is, with its new values".into(),

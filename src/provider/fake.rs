@@ -144,6 +144,7 @@ pub(crate) fn schema(ty: &'static str) -> ResourceSchema {
         waits: false,
         secrets: None,
         kept: None,
+        claims: None,
         undo: Undo::Acts,
         doc: "",
     }

@@ -24,8 +24,9 @@ pub mod oci;
 pub(crate) mod fake;
 
 pub use act::{
-    Act, Action, Author, AwaitRequest, ChangedParts, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome,
-    Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, Readiness, Silent,
+    Act, Action, Author, AwaitRequest, ChangedParts, Context, Evidence, Found, ImportRequest, Observation,
+    ObserveRequest, Outcome, Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest,
+    Readiness, Silent,
 };
 pub use registry::{Providers, not_configured};
 pub use schema::{

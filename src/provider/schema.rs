@@ -255,6 +255,9 @@ pub struct ResourceSchema {
     pub waits: bool,
     /// Whether an object of this type stays where its record goes: the sentence says why, and how to remove it all the same.
     pub kept: Option<fn(&Value) -> Option<String>>,
+    /// Whether an object of this identity was only imported so far, and has to be written once to be Gantry's: nothing of it differs,
+    /// and yet there is something to do.
+    pub claims: Option<fn(&Json) -> bool>,
     /// Marks what is secret in an object by what else it says (the content of a Kubernetes Secret), beyond the attributes' own marks.
     pub secrets: Option<fn(&Value) -> Value>,
     /// One line for the reference.

@@ -110,6 +110,7 @@ pub(super) fn schemas() -> Vec<ResourceSchema> {
         waits: false,
         secrets: None,
         kept: None,
+        claims: None,
         doc: "",
     };
     TYPES.into_iter().map(schema).collect()

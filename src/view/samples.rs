@@ -112,6 +112,7 @@ fn act(action: Action) -> Work {
     Work::Act(Box::new(ActStep {
         provider: "local".into(),
         action,
+        takes_over: false,
         planned: Value::null(Type::Any),
         inputs: Value::null(Type::Any),
         prior: None,
@@ -150,6 +151,7 @@ pub(super) fn service_schema() -> ResourceSchema {
         waits: false,
         secrets: None,
         kept: None,
+        claims: None,
         doc: "",
     }
 }

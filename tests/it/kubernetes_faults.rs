@@ -7,15 +7,15 @@ use serde_json::json;
 
 use crate::cluster::controllers::Fates;
 use crate::cluster::{AnyCluster, Fault, On, Seen};
-use crate::kubernetes::{SETTINGS, Stage, WEB};
+use crate::kubernetes::{SETTINGS, Stage, WEB, config_map};
 
 /// A request that a fault is for, with what is done before it and the command that makes it.
 struct Call {
     name: &'static str,
     /// The namespace of its own.
     space: &'static str,
-    /// Whether the object is there before.
-    is_there: bool,
+    /// What is there before.
+    before: Before,
     command: &'static str,
     /// The request: its verb, and which one of them.
     verb: &'static str,
@@ -24,20 +24,54 @@ struct Call {
     is_dry: bool,
 }
 
+/// What is there before a command.
+#[derive(Clone, Copy, PartialEq)]
+enum Before {
+    Nothing,
+    /// The object, which an earlier run made.
+    Applied,
+    /// The object as kubectl made it; the configuration imports it.
+    Strange,
+}
+
 const CREATE: &str = "apply test --auto-approve";
 const UPDATE: &str = "apply test --auto-approve --var greeting=bye";
 const DESTROY: &str = "destroy test --auto-approve";
 
 /// The first apply of a run is the preview's.
-const CALLS: [Call; 8] = [
-    Call { name: "create", space: "create", is_there: false, command: CREATE, verb: "apply", nth: 2, is_dry: false },
-    Call { name: "update", space: "update", is_there: true, command: UPDATE, verb: "apply", nth: 2, is_dry: false },
-    Call { name: "delete", space: "delete", is_there: true, command: DESTROY, verb: "delete", nth: 1, is_dry: false },
-    Call { name: "list", space: "list", is_there: true, command: UPDATE, verb: "list", nth: 1, is_dry: false },
+const CALLS: [Call; 12] = [
+    Call {
+        name: "create",
+        space: "create",
+        before: Before::Nothing,
+        command: CREATE,
+        verb: "apply",
+        nth: 2,
+        is_dry: false,
+    },
+    Call {
+        name: "update",
+        space: "update",
+        before: Before::Applied,
+        command: UPDATE,
+        verb: "apply",
+        nth: 2,
+        is_dry: false,
+    },
+    Call {
+        name: "delete",
+        space: "delete",
+        before: Before::Applied,
+        command: DESTROY,
+        verb: "delete",
+        nth: 1,
+        is_dry: false,
+    },
+    Call { name: "list", space: "list", before: Before::Applied, command: UPDATE, verb: "list", nth: 1, is_dry: false },
     Call {
         name: "get before a create",
         space: "get-a",
-        is_there: false,
+        before: Before::Nothing,
         command: CREATE,
         verb: "get",
         nth: 1,
@@ -46,7 +80,7 @@ const CALLS: [Call; 8] = [
     Call {
         name: "get after a delete",
         space: "get-b",
-        is_there: true,
+        before: Before::Applied,
         command: DESTROY,
         verb: "get",
         nth: 1,
@@ -55,7 +89,7 @@ const CALLS: [Call; 8] = [
     Call {
         name: "preview of a create",
         space: "dry-a",
-        is_there: false,
+        before: Before::Nothing,
         command: CREATE,
         verb: "apply",
         nth: 1,
@@ -64,23 +98,46 @@ const CALLS: [Call; 8] = [
     Call {
         name: "preview of an update",
         space: "dry-b",
-        is_there: true,
+        before: Before::Applied,
         command: UPDATE,
         verb: "apply",
         nth: 1,
         is_dry: true,
     },
+    import("get of what is imported", "import-a", "get", 1),
+    import("get before the take-over", "import-b", "get", 2),
+    import("change of the account", "import-c", "patch", 2),
+    import("apply of the take-over", "import-d", "apply", 2),
 ];
+
+const IMPORT: &str = r#"
+import {
+  to = kubernetes_manifest.settings
+  id = "apiVersion=v1,kind=ConfigMap,namespace=SPACE,name=settings"
+}
+"#;
+
+const fn import(name: &'static str, space: &'static str, verb: &'static str, nth: usize) -> Call {
+    Call { name, space, before: Before::Strange, command: CREATE, verb, nth, is_dry: false }
+}
 
 /// What the command may end with: well, refused, back where it was, not everything looked at, or not finished.
 const ENDS: [i32; 6] = [0, 1, 3, 5, 6, 7];
 
 async fn one(cluster: &AnyCluster, call: &Call, fault: &Fault) -> Result<(), String> {
     let stage = Stage::bare(cluster, call.space).namespace().await;
-    stage.main(SETTINGS);
     let control = stage.control();
-    if call.is_there {
-        let _ = stage.apply().succeeds();
+    stage.main(SETTINGS);
+    match call.before {
+        Before::Nothing => {}
+        Before::Applied => drop(stage.apply().succeeds()),
+        Before::Strange => {
+            let mut object = config_map("settings", "GREETING", "hello");
+            object["metadata"]["namespace"] = json!(call.space);
+            object["data"]["COLOUR"] = json!("red");
+            let _ = control.put("kubectl-create", &object);
+            stage.main(&format!("{SETTINGS}{IMPORT}"));
+        }
     }
     control.forget();
     control.fault(On::verb(call.verb).resource("configmaps").namespace(call.space).nth(call.nth), fault.clone());
@@ -106,7 +163,7 @@ async fn one(cluster: &AnyCluster, call: &Call, fault: &Fault) -> Result<(), Str
     if code == 0 && there.is_some() == deletes {
         return wrong(format!("it ended well, and the object is {there:?}"));
     }
-    if code == 3 && there.is_some() != call.is_there && !deletes {
+    if code == 3 && there.is_some() != (call.before != Before::Nothing) && !deletes {
         return wrong(format!("it was taken back, and the object is {there:?}"));
     }
     let again = stage.run(call.command);

@@ -14,6 +14,8 @@ both!(
     what_appears_between_plan_and_apply_is_left_as_it_was,
     what_kubectl_made_is_taken_on,
     what_helm_made_is_taken_on,
+    what_differs_in_nothing_is_ours_once_it_is_imported,
+    what_another_controller_owns_is_not_taken_from_it,
     drift_says_who_changed_what_and_looks_at_our_fields_only,
 );
 
@@ -149,6 +151,69 @@ async fn taken_on(stage: &Stage<'_>, manager: &str, object: Json) {
     // What the records hold has no copy of the object in an annotation.
     let shown = stage.run("show test").succeeds();
     assert!(!shown.stdout.contains("last-applied-configuration"), "{}", shown.stdout);
+    without_the_colour(stage).await;
+}
+
+/// What is taken out of the manifest goes from the object, whoever set it before the import.
+async fn without_the_colour(stage: &Stage<'_>) {
+    stage.main(&SETTINGS.replace(", COLOUR = \"red\"", ""));
+    let plan = stage.run("plan test").succeeds();
+    holds(&plan.stdout, &["- COLOUR = \"red\" -> null", "Plan: 0 to add, 1 to change, 0 to destroy."]);
+    let _ = stage.apply().succeeds();
+    let now = stage.get("api/v1", "configmaps/settings").await;
+    assert_eq!(now["data"], json!({"GREETING": "hello"}));
+    stage.settled();
+}
+
+async fn what_differs_in_nothing_is_ours_once_it_is_imported(cluster: &AnyCluster) {
+    let stage = Stage::new(cluster, "alike").await.namespace().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps?fieldManager=kubectl-create", stage.space);
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"},
+        "data": {"COLOUR": "red", "GREETING": "hello", "THEIRS": "x"}});
+    let made = stage.cluster.ask("POST", &path, "application/json", &object).await;
+    assert_eq!(made.code, 201, "{}", made.text);
+    stage.main(&format!("{SETTINGS}{IMPORT}"));
+    let plan = stage.run("plan test").succeeds();
+    holds(
+        &plan.stdout,
+        &[
+            "# kubernetes_manifest.settings will be imported\n",
+            "# (it is written once, so that its fields are ours: nothing of it changes)\n",
+            "Plan: 1 to import, 0 to add, 0 to change, 0 to destroy.",
+        ],
+    );
+    let ran = stage.apply().succeeds();
+    holds(&ran.stdout, &["Resources: 1 imported, 0 added, 0 changed, 0 destroyed.\n"]);
+    stage.settled();
+    let now = stage.get("api/v1", "configmaps/settings").await;
+    let owners: Vec<&str> =
+        now["metadata"]["managedFields"].as_array().unwrap().iter().filter_map(|one| one["manager"].as_str()).collect();
+    assert!(owners.len() == 1 && owners[0].starts_with("gantry-"), "{owners:?}");
+    // What the manifest never named is nobody's, and stays.
+    assert_eq!(now["data"], object["data"]);
+    stage.main(&SETTINGS.replace(", COLOUR = \"red\"", ""));
+    let _ = stage.apply().succeeds();
+    let now = stage.get("api/v1", "configmaps/settings").await;
+    assert_eq!(now["data"], json!({"GREETING": "hello", "THEIRS": "x"}));
+}
+
+async fn what_another_controller_owns_is_not_taken_from_it(cluster: &AnyCluster) {
+    let stage = Stage::new(cluster, "argo").await.namespace().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps?fieldManager=argocd-controller", stage.space);
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"},
+        "data": {"COLOUR": "red", "GREETING": "hi"}});
+    let made = stage.cluster.ask("POST", &path, "application/json", &object).await;
+    assert_eq!(made.code, 201, "{}", made.text);
+    stage.main(&format!("{SETTINGS}{IMPORT}"));
+    let refused = stage.run("plan test").exits(1);
+    holds(
+        &refused.stderr,
+        &["Somebody else owns a field that the manifest sets: data.GREETING (\"argocd-controller\" using v1)."],
+    );
+    // Where both want the same there is no quarrel: both own it.
+    stage.main(&format!("{SETTINGS}{IMPORT}").replace("hello", "hi"));
+    let _ = stage.apply().succeeds();
+    stage.settled();
 }
 
 async fn drift_says_who_changed_what_and_looks_at_our_fields_only(cluster: &AnyCluster) {

@@ -441,6 +441,7 @@ impl Build {
         let act = ActStep {
             provider: "fake".into(),
             action,
+            takes_over: false,
             planned: if going { Value::null(Type::Any) } else { planned.clone() },
             inputs: Value::object(inputs.into_iter().filter(|(n, _)| settable.contains(&&**n)).collect()),
             prior: prior.filter(|_| action != Action::Create),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Change, Detail, Lowerer, ResourceSchema, Work};
+use super::{Change, Detail, Lowerer, Reason, ResourceSchema, Work};
 use crate::provider::catalog::Catalog;
 use crate::value::{Type, Value};
 
@@ -35,7 +35,8 @@ impl Lowerer<'_> {
     /// Ends a change with its act, or with waiting for what that made.
     pub(super) fn until_ready(&mut self, position: usize, act: usize, schema: &ResourceSchema) {
         let done = match &self.steps[act].work {
-            Work::Act(step) if schema.waits => {
+            // What is taken over as it is was made ready, or not, by others.
+            Work::Act(step) if schema.waits && self.changes[position].reason != Reason::TakenOver => {
                 let work = Work::Await { provider: step.provider.clone(), follows: act, deadline: step.deadline };
                 let address = self.changes[position].address.clone();
                 self.add(&address, "await", work, vec![act])

@@ -8,16 +8,13 @@ use serde_json::{Value as Json, json};
 use super::fields::applied_by;
 use super::kinds::Kind;
 use super::object::{self, Identity, Name, OP};
+use super::predecessors;
 use super::schemas::forces;
 use super::target::{Cluster, uid};
-use super::wire::{APPLY, Answer, Failure, Refusal, Request};
+use super::wire::{APPLY, Answer, Failure, Request};
 use crate::ports::crash;
-use crate::provider::{Act, Action, Found, Outcome, Problem, ProblemClass};
+use crate::provider::{Act, Found, Outcome, Problem, ProblemClass};
 use crate::value::Value;
-
-/// Managers whose fields are taken over when an object is imported: tools that the people who import it used until now.
-const PREDECESSORS: [&str; 6] =
-    ["kubectl-client-side-apply", "kubectl-create", "kubectl", "before-first-apply", "helm", "Helm"];
 
 /// The query of an apply.
 pub(super) fn query(manager: &str, force: bool, dry: bool) -> String {
@@ -37,8 +34,7 @@ pub(super) async fn apply(cluster: Cluster<'_>, act: &Act) -> Outcome {
         Ok(placed) => placed,
         Err(problem) => return Outcome::NotSent(problem),
     };
-    let prior =
-        act.prior.as_ref().and_then(|prior| Identity::of(&prior.identity)).filter(|_| act.action == Action::Update);
+    let prior = Identity::changed_by(act);
     if prior.is_none() {
         match cluster.get(&kind, &name).await {
             Ok(None) => {}
@@ -47,25 +43,24 @@ pub(super) async fn apply(cluster: Cluster<'_>, act: &Act) -> Outcome {
             Err(failure) => return Outcome::NotSent(failure.problem(&name.shown())),
         }
     }
+    if let Some(imported) = prior.as_ref().filter(|prior| prior.fields.is_null())
+        && let Err(failure) = predecessors::dismiss(cluster, &kind, &name, &imported.uid).await
+    {
+        // Nothing of the object itself was changed.
+        return Outcome::NotSent(failure.problem(&name.shown()));
+    }
     let body = object::body(&manifest, &name, &act.op, prior.as_ref().map(|prior| prior.uid.as_str()));
     let path = kind.object(name.namespace.as_deref(), &name.name);
-    let mut force = forces(&act.planned);
-    loop {
-        crash::point("kubernetes.apply");
-        let request = format!("{path}{}", query(cluster.manager, force, false));
-        let sent = cluster.send(Request::with("PATCH", request, APPLY, &body)).await;
-        crash::point("kubernetes.applied");
-        return match sent {
-            Ok(Answer { code: 200, body: there }) if prior.is_none() && foreign(&there, &act.op, cluster.manager) => {
-                give_back(cluster, &kind, &name, &there).await
-            }
-            Ok(answer) => done(cluster, act, &answer.body),
-            Err(Failure::Refused(refusal)) if !force && may_take_over(&refusal, prior.as_ref()) => {
-                force = true;
-                continue;
-            }
-            Err(failure) => failed(&failure, &name, prior.is_some()),
-        };
+    crash::point("kubernetes.apply");
+    let request = format!("{path}{}", query(cluster.manager, forces(&act.planned), false));
+    let sent = cluster.send(Request::with("PATCH", request, APPLY, &body)).await;
+    crash::point("kubernetes.applied");
+    match sent {
+        Ok(Answer { code: 200, body: there }) if prior.is_none() && foreign(&there, &act.op, cluster.manager) => {
+            give_back(cluster, &kind, &name, &there).await
+        }
+        Ok(answer) => done(cluster, act, &answer.body),
+        Err(failure) => failed(&failure, &name, prior.is_some()),
     }
 }
 
@@ -129,13 +124,6 @@ pub(super) fn taken(name: &Name, there: &Json) -> Problem {
             super::import::id(name)
         ),
     )
-}
-
-fn may_take_over(refusal: &Refusal, prior: Option<&Identity>) -> bool {
-    let conflicts = refusal.conflicts();
-    let old = |message: &String| PREDECESSORS.iter().any(|manager| message.contains(&format!("\"{manager}\"")));
-    let imported = prior.is_some_and(|prior| prior.fields.is_null());
-    refusal.code == 409 && imported && !conflicts.is_empty() && conflicts.iter().all(|(_, message)| old(message))
 }
 
 fn failed(failure: &Failure, name: &Name, standing: bool) -> Outcome {

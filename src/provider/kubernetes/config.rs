@@ -9,23 +9,18 @@
 //! many. They are recorded with the object and go with it.
 
 use serde_json::{Value as Json, json};
-use sha2::{Digest as _, Sha256};
 
-use super::apply::query;
-use super::delete;
 use super::fields::applied_by;
 use super::kinds::Kind;
-use super::object::{self, Identity, Name, OP, Version};
+use super::object::{Identity, Name};
 use super::target::{Cluster, uid};
-use super::wire::{APPLY, Failure, Request};
-use crate::ports::crash;
-use crate::provider::{Act, Action, Found, Outcome, Problem, ProblemClass, Progress, ProposedChange};
+use super::versions::{self, digits};
+use super::wire::Failure;
+use crate::provider::{Act, Found, Outcome, Problem, ProblemClass, ProposedChange};
 use crate::value::{Kind as ValueKind, Type, Value, to_json};
 
 pub(super) const TYPE: &str = "kubernetes_config";
 
-/// How many hexadecimal digits of a digest are in a name: 40 bits, of which nobody has enough versions to see two alike.
-const DIGITS: usize = 10;
 /// How many earlier versions stay, where nothing is said.
 pub(super) const KEEP: i64 = 10;
 
@@ -64,11 +59,7 @@ pub(super) fn compute(change: &ProposedChange<'_>) -> Vec<(&'static str, Value)>
 
 fn digest(object: &Value) -> String {
     let content = ["data", "binary_data"].map(|name| object.get(name).map_or(Json::Null, to_json));
-    hex(&Sha256::digest(json!(content).to_string().as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()[..DIGITS].to_owned()
+    digits(json!(content).to_string().as_bytes())
 }
 
 pub(super) fn validate(object: &Value) -> Vec<(&'static str, String)> {
@@ -133,7 +124,7 @@ fn candidates(act: &Act, prior: Option<&Identity>) -> Vec<String> {
         return vec![name.to_owned()];
     }
     let name = act.planned.get_str("name").unwrap_or_default();
-    let fresh = format!("{name}-{}", hex(&Sha256::digest(act.op.as_bytes())));
+    let fresh = format!("{name}-{}", digits(act.op.as_bytes()));
     let standing = prior.into_iter().flat_map(|prior| {
         std::iter::once(prior.name.clone()).chain(prior.versions.iter().map(|version| version.name.clone()))
     });
@@ -183,8 +174,7 @@ async fn kind(cluster: Cluster<'_>, planned: &Value) -> Result<Kind, Problem> {
 }
 
 pub(super) async fn apply(cluster: Cluster<'_>, act: &Act) -> Outcome {
-    let prior =
-        act.prior.as_ref().and_then(|prior| Identity::of(&prior.identity)).filter(|_| act.action == Action::Update);
+    let prior = Identity::changed_by(act);
     let kind = match kind(cluster, &act.planned).await {
         Ok(kind) => kind,
         Err(problem) => return Outcome::NotSent(problem),
@@ -199,73 +189,20 @@ pub(super) async fn apply(cluster: Cluster<'_>, act: &Act) -> Outcome {
         let sentence = format!("{} is there already, and not ours. Give the configuration another name.", name.shown());
         return Outcome::Rejected(Problem::new(ProblemClass::Conflict, sentence));
     }
-    let body = object::body(&manifest(&act.planned, &name.name), &name, &act.op, there.as_ref().map(uid));
-    crash::point("kubernetes.apply");
-    let path =
-        format!("{}{}", kind.object(name.namespace.as_deref(), &name.name), query(cluster.manager, false, false));
-    let sent = cluster.send(Request::with("PATCH", path, APPLY, &body)).await;
-    crash::point("kubernetes.applied");
-    match sent {
-        Ok(answer) => done(cluster, act, prior.as_ref(), &answer.body).await,
+    let manifest = manifest(&act.planned, &name.name);
+    match versions::send(cluster, &kind, &name, act, &manifest, there.as_ref().map(uid)).await {
+        Ok(answer) => {
+            let attributes = versions::named(&act.planned, &answer.body);
+            let keep = act.planned.get("keep").and_then(|keep| keep.as_number()?.to_u64());
+            let keep = keep.unwrap_or(KEEP.unsigned_abs());
+            versions::made(cluster, prior.as_ref(), &answer.body, attributes, keep).await
+        }
         Err(failure) => failure.outcome(&name.shown()),
     }
 }
 
 fn is_ours(object: &Json, manager: &str) -> bool {
     !applied_by(object, manager).is_null()
-}
-
-async fn done(cluster: Cluster<'_>, act: &Act, prior: Option<&Identity>, there: &Json) -> Outcome {
-    let Some(mut identity) = identity_of(cluster, prior, there) else {
-        let sentence = "The cluster answered with something that is no object.".to_owned();
-        return Outcome::Unknown(Problem::new(ProblemClass::Transient, sentence));
-    };
-    prune(cluster, act, &mut identity).await;
-    Outcome::Applied { attributes: attributes(&act.planned, there), identity: identity.json() }
-}
-
-fn identity_of(cluster: Cluster<'_>, prior: Option<&Identity>, there: &Json) -> Option<Identity> {
-    let name = Name::of(there)?;
-    let mut versions: Vec<Version> = prior
-        .into_iter()
-        .flat_map(|prior| {
-            let current = Version { name: prior.name.clone(), uid: prior.uid.clone() };
-            prior.versions.iter().cloned().chain(std::iter::once(current))
-        })
-        .collect();
-    versions.retain(|version| version.name != name.name);
-    Some(Identity {
-        api_version: name.api_version,
-        kind: name.kind,
-        namespace: name.namespace,
-        name: name.name,
-        uid: uid(there).to_owned(),
-        fields: applied_by(there, cluster.manager),
-        versions,
-    })
-}
-
-/// Takes away the versions that are more than are kept, the oldest first. One that does not go now goes the next time.
-async fn prune(cluster: Cluster<'_>, act: &Act, identity: &mut Identity) {
-    let keep = act.planned.get("keep").and_then(|keep| keep.as_number()?.to_u64()).unwrap_or(KEEP.unsigned_abs());
-    let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-    while identity.versions.len() > keep {
-        let oldest = identity.at(&identity.versions[0]);
-        if delete::one(cluster, &oldest).await.is_err() {
-            return;
-        }
-        identity.versions.remove(0);
-    }
-}
-
-/// The attributes of a configuration whose present version is this object.
-pub(super) fn attributes(given: &Value, there: &Json) -> Value {
-    let mut all = given.as_map().cloned().unwrap_or_default();
-    let name = Name::of(there);
-    let text = |text: Option<String>| text.map_or_else(|| Value::null(Type::String), Value::string);
-    all.insert("object_name".into(), text(name.as_ref().map(|name| name.name.clone())));
-    all.insert("id".into(), text(name.as_ref().map(Name::shown)));
-    Value::object(all)
 }
 
 /// A recorded configuration as its present version is: that cannot be changed, so only what may be is looked at.
@@ -278,25 +215,12 @@ pub(super) fn as_is(recorded: &Value, there: &Json) -> Value {
         let entries = given.keys().filter_map(|key| Some((key.clone(), now(key)?)));
         all.insert(name.into(), Value::map(Type::String, entries.collect()));
     }
-    attributes(&Value::object(all), there)
-}
-
-pub(super) async fn remove(cluster: Cluster<'_>, act: &Act, progress: &dyn Progress) -> Outcome {
-    let identity = act.prior.as_ref().and_then(|prior| Identity::of(&prior.identity));
-    let versions: Vec<Identity> =
-        identity.iter().flat_map(|identity| identity.versions.iter().map(|version| identity.at(version))).collect();
-    for version in versions {
-        if let Err(failure) = delete::one(cluster, &version).await {
-            return failure.outcome(&version.name().shown());
-        }
-    }
-    delete::delete(cluster, act, progress).await
+    versions::named(&Value::object(all), there)
 }
 
 /// What became of a create or an update: one of the versions carries its mark.
 pub(super) async fn find(cluster: Cluster<'_>, act: &Act) -> Found {
-    let prior =
-        act.prior.as_ref().and_then(|prior| Identity::of(&prior.identity)).filter(|_| act.action == Action::Update);
+    let prior = Identity::changed_by(act);
     let kind = match kind(cluster, &act.planned).await {
         Ok(kind) => kind,
         Err(problem) => return Found::NotNow(problem.sentence),
@@ -305,21 +229,12 @@ pub(super) async fn find(cluster: Cluster<'_>, act: &Act) -> Found {
         let Some(name) = Name::of(&manifest(&act.planned, &candidate)) else { return Found::NotDone };
         let name = name.placed(&kind, cluster.namespace);
         match cluster.get(&kind, &name).await {
-            Ok(Some(there)) if marked(&there, &act.op) => {
-                return match identity_of(cluster, prior.as_ref(), &there) {
-                    Some(identity) => {
-                        Found::Done { attributes: attributes(&act.planned, &there), identity: identity.json() }
-                    }
-                    None => Found::NotNow(format!("{}: the cluster answered with no object.", name.shown())),
-                };
+            Ok(Some(there)) if versions::marked(&there, &act.op) => {
+                return versions::found(cluster, prior.as_ref(), &there, versions::named(&act.planned, &there));
             }
             Ok(_) => {}
             Err(failure) => return Found::NotNow(failure.problem(&name.shown()).sentence),
         }
     }
     Found::NotDone
-}
-
-fn marked(object: &Json, op: &str) -> bool {
-    object.pointer("/metadata/annotations").and_then(|all| all.get(OP)).and_then(Json::as_str) == Some(op)
 }

@@ -8,23 +8,17 @@
 //! log. A way back runs nothing (as with `local_command`): what a command did is not undone by running an older one.
 
 use serde_json::{Value as Json, json};
-use sha2::{Digest as _, Sha256};
 
-use super::apply::query;
-use super::delete;
-use super::fields::applied_by;
 use super::kinds::Kind;
-use super::object::{self, Identity, Name, OP, Version};
-use super::target::{Cluster, uid};
-use super::wire::{APPLY, Failure, Request};
-use crate::ports::crash;
-use crate::provider::{Act, Action, Found, Outcome, Problem, ProblemClass, Progress, Readiness};
-use crate::value::{Type, Value, to_json};
+use super::object::{Identity, Name};
+use super::target::Cluster;
+use super::versions::{self, digits};
+use super::wire::{Failure, Request};
+use crate::provider::{Act, Found, Outcome, Problem, ProblemClass, Readiness};
+use crate::value::{Value, to_json};
 
 pub(super) const TYPE: &str = "kubernetes_job";
 
-/// How many hexadecimal digits of the act's identity are in a name.
-const DIGITS: usize = 10;
 /// How many finished Jobs stay, where nothing is said.
 pub(super) const KEEP: i64 = 3;
 
@@ -54,9 +48,7 @@ fn whole(planned: &Value, name: &str, otherwise: i64) -> u64 {
 }
 
 fn object_name(act: &Act) -> String {
-    let digest = Sha256::digest(act.op.as_bytes());
-    let digits = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("{}-{}", act.planned.get_str("name").unwrap_or_default(), &digits[..DIGITS])
+    format!("{}-{}", act.planned.get_str("name").unwrap_or_default(), digits(act.op.as_bytes()))
 }
 
 /// The Job of an object that is asked for.
@@ -101,6 +93,10 @@ pub(super) fn manifest(planned: &Value, name: &str) -> Json {
             "template": { "metadata": { "labels": labels }, "spec": pod },
         },
     });
+    // A Job that is given up on does not go on behind the back of who gave up.
+    if let Some(limit) = planned.get_str("timeout").and_then(crate::provider::duration::parse) {
+        out["spec"]["activeDeadlineSeconds"] = json!(limit.as_secs().max(1));
+    }
     if let Some(namespace) = planned.get_str("namespace") {
         out["metadata"]["namespace"] = json!(namespace);
     }
@@ -117,68 +113,31 @@ async fn place(cluster: Cluster<'_>, act: &Act) -> Result<(Kind, Name, Json), Pr
 }
 
 pub(super) async fn apply(cluster: Cluster<'_>, act: &Act) -> Outcome {
-    let prior =
-        act.prior.as_ref().and_then(|prior| Identity::of(&prior.identity)).filter(|_| act.action == Action::Update);
+    let prior = Identity::changed_by(act);
     let (kind, name, manifest) = match place(cluster, act).await {
         Ok(placed) => placed,
         Err(problem) => return Outcome::NotSent(problem),
     };
     match cluster.get(&kind, &name).await {
         Ok(None) => {}
-        Ok(Some(there)) if marked(&there, &act.op) => return done(cluster, act, prior.as_ref(), &there).await,
+        Ok(Some(there)) if versions::marked(&there, &act.op) => {
+            return made(cluster, act, prior.as_ref(), &there).await;
+        }
         Ok(Some(_)) => {
             let sentence = format!("{} is there already, and not ours. Give the job another name.", name.shown());
             return Outcome::Rejected(Problem::new(ProblemClass::Conflict, sentence));
         }
         Err(failure) => return Outcome::NotSent(failure.problem(&name.shown())),
     }
-    let body = object::body(&manifest, &name, &act.op, None);
-    crash::point("kubernetes.apply");
-    let path =
-        format!("{}{}", kind.object(name.namespace.as_deref(), &name.name), query(cluster.manager, false, false));
-    let sent = cluster.send(Request::with("PATCH", path, APPLY, &body)).await;
-    crash::point("kubernetes.applied");
-    match sent {
-        Ok(answer) => done(cluster, act, prior.as_ref(), &answer.body).await,
+    match versions::send(cluster, &kind, &name, act, &manifest, None).await {
+        Ok(answer) => made(cluster, act, prior.as_ref(), &answer.body).await,
         Err(failure) => failure.outcome(&name.shown()),
     }
 }
 
-fn marked(object: &Json, op: &str) -> bool {
-    object.pointer("/metadata/annotations").and_then(|all| all.get(OP)).and_then(Json::as_str) == Some(op)
-}
-
-async fn done(cluster: Cluster<'_>, act: &Act, prior: Option<&Identity>, there: &Json) -> Outcome {
-    let Some(mut identity) = identity_of(cluster, prior, there) else {
-        let sentence = "The cluster answered with something that is no object.".to_owned();
-        return Outcome::Unknown(Problem::new(ProblemClass::Transient, sentence));
-    };
-    let keep = usize::try_from(whole(&act.planned, "keep", KEEP)).unwrap_or(usize::MAX);
-    while identity.versions.len() > keep {
-        let oldest = identity.at(&identity.versions[0]);
-        if delete::one(cluster, &oldest).await.is_err() {
-            break;
-        }
-        identity.versions.remove(0);
-    }
-    Outcome::Applied { attributes: attributes(&act.planned, there), identity: identity.json() }
-}
-
-fn identity_of(cluster: Cluster<'_>, prior: Option<&Identity>, there: &Json) -> Option<Identity> {
-    let name = Name::of(there)?;
-    let before = prior.into_iter().flat_map(|prior| {
-        let last = Version { name: prior.name.clone(), uid: prior.uid.clone() };
-        prior.versions.iter().cloned().chain(std::iter::once(last))
-    });
-    Some(Identity {
-        api_version: name.api_version,
-        kind: name.kind,
-        namespace: name.namespace,
-        uid: uid(there).to_owned(),
-        fields: applied_by(there, cluster.manager),
-        versions: before.filter(|version| version.name != name.name).collect(),
-        name: name.name,
-    })
+async fn made(cluster: Cluster<'_>, act: &Act, prior: Option<&Identity>, there: &Json) -> Outcome {
+    let keep = whole(&act.planned, "keep", KEEP);
+    versions::made(cluster, prior, there, started(&act.planned, there), keep).await
 }
 
 /// An object whose Job has come to a good end.
@@ -196,36 +155,27 @@ pub(super) fn gone(recorded: &Value) -> Readiness {
     }
 }
 
-fn attributes(given: &Value, there: &Json) -> Value {
+/// An object whose Job was made.
+fn started(given: &Value, there: &Json) -> Value {
     let mut all = given.as_map().cloned().unwrap_or_default();
     all.insert("completed".into(), Value::bool(false));
-    let name = Name::of(there);
-    let text = |text: Option<String>| text.map_or_else(|| Value::null(Type::String), Value::string);
-    all.insert("object_name".into(), text(name.as_ref().map(|name| name.name.clone())));
-    all.insert("id".into(), text(name.as_ref().map(Name::shown)));
-    Value::object(all)
+    versions::named(&Value::object(all), there)
 }
 
 /// What became of a run: the Job is there, with its mark, or it was not made.
 pub(super) async fn find(cluster: Cluster<'_>, act: &Act) -> Found {
-    let prior =
-        act.prior.as_ref().and_then(|prior| Identity::of(&prior.identity)).filter(|_| act.action == Action::Update);
+    let prior = Identity::changed_by(act);
     let (kind, name, _) = match place(cluster, act).await {
         Ok(placed) => placed,
         Err(problem) => return Found::NotNow(problem.sentence),
     };
     match cluster.get(&kind, &name).await {
-        Ok(Some(there)) if marked(&there, &act.op) => match identity_of(cluster, prior.as_ref(), &there) {
-            Some(identity) => Found::Done { attributes: attributes(&act.planned, &there), identity: identity.json() },
-            None => Found::NotNow(format!("{}: the cluster answered with no object.", name.shown())),
-        },
+        Ok(Some(there)) if versions::marked(&there, &act.op) => {
+            versions::found(cluster, prior.as_ref(), &there, started(&act.planned, &there))
+        }
         Ok(_) => Found::NotDone,
         Err(failure) => Found::NotNow(failure.problem(&name.shown()).sentence),
     }
-}
-
-pub(super) async fn remove(cluster: Cluster<'_>, act: &Act, progress: &dyn Progress) -> Outcome {
-    super::config::remove(cluster, act, progress).await
 }
 
 /// The last line that a Job's newest pod wrote, for who watches.

@@ -26,6 +26,8 @@ mod secret;
 mod schemas;
 mod order;
 mod apply;
+mod predecessors;
+mod versions;
 mod delete;
 mod observe;
 mod preview;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::kinds::Kind;
 use super::secret;
+use crate::provider::{Act, Action};
 use crate::value::{Kind as ValueKind, Value, from_json, to_json};
 
 /// The annotation that says which act wrote an object last.
@@ -78,6 +79,12 @@ pub(super) struct Version {
 impl Identity {
     pub(super) fn of(json: &Json) -> Option<Self> {
         serde_json::from_value(json.clone()).ok()
+    }
+
+    /// The identity of the object that an act changes.
+    pub(super) fn changed_by(act: &Act) -> Option<Self> {
+        let prior = act.prior.as_ref().filter(|_| act.action == Action::Update)?;
+        Self::of(&prior.identity)
     }
 
     pub(super) fn name(&self) -> Name {

@@ -13,7 +13,7 @@ use super::object::{self, Identity, Name, stripped};
 use super::schemas::forces;
 use super::target::{Cluster, unknown_kind};
 use super::wire::{APPLY, Failure, JSON, Refusal, Request};
-use super::{access, config, job};
+use super::{access, config, job, predecessors};
 use crate::provider::{Preview, PreviewRequest, ProblemClass};
 use crate::value::to_json;
 
@@ -137,8 +137,13 @@ async fn one(cluster: Cluster<'_>, coming: &Coming, request: &PreviewRequest, ma
     let body = object::body(&manifest, &name, NO_OP, prior.as_ref().map(|prior| prior.uid.as_str()));
     let imported = prior.as_ref().is_some_and(|prior| prior.fields.is_null());
     let path = kind.object(name.namespace.as_deref(), &name.name);
-    let path = format!("{path}{}", query(cluster.manager, imported || forces(&request.planned), true));
-    match cluster.send(Request::with("PATCH", path, APPLY, &body)).await {
+    let dry = |force| format!("{path}{}", query(cluster.manager, force, true));
+    let mut answer = cluster.send(Request::with("PATCH", dry(forces(&request.planned)), APPLY, &body)).await;
+    // Those who own its fields now are out of the way by then.
+    if imported && matches!(&answer, Err(Failure::Refused(refusal)) if predecessors::own_all(refusal)) {
+        answer = cluster.send(Request::with("PATCH", dry(true), APPLY, &body)).await;
+    }
+    match answer {
         Ok(answer) if prior.is_none() && answer.code == 200 => match stranger(cluster, &kind, &name).await {
             Some(sentence) => Preview::Refused(vec![(Some("metadata.name".into()), sentence)]),
             None => judged(request, &manifest, &stripped(&answer.body)),

@@ -43,6 +43,7 @@ pub(super) fn schema() -> ResourceSchema {
         waits: false,
         secrets: None,
         kept: None,
+        claims: None,
         doc: "Objects of a cluster, whoever made them.",
     }
 }

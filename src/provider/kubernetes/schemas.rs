@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::doom::{Limit, Tolerance};
-use super::object::Name;
+use super::object::{Identity, Name};
 use super::ready::{Rules, field_fault};
 use super::symptom::SymptomKind;
 use super::{config, job, read, secret};
@@ -147,6 +147,7 @@ fn manifest() -> ResourceSchema {
         waits: true,
         secrets: Some(secrets),
         kept: Some(kept),
+        claims: Some(|identity| Identity::of(identity).is_some_and(|known| known.fields.is_null())),
         doc: "An object of any kind that the cluster serves, by server-side apply.",
     }
 }
@@ -182,6 +183,7 @@ fn config() -> ResourceSchema {
         must_replace: Some(config::must_replace),
         secrets: Some(config::secrets),
         kept: None,
+        claims: None,
         deadline: |_| Duration::from_secs(60),
         waits: false,
         doc: "A ConfigMap or Secret in versions: new content is a new object, and the old one stays for the way back.",
@@ -236,6 +238,7 @@ fn job() -> ResourceSchema {
         must_replace: None,
         secrets: None,
         kept: None,
+        claims: None,
         // What a command did is not undone by running an older one.
         undo: Undo::Stays,
         doc: "A command that runs in the cluster once for each change, and whose exit code decides.",

@@ -7,10 +7,11 @@ use super::connect::{Connection, connect};
 use super::kinds::{Kind, Kinds};
 use super::object::Name;
 use super::wire::{Answer, Failure, Request, send};
-use super::{apply, config, delete, evidence, import, job, observe, preview, read, settle};
+use super::{apply, config, delete, evidence, import, job, observe, preview, read, settle, versions};
 use crate::provider::{
-    Act, Action, Author, AwaitRequest, ChangedParts, Context, Evidence, Found, ImportRequest, Observation, ObserveRequest, Outcome,
-    Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest, ResourceSchema,
+    Act, Action, Author, AwaitRequest, ChangedParts, Context, Evidence, Found, ImportRequest, Observation,
+    ObserveRequest, Outcome, Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest,
+    ResourceSchema,
 };
 use crate::value::Value;
 
@@ -204,8 +205,9 @@ impl Provider for Kubernetes {
         match act.action {
             Action::Create | Action::Update if act.ty == config::TYPE => config::apply(cluster, act).await,
             Action::Create | Action::Update if act.ty == job::TYPE => job::apply(cluster, act).await,
-            Action::Delete if act.ty == job::TYPE => job::remove(cluster, act, progress).await,
-            Action::Delete if act.ty == config::TYPE => config::remove(cluster, act, progress).await,
+            Action::Delete if [config::TYPE, job::TYPE].contains(&act.ty.as_str()) => {
+                versions::remove(cluster, act, progress).await
+            }
             Action::Create | Action::Update => apply::apply(cluster, act).await,
             Action::Delete => delete::delete(cluster, act, progress).await,
             other => {

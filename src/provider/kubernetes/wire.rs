@@ -56,6 +56,8 @@ pub(super) struct Request<'a> {
 
 /// The type of a server-side apply. JSON is YAML.
 pub(super) const APPLY: &str = "application/apply-patch+yaml";
+/// The type of a patch by operations (RFC 6902).
+pub(super) const JSON_PATCH: &str = "application/json-patch+json";
 /// The type of everything else.
 pub(super) const JSON: &str = "application/json";
 

@@ -47,6 +47,7 @@ fn managed<const N: usize>(
         waits: false,
         secrets: None,
         kept: None,
+        claims: None,
         doc,
     }
 }

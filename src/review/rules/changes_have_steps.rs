@@ -50,7 +50,7 @@ pub(in crate::review) fn check(subject: &Subject<'_>, found: &mut Findings<'_>) 
 fn deed(step: &Step) -> Deed {
     match &step.work {
         Work::Barrier | Work::Commit => String::new(),
-        Work::Act(act) => act.action.word().to_owned(),
+        Work::Act(act) => act.word().to_owned(),
         Work::Await { .. } => "await".into(),
         Work::Read { .. } => "read".into(),
         Work::Pin(_) => "pin".into(),
@@ -93,11 +93,12 @@ fn of_resource(subject: &Subject<'_>, change: &Change, detail: &ResourceDetail) 
     let waits = matches!(
         change.kind,
         ChangeKind::Create | ChangeKind::Update | ChangeKind::ReplaceCreateFirst | ChangeKind::ReplaceDeleteFirst
-    ) && change.reason != Reason::LeftOver
+    ) && !matches!(change.reason, Reason::LeftOver | Reason::TakenOver)
         && subject.waits(&change.address);
     let words: Vec<&str> = match change.kind {
         ChangeKind::Create => std::iter::once("create").chain(leftovers()).collect(),
         ChangeKind::Update if change.reason == Reason::LeftOver => leftovers().collect(),
+        ChangeKind::Update if change.reason == Reason::TakenOver => vec!["take over"],
         ChangeKind::Update if workload => ["stage", "switch", gone].into_iter().chain(leftovers()).collect(),
         ChangeKind::Update => std::iter::once("update").chain(leftovers()).collect(),
         ChangeKind::ReplaceCreateFirst => ["create", gone].into_iter().chain(leftovers()).collect(),

@@ -153,6 +153,7 @@ fn act(node: &str, action: Action, follows: Option<usize>, after: &[usize]) -> S
     let act = ActStep {
         provider: "local".into(),
         action,
+        takes_over: false,
         planned: Value::object_of([("filename", Value::string("c"))]),
         inputs: Value::null(Type::Any),
         prior: None,

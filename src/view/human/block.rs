@@ -12,8 +12,9 @@ use crate::view::mask::masked;
 use crate::view::words::clean;
 
 /// The symbol of a change.
-pub(super) fn mark(kind: ChangeKind) -> Mark {
-    match kind {
+fn mark(change: &Change) -> Mark {
+    match change.kind {
+        _ if change.only_imports() => Mark::Keep,
         ChangeKind::NoOp => Mark::Keep,
         ChangeKind::Read => Mark::Read,
         ChangeKind::Create => Mark::Add,
@@ -39,7 +40,7 @@ pub(super) fn write(page: &mut Page, plan: &Plan, change: &Change, staging: Opti
     }
     let word = if change.is(NodeKind::Data) { "data" } else { "resource" };
     let header = format!("{word} {} {{", header(&change.address));
-    page.line(0, mark(change.kind), &header);
+    page.line(0, mark(change), &header);
     attributes(page, plan, change);
     page.line(0, Mark::Keep, "}");
 }
@@ -75,7 +76,7 @@ fn attributes(page: &mut Page, plan: &Plan, change: &Change) {
     let told = |side: &Option<Value>| side.as_ref().and_then(Value::as_map).map(|all| told(plan, change, all));
     match (told(&before).as_ref(), told(&after).as_ref()) {
         // Nobody has seen it before, so all of it is shown.
-        (Some(_), Some(new)) if change.importing.is_some() && change.is_no_op() => {
+        (Some(_), Some(new)) if change.only_imports() => {
             diff::whole_attributes(page, 1, Mark::Keep, new, "");
         }
         (Some(old), Some(new)) => {

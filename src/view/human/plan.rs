@@ -48,6 +48,7 @@ impl Counts {
             match (&change.detail, change.kind) {
                 (Detail::Migration(d), _) => n.migrations += d.pending.len() + d.reverting.len(),
                 (_, ChangeKind::NoOp) => {}
+                _ if change.only_imports() => {}
                 (Detail::Check(_) | Detail::Assertions(_), _) => n.checks += usize::from(delivery::runs(change)),
                 (Detail::Artifact, _) => n.artifacts += 1,
                 (_, ChangeKind::Create) => n.add += 1,
@@ -185,7 +186,7 @@ fn header(page: &mut Page, plan: &Plan) {
         (ChangeKind::Forget, Mark::Forget, "forget (the object stays)"),
     ]
     .into_iter()
-    .filter(|(kind, ..)| plan.count(|k| k == *kind) > 0)
+    .filter(|(kind, ..)| plan.changes.iter().any(|change| change.kind == *kind && !change.only_imports()))
     .map(|(_, mark, words)| (mark, words))
     .collect();
     if words.is_empty() {

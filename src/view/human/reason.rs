@@ -49,11 +49,12 @@ fn previewed(change: &Change) -> Vec<String> {
 
 fn fate(change: &Change) -> &'static str {
     match (change.kind, &change.reason) {
-        (ChangeKind::NoOp, _) if change.importing.is_some() => "will be imported",
+        _ if change.only_imports() => "will be imported",
         (ChangeKind::NoOp, _) => "stays as it is",
         (ChangeKind::Read, _) => "will be read during apply",
         (ChangeKind::Create, Reason::Vanished) => "will be created again",
         (ChangeKind::Create, _) => "will be created",
+        (ChangeKind::Update, Reason::TakenOver) => "will be taken over as it is",
         (ChangeKind::Update, Reason::LeftOver) => "stays as it is, and a version left over will be retired",
         (ChangeKind::Update, _) => "will be updated in-place",
         (ChangeKind::ReplaceDeleteFirst | ChangeKind::ReplaceCreateFirst, Reason::Requested) => {
@@ -113,6 +114,7 @@ fn because(change: &Change) -> Option<String> {
         Reason::CountIndex(index) => format!("because index [{index}] is out of range for count"),
         Reason::EachKey(key) => format!("because key {} is not in for_each map", clean(&key.to_string())),
         Reason::Destroyed => "because the environment is destroyed".into(),
+        Reason::TakenOver => "it is written once, so that its fields are ours: nothing of it changes".into(),
         Reason::LeftOver => "because a version without traffic was left over".into(),
         Reason::TakenBack => "because the configuration does not have it any more".into(),
         Reason::ToForget => "because destroy = false is set in a removed block".into(),
@@ -142,6 +144,7 @@ pub(in crate::view) fn word(reason: &Reason) -> &'static str {
         Reason::CountIndex(_) => "count_index",
         Reason::EachKey(_) => "each_key",
         Reason::Destroyed => "destroyed",
+        Reason::TakenOver => "taken_over",
         Reason::LeftOver => "left_over",
         Reason::Checked => "checked",
         Reason::Pending => "pending",
@@ -198,6 +201,11 @@ mod tests {
                 "will be updated in-place (because it is not ready: 1 of 2 replicas run.)",
             ),
             (Update, Reason::NotKnownYet, "will be updated in-place (because a value of it is known after apply only)"),
+            (
+                Update,
+                Reason::TakenOver,
+                "will be taken over as it is (it is written once, so that its fields are ours: nothing of it changes)",
+            ),
             (
                 Update,
                 Reason::LeftOver,

@@ -123,7 +123,7 @@ impl Stream {
     fn planned_change(&self, change: &Change) {
         let action = match change.kind {
             ChangeKind::NoOp if change.moved_from.is_some() => "move",
-            ChangeKind::NoOp if change.importing.is_some() => "import",
+            _ if change.only_imports() => "import",
             ChangeKind::NoOp => "noop",
             ChangeKind::Read => "read",
             ChangeKind::Create => "create",

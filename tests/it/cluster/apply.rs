@@ -92,6 +92,15 @@ pub(crate) fn set_managers(object: &mut Value, mut managers: Vec<Manager>) {
     }
 }
 
+/// The account that a write brings along, which then counts: `[{}]` is the way to have none. One that says nothing is that of a client
+/// who knows nothing of accounts (`decodeLiveOrNew`).
+fn sent_book(new: &Value) -> Option<Vec<Manager>> {
+    if new["metadata"]["managedFields"] == json!([{}]) {
+        return Some(Vec::new());
+    }
+    Some(managers(new)).filter(|book| !book.is_empty())
+}
+
 /// Records a write that is no apply: whoever wrote takes what changed, others lose it.
 pub(crate) fn record_update(kind: &Kind, old: Option<&Value>, new: &mut Value, mut me: Manager) {
     let nothing = json!({});
@@ -100,7 +109,7 @@ pub(crate) fn record_update(kind: &Kind, old: Option<&Value>, new: &mut Value, m
     change.set.strip();
     change.removed.strip();
     let lost = change.set.union(&change.removed);
-    let mut book = managers(before);
+    let mut book = sent_book(new).unwrap_or_else(|| managers(before));
     for one in &mut book {
         // What is gone is gone with everything below it; what is only modified loses exactly that.
         one.fields = one.fields.difference(&lost).without_below(&change.removed);
@@ -162,6 +171,13 @@ pub(crate) fn apply(live: Option<&Value>, applied: Applied<'_>) -> Answer<Value>
     set.strip();
     keep_own_half(kind, &mut set, &me.subresource);
     let mut book = live.map(managers).unwrap_or_default();
+    if let Some(live) = live.filter(|_| book.is_empty()) {
+        let mut fields = set_of(&kind.ty, &without_book(live));
+        fields.strip();
+        keep_own_half(kind, &mut fields, &me.subresource);
+        let name = "before-first-apply".to_owned();
+        book.push(Manager { name, is_apply: false, fields, ..me.clone() });
+    }
     let change = compare(&kind.ty, Some(&base), Some(&merged));
     let conflicts: Vec<(Manager, Fields)> = book
         .iter()
@@ -351,16 +367,17 @@ fn prune(ty: &Ty, merged: &Value, last: &Fields, book: &[Manager]) -> Value {
     let named = |fields: &Fields| fields.with_named(ty);
     let fields_of = |value: &Value| named(&set_of(ty, value));
     let all = fields_of(merged);
-    let mut pruned = remove(ty, merged, &named(last));
+    let mut pruned = remove(ty, merged, &named(last), true);
     for one in book {
         let kept = fields_of(&pruned).union(&named(&one.fields));
-        pruned = remove(ty, merged, &all.difference(&kept));
+        pruned = remove(ty, merged, &all.difference(&kept), true);
     }
     let gone = all.difference(&fields_of(&pruned)).intersection(&named(last));
-    remove(ty, merged, &gone)
+    remove(ty, merged, &gone, false)
 }
 
-fn remove(ty: &Ty, value: &Value, gone: &Fields) -> Value {
+/// With `leaves_null`, what loses all of its content is there still, as in the real one: it counts as a field.
+fn remove(ty: &Ty, value: &Value, gone: &Fields, leaves_null: bool) -> Value {
     if ty.is_leaf(value) || gone.below.is_empty() {
         return value.clone();
     }
@@ -372,7 +389,7 @@ fn remove(ty: &Ty, value: &Value, gone: &Fields) -> Value {
                     let below = item_edge(kind, item, one).and_then(|edge| gone.below.get(&edge));
                     match below {
                         Some(below) if below.member => None,
-                        Some(below) => Some(remove(item, one, below)),
+                        Some(below) => Some(remove(item, one, below, leaves_null)),
                         None => Some(one.clone()),
                     }
                 })
@@ -383,8 +400,8 @@ fn remove(ty: &Ty, value: &Value, gone: &Fields) -> Value {
             let survive = members.iter().filter_map(|(name, one)| match gone.below.get(&format!("f:{name}")) {
                 Some(below) if below.member => None,
                 Some(below) => {
-                    let left = remove(&ty.member(name), one, below);
-                    (!left.is_null()).then(|| (name.clone(), left))
+                    let left = remove(&ty.member(name), one, below, leaves_null);
+                    (leaves_null || !left.is_null()).then(|| (name.clone(), left))
                 }
                 None => Some((name.clone(), one.clone())),
             });
