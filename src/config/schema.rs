@@ -137,8 +137,12 @@ pub(super) const ARTIFACT: Shape = closed(
     &[any_number("schema", &["migration"], &closed(&[may("min"), may("max")], &[]))],
 );
 /// `migration`
-pub(super) const MIGRATION: Shape =
-    closed(&[must("database"), must("source"), may("on_rollback"), may("statement_timeout"), may("lock_timeout")], &[]);
+///
+/// What it must have depends on its `runner`, and what stands in that on its label: the planner looks.
+pub(super) const MIGRATION: Shape = closed(
+    &[may("database"), may("source"), may("on_rollback"), may("statement_timeout"), may("lock_timeout")],
+    &[one("runner", &["type"], &OPEN)],
+);
 /// `check`
 pub(super) const CHECK: Shape = closed(&[], &[Block { required: true, ..any_number("assert", &[], &CONDITION) }]);
 

@@ -104,8 +104,8 @@ pub(crate) async fn carry_out(at: usize, job: Job, name: Name, attempt: u32, han
         Job::Await { provider, request } => settled(&**provider, request, &name, &hands, &mut tries).await,
         Job::Read { provider, request } => work::read(provider, request, &mut tries).await,
         Job::Pin(pin) => work::pin(pin, &hands).await,
-        Job::Migrate(migrate) => work::migrate(migrate, &hands, &mut tries).await,
-        Job::Revert(migrate) => work::revert(migrate, &hands, &mut tries).await,
+        Job::Migrate(migrate) => work::migrate(migrate, &name, &hands, &mut tries).await,
+        Job::Revert(migrate) => work::revert(migrate, &name, &hands, &mut tries).await,
         Job::Check(check) => check::run(check, &name, &hands, &hands.environment_dir).await,
     };
     (at, answer)
@@ -218,7 +218,7 @@ async fn settled(
 ) -> Answer {
     loop {
         crash::point("exec.await");
-        let progress = Saying { name, hands, started: hands.clock.elapsed() };
+        let progress = Saying::new(name, hands);
         // It ends by itself, with what it saw; this is for one that hangs.
         let limit = request.deadline.saturating_add(FIND_MARGIN);
         let problem = match within(&*hands.clock, limit, provider.settled(request, &progress)).await {
@@ -241,7 +241,7 @@ async fn settled(
 
 /// Calls the provider under the act's deadline.
 async fn send(job: &ActJob, name: &Name, hands: &Hands) -> Outcome {
-    let progress = Saying { name, hands, started: hands.clock.elapsed() };
+    let progress = Saying::new(name, hands);
     let acted = within(&*hands.clock, job.act.deadline, job.provider.act(&job.act, &progress)).await;
     acted.unwrap_or_else(|| {
         let sentence =
@@ -308,10 +308,16 @@ pub(crate) fn plain_failure(kind: FailureKind, sentence: impl Into<String>, uncl
 }
 
 /// A long act's sentences, as run events.
-struct Saying<'a> {
+pub(crate) struct Saying<'a> {
     name: &'a Name,
     hands: &'a Hands,
     started: Duration,
+}
+
+impl<'a> Saying<'a> {
+    pub(crate) fn new(name: &'a Name, hands: &'a Hands) -> Self {
+        Self { name, hands, started: hands.clock.elapsed() }
+    }
 }
 
 impl Progress for Saying<'_> {

@@ -9,13 +9,14 @@ use crate::addr::Address;
 use crate::ledger::event::{AppliedMigration, Event, EvidenceRef, FailureKind, Phase, StepIntended};
 use crate::ledger::record::Pin;
 use crate::migrate::Migration;
-use crate::plan::change::PlannedMigration;
+use crate::plan::change::{MigrateHow, PlannedMigration};
 use crate::plan::step::PinStep;
 use crate::probe::{Judge, Probe};
 use crate::provider::{Act, AwaitRequest, Provider, ReadRequest};
 use crate::value::Value;
 
 use super::journal::JournalError;
+use super::reach::There;
 use super::request::Asked;
 
 /// A step as it is named wherever it is told of.
@@ -83,9 +84,29 @@ pub(crate) struct MigrateJob {
     /// The database's URL: a secret.
     pub(crate) url: String,
     pub(crate) migration: PlannedMigration,
+    pub(crate) how: Arc<MigrateHow>,
+    /// The target in which it is carried out; `None` where this process does.
+    pub(crate) there: Option<There>,
+}
+
+impl Job {
+    /// Gives it the identity of the act that it is.
+    pub(crate) fn identified(&mut self, op: &str) {
+        match self {
+            Self::Act(job) => op.clone_into(&mut job.act.op),
+            Self::Migrate(MigrateJob { there: Some(there), .. })
+            | Self::Revert(MigrateJob { there: Some(there), .. }) => op.clone_into(&mut there.key),
+            _ => {}
+        }
+    }
 }
 
 impl MigrateJob {
+    /// Whether an image's own tool is run, and no SQL of ours.
+    pub(crate) fn is_command(&self) -> bool {
+        self.there.as_ref().is_some_and(|there| there.is_command)
+    }
+
     /// The migration as `migrate` knows it.
     pub(crate) fn migration(&self) -> Migration {
         let m = &self.migration;

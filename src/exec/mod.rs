@@ -35,6 +35,7 @@ mod work;
 mod conclude;
 mod condition;
 mod driver;
+mod reach;
 mod recover;
 mod run;
 #[cfg(test)]

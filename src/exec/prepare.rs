@@ -1,16 +1,19 @@
 //! From a planned step to what it does: the planned values are finished with the results of the steps before it, and the act
 //! gets its identity. Pure.
 
+use std::sync::Arc;
+
 use super::check;
 use super::condition;
 use super::job::{ActJob, CheckJob, Failure, Job, MigrateJob, Name, PinJob, Prepared, Witness};
+use super::reach::There;
 use super::request::{self, Asked, fill_in, finish_all};
 use super::results::{RunResults, With};
 use super::runner::Runner;
 use crate::ledger::State;
 use crate::ledger::event::{CheckJudged, Event, Phase, StepIntended, StepResult, StepSucceeded};
 use crate::ledger::record::Record;
-use crate::plan::change::{Assertion, PlannedMigration};
+use crate::plan::change::{Assertion, MigrateHow, PlannedMigration};
 use crate::plan::step::{ActStep, CheckStep, ImportStep, Step, Work};
 use crate::plan::{Plan, assertions};
 use crate::provider::{Act, Action, AwaitRequest, Lowering, Mode, Prior, ReadRequest, ResourceSchema, not_configured};
@@ -18,6 +21,9 @@ use crate::value::{Kind, Results as _, Type, Unfinished, Value, encode_kept};
 
 /// How many workloads' evidence is looked at when a check fails: each may have many logs.
 const MAX_WITNESSES: usize = 5;
+
+/// How long a migration in a target may take, where its runner says nothing.
+const TASK: std::time::Duration = std::time::Duration::from_secs(3600);
 
 /// A plan in the hands of a runner.
 #[derive(Clone, Copy)]
@@ -105,8 +111,11 @@ impl<'a> Scene<'a> {
                 let after = change.ok().and_then(|n| self.plan.changes[n].after.as_ref());
                 (Job::Pin(PinJob::new(pin, text, after)), request::sha256(text.as_bytes()))
             }
-            Work::Migrate { url, migration } | Work::Revert { url, migration } => {
-                let job = self.migration(url, migration, results)?;
+            Work::Migrate { url, migration, how } | Work::Revert { url, migration, how } => {
+                let stored = state.migrations.get(&step.address).into_iter().flatten();
+                let stored = stored.rev().find(|applied| applied.version == migration.version);
+                let there = self.there(&step.address, how, stored.and_then(|applied| applied.down.clone()), results)?;
+                let job = self.migration(url, migration, (how, there), results)?;
                 let request = request::sha256(migration.checksum.as_bytes());
                 (if matches!(step.work, Work::Migrate { .. }) { Job::Migrate(job) } else { Job::Revert(job) }, request)
             }
@@ -239,12 +248,39 @@ impl<'a> Scene<'a> {
         &self,
         url: &Value,
         migration: &PlannedMigration,
+        (how, there): (&Arc<MigrateHow>, Option<There>),
         results: &RunResults,
     ) -> Result<MigrateJob, Failure> {
         let url = finish_all(url, results).map_err(|e| not_available(&e))?;
         self.runner.scrub.learn(&url.clone().sensitive());
-        let url = url.as_str().ok_or_else(|| Failure::not_sent("The migration's database is no URL."))?.to_owned();
-        Ok(MigrateJob { url, migration: migration.clone() })
+        let none = there.as_ref().filter(|there| there.is_command).map(|_| "");
+        let url =
+            url.as_str().or(none).ok_or_else(|| Failure::not_sent("The migration's database is no URL."))?.to_owned();
+        Ok(MigrateJob { url, migration: migration.clone(), how: Arc::clone(how), there })
+    }
+
+    /// The target in which a migration is carried out, if one is named.
+    fn there(
+        &self,
+        address: &crate::addr::Address,
+        how: &MigrateHow,
+        stored_down: Option<String>,
+        results: &RunResults,
+    ) -> Result<Option<There>, Failure> {
+        let Some(runner) = &how.runner else { return Ok(None) };
+        let settings = finish_all(&runner.settings, results).map_err(|e| not_available(&e))?;
+        self.runner.scrub.learn(&settings);
+        let said = settings.get_str("timeout").and_then(|text| crate::plan::duration::parse(text).ok());
+        Ok(Some(There {
+            provider: self.provider(&runner.provider)?,
+            address: address.clone(),
+            is_command: runner.is_command,
+            series: format!("{}|{address}", self.runner.lineage),
+            key: String::new(),
+            deadline: said.unwrap_or(TASK),
+            settings,
+            stored_down,
+        }))
     }
 
     fn provider(&self, name: &str) -> Result<std::sync::Arc<dyn crate::provider::Provider>, Failure> {
@@ -397,8 +433,9 @@ impl<'a> Scene<'a> {
 impl Prepared {
     /// The act carries the identity that its intent has.
     fn with_op(mut self) -> Self {
-        if let Self::Job(intent, Job::Act(job)) = &mut self {
-            job.act.op.clone_from(&intent.op);
+        if let Self::Job(intent, job) = &mut self {
+            let op = intent.op.clone();
+            job.identified(&op);
         }
         self
     }

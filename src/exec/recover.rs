@@ -15,6 +15,7 @@ use super::driver::{ByName, Done};
 use super::job::{ActJob, Answer, Failure, Job, MigrateJob, Prepared};
 use super::journal::JournalError;
 use super::prepare::{Scene, takes_a_version};
+use super::reach::Reach;
 use super::recorder::Recorder;
 use super::request::fill_in;
 use super::results::RunResults;
@@ -23,14 +24,13 @@ use super::work::{self, Unread, read_once};
 use crate::addr::Address;
 use crate::event::RunEvent;
 use crate::ledger::State;
-use crate::ledger::event::{AppliedMigration, Event, StepIntended};
+use crate::ledger::event::{AppliedMigration, Event, FailureKind, StepIntended};
 use crate::ledger::replay::{OpenRun, StepStatus};
-use crate::migrate::Database;
 use crate::plan::Plan;
 use crate::plan::step::{ActStep, Step, Work};
 use crate::ports::clock::{Clock, within};
 use crate::ports::crash;
-use crate::provider::{Action, Found, Observation, ObserveRequest, Prior, Provider, ReadRequest};
+use crate::provider::{Action, Found, Observation, ObserveRequest, Prior, Provider, ReadRequest, Silent};
 use crate::value::{Value, decode, reveal};
 
 /// How many targets are asked at once.
@@ -267,7 +267,7 @@ async fn question(
     is_planned: bool,
     prepared: Option<Result<Prepared, Failure>>,
 ) -> Result<Looked, JournalError> {
-    let job = match prepared {
+    let mut job = match prepared {
         None if is_planned => return Ok(Looked::NotDone),
         // The way back that was planned again does not have the step any more. A migration is left out where the database
         // itself does not have it; everything else where the records have nothing left to do.
@@ -283,16 +283,14 @@ async fn question(
         Some(Ok(Prepared::Done(_))) => return Ok(Looked::NotDone),
         Some(Ok(Prepared::Job(_, job))) => job,
     };
-    match job {
-        Job::Act(mut act) => {
-            act.act.op.clone_from(&intent.op);
-            Ok(look_for_act(&act, &*scene.runner.clock).await)
-        }
-        Job::Migrate(ref migrate) => {
+    job.identified(&intent.op);
+    match &job {
+        Job::Act(act) => Ok(look_for_act(act, &*scene.runner.clock).await),
+        Job::Migrate(migrate) => {
             let kept = keep(scene, migrate).await?;
             Ok(look_for_migration(scene, migrate, Some(kept), &job).await)
         }
-        Job::Revert(ref revert) => Ok(look_for_migration(scene, revert, None, &job).await),
+        Job::Revert(revert) => Ok(look_for_migration(scene, revert, None, &job).await),
         Job::Await { .. } | Job::Read { .. } | Job::Pin(_) | Job::Check(_) => Ok(Looked::NotDone),
     }
 }
@@ -319,15 +317,17 @@ async fn look_for_migration(
     kept: Option<AppliedMigration>,
     job: &Job,
 ) -> Looked {
-    let database = match Database::parse(&migrate.url, &scene.runner.environment_dir) {
-        Ok(database) => database,
-        Err(e) => return Looked::Failed(Failure::unclear(format!("{}. {}", e.message, e.hint))),
+    let reach = match Reach::of(migrate, &*scene.runner.outside, &scene.runner.environment_dir) {
+        Ok(reach) => reach,
+        Err(failure) => return Looked::Failed(Failure { unclear: true, kind: FailureKind::Unknown, ..failure }),
     };
-    let known = work::found(&*scene.runner.outside, &database, migrate, &work::context(&scene.runner.run)).await;
+    let context = work::context(&scene.runner.run, &migrate.how);
+    let known = work::found(&reach, migrate, kept.is_none(), &context, &Silent).await;
     let done = |answer| Looked::Done(Box::new(job.clone()), answer);
     match (known, kept) {
         (work::Known::Applied, Some(kept)) => done(Answer::Migrated(kept)),
         (work::Known::NotApplied, None) => done(Answer::Reverted),
+        (work::Known::Failed(sentence), _) => Looked::Failed(Failure::rejected(sentence)),
         (work::Known::Nothing(sentence), _) => Looked::Failed(Failure::unclear(sentence)),
         _ => Looked::NotDone,
     }

@@ -388,7 +388,9 @@ fn draws_time(plan: &Plan) -> bool {
         Work::Act(act) => value_draws_time(&act.planned) || value_draws_time(&act.inputs),
         Work::Read { arguments, .. } => value_draws_time(arguments),
         Work::Pin(pin) => value_draws_time(&pin.source),
-        Work::Migrate { url, .. } | Work::Revert { url, .. } => value_draws_time(url),
+        Work::Migrate { url, how, .. } | Work::Revert { url, how, .. } => {
+            value_draws_time(url) || how.values().any(value_draws_time)
+        }
         Work::Check(check) => value_draws_time(&check.configuration),
         Work::Assert(all) => all.iter().any(|a| value_draws_time(&a.holds) || value_draws_time(&a.message)),
         Work::Await { .. }

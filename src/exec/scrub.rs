@@ -111,7 +111,10 @@ impl Scrub {
                 }
                 Work::Read { arguments, .. } => self.learn(arguments),
                 Work::Pin(pin) => self.learn(&pin.source),
-                Work::Migrate { url, .. } | Work::Revert { url, .. } => self.learn(&url.clone().sensitive()),
+                Work::Migrate { url, how, .. } | Work::Revert { url, how, .. } => {
+                    self.learn(&url.clone().sensitive());
+                    how.values().for_each(|value| self.learn(value));
+                }
                 Work::Check(check) => self.learn(&check.configuration),
                 Work::Record(observed) => self.learn(observed),
                 Work::Await { .. }

@@ -3,27 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attempt::{Hands, Tries, plain_failure};
-use super::job::{Answer, MigrateJob, PinJob};
+use super::attempt::{Hands, Saying, Tries, plain_failure};
+use super::evidence::{self, Piece};
+use super::job::{Answer, Failure, MigrateJob, Name, PinJob};
 use super::journal::{Journal, JournalError};
-use super::outside::Outside;
+use super::reach::{Reach, Refusal};
 use crate::ledger::event::{AppliedMigration, FailureKind};
 use crate::ledger::record::Pin;
-use crate::migrate::{self, Database, FailureClass, MigrateError, RunContext};
+use crate::migrate::remote::Standing;
+use crate::migrate::{FailureClass, MigrateError, RunContext};
+use crate::plan::change::MigrateHow;
 use crate::ports::clock::{Clock, within};
 use crate::ports::{crash, fs};
-use crate::provider::{ProblemClass, Provider, ReadRequest};
+use crate::provider::{ProblemClass, Progress, Provider, ReadRequest};
 use crate::value::Value;
 
 /// The largest file artifact: 2 GiB. A service's binary with all its debug information fits; a disk image is no artifact.
 const MAX_ARTIFACT: u64 = 2 * 1024 * 1024 * 1024;
-
-/// How long one statement of a migration may take. Rewriting a large table takes its time; a day is a mistake.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(3600);
-
-/// How long a migration waits for a lock before it lets go and tries again: whoever waits for a table's lock makes all others
-/// behind it wait as well.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long one read of a data source may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
@@ -127,64 +123,88 @@ async fn image(job: &PinJob, hands: &Hands) -> Answer {
     })
 }
 
-pub(crate) fn context(run: &str) -> RunContext {
-    RunContext { run: run.to_owned(), statement_timeout: STATEMENT_TIMEOUT, lock_timeout: LOCK_TIMEOUT }
+pub(crate) fn context(run: &str, how: &MigrateHow) -> RunContext {
+    RunContext { run: run.to_owned(), statement_timeout: how.statement_timeout, lock_timeout: how.lock_timeout }
 }
 
 /// Applies a migration. Its texts are in the ledger before its statements run: the way back never needs a file.
-pub(crate) async fn migrate(job: &MigrateJob, hands: &Hands, tries: &mut Tries<'_>) -> Answer {
+pub(crate) async fn migrate(job: &MigrateJob, name: &Name, hands: &Hands, tries: &mut Tries<'_>) -> Answer {
     let kept = match keep(job, &*hands.journal).await {
         Ok(kept) => kept,
         Err(e) => return Answer::Broken(e),
     };
-    let database = match Database::parse(&job.url, &hands.environment_dir) {
-        Ok(database) => database,
-        Err(e) => return plain_failure(FailureKind::NotSent, format!("{}. {}", e.message, e.hint), false),
+    let reach = match Reach::of(job, &*hands.outside, &hands.environment_dir) {
+        Ok(reach) => reach,
+        Err(failure) => return Answer::Failed(failure),
     };
-    let (context, migration) = (context(&hands.run), job.migration());
+    let (context, progress) = (context(&hands.run, &job.how), Saying::new(name, hands));
     loop {
         crash::point("exec.migrate");
-        let Err(error) = hands.outside.migrate(&database, &migration, &context).await else {
-            return Answer::Migrated(kept);
-        };
-        let (kind, may_pass) = match error.class {
-            FailureClass::NotSent => (FailureKind::NotSent, error.transient),
-            FailureClass::Rejected => (FailureKind::Rejected, error.transient),
-            FailureClass::Unknown => match found(&*hands.outside, &database, job, &context).await {
+        let Err(refusal) = reach.migrate(job, &context, &progress).await else { return Answer::Migrated(kept) };
+        let (kind, may_pass) = match refusal.error.class {
+            FailureClass::NotSent => (FailureKind::NotSent, refusal.error.transient),
+            FailureClass::Rejected => (FailureKind::Rejected, refusal.error.transient),
+            FailureClass::Unknown => match found(&reach, job, false, &context, &progress).await {
                 Known::Applied => return Answer::Migrated(kept),
                 Known::NotApplied | Known::Half => (FailureKind::Rejected, true),
-                Known::Nothing(sentence) => return plain_failure(FailureKind::Unknown, sentence, true),
+                Known::Failed(sentence) => return failed(FailureKind::Rejected, sentence, refusal, hands).await,
+                Known::Nothing(sentence) => return failed(FailureKind::Unknown, sentence, refusal, hands).await,
             },
         };
-        if !may_pass || !tries.again(&error.to_string()).await {
-            return plain_failure(kind, told(&error), false);
+        if !may_pass || !tries.again(&refusal.error.to_string()).await {
+            return failed(kind, told(&refusal.error), refusal, hands).await;
         }
     }
 }
 
 /// Takes a migration back.
-pub(crate) async fn revert(job: &MigrateJob, hands: &Hands, tries: &mut Tries<'_>) -> Answer {
-    let database = match Database::parse(&job.url, &hands.environment_dir) {
-        Ok(database) => database,
-        Err(e) => return plain_failure(FailureKind::NotSent, format!("{}. {}", e.message, e.hint), false),
+pub(crate) async fn revert(job: &MigrateJob, name: &Name, hands: &Hands, tries: &mut Tries<'_>) -> Answer {
+    let reach = match Reach::of(job, &*hands.outside, &hands.environment_dir) {
+        Ok(reach) => reach,
+        Err(failure) => return Answer::Failed(failure),
     };
-    let context = context(&hands.run);
+    let down = match stored_down(job, hands).await {
+        Ok(down) => down,
+        Err(e) => return Answer::Broken(e),
+    };
+    let (context, progress) = (context(&hands.run, &job.how), Saying::new(name, hands));
     loop {
         crash::point("exec.revert");
-        let reverted = hands.outside.revert(&database, job.migration.version, &context).await;
-        let Err(error) = reverted else { return Answer::Reverted };
-        let (kind, may_pass) = match error.class {
-            FailureClass::NotSent => (FailureKind::NotSent, error.transient),
-            FailureClass::Rejected => (FailureKind::Rejected, error.transient),
-            FailureClass::Unknown => match found(&*hands.outside, &database, job, &context).await {
+        let reverted = reach.revert(job, down.as_deref(), &context, &progress).await;
+        let Err(refusal) = reverted else { return Answer::Reverted };
+        let (kind, may_pass) = match refusal.error.class {
+            FailureClass::NotSent => (FailureKind::NotSent, refusal.error.transient),
+            FailureClass::Rejected => (FailureKind::Rejected, refusal.error.transient),
+            FailureClass::Unknown => match found(&reach, job, true, &context, &progress).await {
                 Known::NotApplied => return Answer::Reverted,
                 Known::Applied | Known::Half => (FailureKind::Rejected, true),
-                Known::Nothing(sentence) => return plain_failure(FailureKind::Unknown, sentence, true),
+                Known::Failed(sentence) => return failed(FailureKind::Rejected, sentence, refusal, hands).await,
+                Known::Nothing(sentence) => return failed(FailureKind::Unknown, sentence, refusal, hands).await,
             },
         };
-        if !may_pass || !tries.again(&error.to_string()).await {
-            return plain_failure(kind, told(&error), false);
+        if !may_pass || !tries.again(&refusal.error.to_string()).await {
+            return failed(kind, told(&refusal.error), refusal, hands).await;
         }
+    }
+}
+
+/// The way back of a command, as it was stored when the command was run.
+async fn stored_down(job: &MigrateJob, hands: &Hands) -> Result<Option<String>, JournalError> {
+    let Some(digest) = job.there.as_ref().filter(|there| there.is_command).and_then(|t| t.stored_down.as_ref()) else {
+        return Ok(None);
+    };
+    let bytes = hands.journal.get_blob(digest).await?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+async fn failed(kind: FailureKind, sentence: String, refusal: Refusal, hands: &Hands) -> Answer {
+    let pieces = refusal.evidence.into_iter().map(Piece::from).collect();
+    match evidence::keep(hands, pieces).await {
+        Ok(evidence) => {
+            let unclear = kind == FailureKind::Unknown;
+            Answer::Failed(Failure { kind, sentence, evidence, unclear })
+        }
+        Err(e) => Answer::Broken(e),
     }
 }
 
@@ -194,27 +214,38 @@ pub(crate) enum Known {
     NotApplied,
     /// Some of its statements: applying again goes on with the rest.
     Half,
+    /// It was tried, and failed.
+    Failed(String),
     /// It does not say, or another text stands there.
     Nothing(String),
 }
 
-/// Asks a database for a migration, when nothing is at work on it any more.
-pub(crate) async fn found(outside: &dyn Outside, database: &Database, job: &MigrateJob, context: &RunContext) -> Known {
-    use migrate::Found;
+/// Asks for a migration, when nothing is at work on it any more; `reverting` says what was being done.
+pub(crate) async fn found(
+    reach: &Reach<'_>,
+    job: &MigrateJob,
+    reverting: bool,
+    context: &RunContext,
+    progress: &dyn Progress,
+) -> Known {
     crash::point("exec.find");
     let m = &job.migration;
-    match outside.find(database, m.version, &m.checksum, context).await {
-        Ok(Found::Applied(_)) => Known::Applied,
-        Ok(Found::NotApplied) => Known::NotApplied,
-        Ok(Found::Partial(_)) => Known::Half,
-        Ok(Found::Differs(_)) => Known::Nothing(format!(
+    match reach.find(job, reverting, context, progress).await {
+        Ok(Standing::Applied) => Known::Applied,
+        Ok(Standing::NotApplied) => Known::NotApplied,
+        Ok(Standing::Partial) => Known::Half,
+        Ok(Standing::Differs) => Known::Nothing(format!(
             "The database has another text applied as migration {} than {}. Compare its table gantry_migrations with the file.",
             m.version, m.file
         )),
-        Err(e) => Known::Nothing(format!(
-            "Whether migration {} was applied cannot be told: {} Look at the table gantry_migrations.",
+        Err(refusal) if refusal.error.class == FailureClass::Rejected && job.is_command() => {
+            Known::Failed(told(&refusal.error))
+        }
+        Err(refusal) => Known::Nothing(format!(
+            "Whether migration {} was applied cannot be told: {} {}",
             m.version,
-            told(&e)
+            told(&refusal.error),
+            if job.is_command() { "Look at its Job." } else { "Look at the table gantry_migrations." }
         )),
     }
 }

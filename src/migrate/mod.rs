@@ -9,6 +9,8 @@
 //! A failure carries what is known of its effect ([`error::FailureClass`]). Where that is *unknown* (a `COMMIT` without
 //! an answer) the caller asks [`find`] and does not send again before.
 //!
+//! [`remote`] carries a migration out where only a cluster reaches the database.
+//!
 //! The first five modules are pure. The database's URL is a secret; it goes into [`Database`] and comes out nowhere.
 
 pub mod sql;
@@ -23,6 +25,7 @@ pub mod journal;
 pub mod history;
 pub mod run;
 mod stepwise;
+pub mod remote;
 
 pub use database::Database;
 pub use effects::{Effect, EffectKind, StatementError, check, effects};

@@ -38,7 +38,7 @@ const EXCERPT: usize = 200;
 const BROKEN_SHOWN: usize = 5;
 
 /// Under whose name and within which bounds a migration runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RunContext {
     /// The run's identity, for the journal.
     pub run: String,

@@ -11,6 +11,11 @@ use crate::eval::{Cause, Term, TermKind};
 use crate::provider::{AttributeSchema, BlockSchema, Mode, Nesting};
 use crate::value::{Kind, Map, Marks, Value, convert};
 
+/// Attributes by name.
+pub(super) type Attributes = BTreeMap<Arc<str>, AttributeSchema>;
+/// Blocks by name.
+pub(super) type Blocks = BTreeMap<Arc<str>, BlockSchema>;
+
 /// Attributes and blocks by name.
 #[derive(Clone, Copy)]
 pub(super) struct Shape<'s> {

@@ -1,13 +1,10 @@
 //! The shapes of the blocks that are Gantry's own: artifact, migration, checks, the environment's settings.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::body::{Attributes, Blocks};
 use crate::provider::{AttributeSchema, BlockSchema, Nesting, named};
 use crate::value::{Type, Value};
-
-type Attributes = BTreeMap<Arc<str>, AttributeSchema>;
-type Blocks = BTreeMap<Arc<str>, BlockSchema>;
 
 fn optional(ty: Type) -> AttributeSchema {
     AttributeSchema::optional(ty, "")
@@ -35,16 +32,18 @@ pub(super) fn artifact() -> (Attributes, Blocks) {
     (named(attributes), Blocks::new())
 }
 
-/// `migration`
-pub(super) fn migration() -> (Attributes, Blocks) {
+/// `migration`; `database` says whether it needs one, and `runner` what may be in its runner block.
+pub(super) fn migration(database: bool, source: bool, runner: Option<&BlockSchema>) -> (Attributes, Blocks) {
+    let text = |needed| if needed { required(Type::String) } else { optional(Type::String) };
     let attributes = [
-        ("database", required(Type::String).sensitive()),
-        ("source", required(Type::String)),
+        ("database", text(database).sensitive()),
+        ("source", text(source)),
         ("on_rollback", optional(Type::String).default(Value::string("keep"))),
-        ("statement_timeout", optional(Type::String).default(Value::string("10m"))),
-        ("lock_timeout", optional(Type::String).default(Value::string("30s"))),
+        ("statement_timeout", optional(Type::String).default(Value::string("1h"))),
+        ("lock_timeout", optional(Type::String).default(Value::string("10s"))),
     ];
-    (named(attributes), Blocks::new())
+    let blocks = runner.map(|schema| (Arc::from("runner"), schema.clone()));
+    (named(attributes), blocks.into_iter().collect())
 }
 
 /// `health_check` and `smoke_test`, which differ in their defaults: a health check is asked again until its timeout, a smoke

@@ -1,6 +1,7 @@
 //! Changes: what an apply makes of each node, and why.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
@@ -232,6 +233,45 @@ pub struct MigrationDetail {
     pub applied: Vec<u64>,
     /// Whether `on_rollback = "down"`.
     pub down_on_rollback: bool,
+    /// How its steps are carried out.
+    pub how: Arc<MigrateHow>,
+}
+
+/// How a migration's steps are carried out.
+#[derive(Debug, Clone)]
+pub struct MigrateHow {
+    /// Who does it; `None` where this process does.
+    pub runner: Option<MigrationRunner>,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+    /// How long a lock is waited for. Whoever waits for a table's lock makes all others behind it wait as well.
+    pub lock_timeout: Duration,
+}
+
+impl Default for MigrateHow {
+    fn default() -> Self {
+        Self { runner: None, statement_timeout: Duration::from_secs(3600), lock_timeout: Duration::from_secs(10) }
+    }
+}
+
+impl MigrateHow {
+    /// The values that it has.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        self.runner.iter().map(|runner| &runner.settings)
+    }
+}
+
+/// A `runner` block.
+#[derive(Debug, Clone)]
+pub struct MigrationRunner {
+    /// Its label.
+    pub name: String,
+    /// The provider configuration that carries it out.
+    pub provider: String,
+    /// What it says; perhaps known after apply.
+    pub settings: Value,
+    /// Whether the image's own tool is run, and no SQL of ours.
+    pub is_command: bool,
 }
 
 /// An assertion of a `check` block.

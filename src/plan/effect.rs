@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use super::change::{MigrateHow, MigrationRunner};
 use super::step::{Step, Work};
 use crate::ledger::record::Gates;
 use crate::value::{Seal, Value, encode};
@@ -72,11 +73,11 @@ fn work(out: &mut String, work: &Work, seal: Seal<'_>) {
             json(&pin.source),
             pin.recorded.as_ref().map(|p| &p.digest).or(pin.digest.as_ref()).map_or("later", |d| d)
         ),
-        Work::Migrate { migration, url } => {
-            write!(out, ": migrate {} {} at {}", migration.version, migration.checksum, json(url))
+        Work::Migrate { migration, url, how } => {
+            write!(out, ": migrate {} {} at {}{}", migration.version, migration.checksum, json(url), by(how, &json))
         }
-        Work::Revert { migration, url } => {
-            write!(out, ": revert {} {} at {}", migration.version, migration.checksum, json(url))
+        Work::Revert { migration, url, how } => {
+            write!(out, ": revert {} {} at {}{}", migration.version, migration.checksum, json(url), by(how, &json))
         }
         Work::Check(check) => write!(out, ": {} {}", check.phase.word(), json(&check.configuration)),
         Work::Act(act) => {
@@ -91,4 +92,9 @@ fn work(out: &mut String, work: &Work, seal: Seal<'_>) {
             )
         }
     };
+}
+
+fn by(how: &MigrateHow, json: &dyn Fn(&Value) -> String) -> String {
+    let by = |runner: &MigrationRunner| format!(" by {} {} {}", runner.name, runner.provider, json(&runner.settings));
+    how.runner.as_ref().map_or_else(String::new, by)
 }

@@ -14,6 +14,7 @@ mod implied;
 mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub(super) use implied::implied;
 
@@ -140,7 +141,8 @@ impl Lowerer<'_> {
             (Detail::Migration(detail), ChangeKind::Run) => {
                 let mut after = self.needs(position);
                 for migration in &detail.pending {
-                    let work = Work::Migrate { url: detail.url.clone(), migration: migration.clone() };
+                    let (url, how) = (detail.url.clone(), Arc::clone(&detail.how));
+                    let work = Work::Migrate { url, migration: migration.clone(), how };
                     let step = self.add(&change.address, &format!("migrate {}", migration.version), work, after);
                     self.first.entry(position).or_insert(step);
                     self.done.insert(position, step);
@@ -439,7 +441,8 @@ impl Lowerer<'_> {
                 })
                 .collect();
             for migration in &detail.reverting {
-                let work = Work::Revert { url: detail.url.clone(), migration: migration.clone() };
+                let (url, how) = (detail.url.clone(), Arc::clone(&detail.how));
+                let work = Work::Revert { url, migration: migration.clone(), how };
                 let step = self.add(&change.address, &format!("revert {}", migration.version), work, after);
                 self.late.insert(step);
                 after = vec![step];

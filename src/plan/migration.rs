@@ -1,12 +1,13 @@
 //! Deciding about migrations: the files against what the database's journal says.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::body::{self, Shape};
-use super::builtin;
 use super::change::{Change, ChangeKind, Detail, MigrationDetail, PlannedMigration, Reason};
 use super::data::bare;
 use super::fact::{Fact, JournalEntry, Question};
+use super::runner::{Runner, shapes};
 use super::scope::ModuleScope;
 use super::walk::{BlockInstance, Planner};
 use crate::diag::{Diagnostic, did_you_mean};
@@ -26,22 +27,22 @@ fn object_type() -> Type {
 impl Planner<'_> {
     /// A migration node: what is pending, what is taken back, what stands.
     pub(super) fn migration(&mut self, one: &BlockInstance<'_>) -> Value {
-        let (attributes, blocks) = builtin::migration();
+        let runner = self.runner(one);
+        let (attributes, blocks) = shapes(runner.as_ref());
         let scope = ModuleScope::new(&self.world, one.instance, &one.repeated);
         let shape = Shape { attributes: &attributes, blocks: &blocks };
         let object = body::evaluate(&one.block.body, shape, &scope, &"a migration", &one.address);
         let url = object.get("database").cloned().unwrap_or_else(|| Value::opaque(Type::String));
-        let Some(files) = self.migration_files(one, &object) else { return Value::opaque(object_type()) };
-        let Some(journal) = self.journal(one, &url) else { return Value::opaque(object_type()) };
-        if !self.history_holds(one, &files, &journal) {
+        let Some((files, journal)) = self.files_and_journal(one, &object, &url, runner.as_ref()) else {
             return Value::opaque(object_type());
-        }
+        };
         let applied: Vec<u64> = journal.iter().filter(|e| !e.partial).map(|e| e.version).collect();
         let limited = self.left_alone(one) || self.world.inputs.options.going_back;
         let pending: Vec<PlannedMigration> = match limited {
             true => Vec::new(),
             false => files.iter().filter(|m| !applied.contains(&m.version)).cloned().collect(),
         };
+        let how = Arc::new(self.migrate_how(one, &object, runner.as_ref()));
         let down_on_rollback = object.get_str("on_rollback") == Some("down");
         // Inside a run the caller knows whether traffic has moved; a rollback comes after that, so the schema stays unless the
         // configuration says otherwise.
@@ -63,7 +64,7 @@ impl Planner<'_> {
             (false, true) => (ChangeKind::Run, Reason::Pending),
             (true, true) => (ChangeKind::NoOp, Reason::UpToDate),
         };
-        let detail = MigrationDetail { url: url.sensitive(), pending, reverting, applied, down_on_rollback };
+        let detail = MigrationDetail { url: url.sensitive(), pending, reverting, applied, down_on_rollback, how };
         let change = Change {
             after: Some(value.clone()),
             detail: Detail::Migration(Box::new(detail)),
@@ -71,6 +72,28 @@ impl Planner<'_> {
         };
         self.decide(one.id, change);
         value
+    }
+
+    /// What there is to apply, and what stands applied; `None` while something is awaited or after noting what is wrong.
+    fn files_and_journal(
+        &self,
+        one: &BlockInstance<'_>,
+        object: &Value,
+        url: &Value,
+        runner: Option<&Runner<'_>>,
+    ) -> Option<(Vec<PlannedMigration>, Vec<JournalEntry>)> {
+        if let Some(runner) = runner.filter(|runner| runner.is_command()) {
+            let journal = self.recorded_journal(one, &[]);
+            let settings = object.get("runner")?;
+            let file = self.command_migration(one, runner, settings, &journal)?;
+            return Some((vec![file], journal));
+        }
+        let files = self.migration_files(one, object)?;
+        let journal = match runner {
+            Some(_) => self.recorded_journal(one, &files),
+            None => self.journal(one, url)?,
+        };
+        self.history_holds(one, &files, &journal).then_some((files, journal))
     }
 
     /// The migrations of the directory, or `None` while they are awaited or after noting what is wrong.

@@ -37,6 +37,7 @@ mod look;
 mod lower;
 mod make;
 mod migration;
+mod runner;
 mod orphans;
 mod moves;
 mod outline;

@@ -87,6 +87,11 @@ impl Planner<'_> {
         named: Option<&Reference>,
     ) -> String {
         let provider = self.world.inputs.catalog.provider(role, ty).unwrap_or_default();
+        self.configuration_for(instance, provider, named)
+    }
+
+    /// The same for what a provider does without any type.
+    pub(super) fn configuration_for(&self, instance: Instance, provider: &str, named: Option<&Reference>) -> String {
         if self.world.inputs.catalog.configuration(provider).is_none() {
             return provider.to_owned();
         }

@@ -1,10 +1,11 @@
 //! Steps: the units that a plan is carried out in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::change::PlannedMigration;
+use super::change::{MigrateHow, PlannedMigration};
 use crate::addr::Address;
 use crate::diag::Span;
 use crate::ledger::event::Phase;
@@ -57,6 +58,8 @@ pub enum Work {
         url: Value,
         /// What is applied.
         migration: PlannedMigration,
+        /// How.
+        how: Arc<MigrateHow>,
     },
     /// A migration is taken back with the text that was stored when it was applied.
     Revert {
@@ -64,6 +67,8 @@ pub enum Work {
         url: Value,
         /// What is taken back.
         migration: PlannedMigration,
+        /// How.
+        how: Arc<MigrateHow>,
     },
     /// A check.
     Check(CheckStep),

@@ -89,7 +89,10 @@ fn in_step(step: &Step, found: &mut Vec<Sealed>) {
         }
         Work::Read { arguments, .. } => arguments.sealed_parts(found),
         Work::Pin(pin) if pin.recorded.is_none() => pin.source.sealed_parts(found),
-        Work::Migrate { url, .. } | Work::Revert { url, .. } => url.sealed_parts(found),
+        Work::Migrate { url, how, .. } | Work::Revert { url, how, .. } => {
+            url.sealed_parts(found);
+            how.values().for_each(|value| value.sealed_parts(found));
+        }
         Work::Check(check) => check.configuration.sealed_parts(found),
         Work::Await { .. }
         | Work::Pin(_)

@@ -48,6 +48,10 @@ fn one(change: &Change, catalog: &Catalog, checked: bool) -> Option<WayBack> {
             }
         }
         Detail::Migration(detail) => {
+            let command = detail.how.runner.as_ref().is_some_and(|runner| runner.is_command);
+            if command && detail.pending.iter().any(|m| m.down.is_none()) {
+                return told(false, "what the command did stays: its runner has no \"down\"".into());
+            }
             if let Some(first) = detail.pending.iter().find(|m| m.down.is_none()) {
                 return told(
                     false,

@@ -384,6 +384,13 @@ pub trait Provider: Send + Sync {
     /// Changes something.
     async fn act(&self, act: &Act, progress: &dyn Progress) -> Outcome;
 
+    /// Runs a program to its end, or waits for the one that runs already under its key. Asked only of providers that have a runner in
+    /// the catalog.
+    async fn run(&self, task: &super::Task, progress: &dyn Progress) -> super::TaskEnd {
+        let _ = (task, progress);
+        super::TaskEnd::NotBegun(Problem::new(ProblemClass::Invalid, "This target runs no tasks."))
+    }
+
     /// What can be seen of an object now, for a failed run: logs, stop reasons.
     async fn evidence(&self, ty: &str, identity: &Json) -> Vec<Evidence>;
 }

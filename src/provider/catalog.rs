@@ -11,6 +11,7 @@ pub struct Catalog {
     data: BTreeMap<&'static str, (&'static str, ResourceSchema)>,
     configurations: BTreeMap<&'static str, BlockSchema>,
     orders: BTreeMap<&'static str, Implied>,
+    runners: BTreeMap<&'static str, (&'static str, BlockSchema)>,
 }
 
 impl Catalog {
@@ -22,6 +23,7 @@ impl Catalog {
         catalog.add("kubernetes", super::kubernetes::schemas());
         catalog.configure("kubernetes", super::kubernetes::configuration());
         catalog.order("kubernetes", super::kubernetes::implied);
+        catalog.run("kubernetes", "kubernetes_job", super::kubernetes::runner());
         catalog
     }
 
@@ -56,6 +58,22 @@ impl Catalog {
     #[must_use]
     pub fn implied(&self, provider: &str) -> Option<Implied> {
         self.orders.get(provider).copied()
+    }
+
+    /// Adds a `runner` block of migrations, which a provider carries out.
+    pub fn run(&mut self, provider: &'static str, name: &'static str, schema: BlockSchema) {
+        self.runners.insert(name, (provider, schema));
+    }
+
+    /// The provider of a `runner` block, and what may be in it.
+    #[must_use]
+    pub fn runner(&self, name: &str) -> Option<(&'static str, &BlockSchema)> {
+        self.runners.get(name).map(|(provider, schema)| (*provider, schema))
+    }
+
+    /// The names of all runners.
+    pub fn runners(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.runners.keys().copied()
     }
 
     /// The schema of a type.

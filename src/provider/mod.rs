@@ -14,6 +14,7 @@ mod act;
 mod duration;
 mod registry;
 mod schema;
+mod task;
 
 pub mod catalog;
 pub mod conformance;
@@ -33,3 +34,4 @@ pub use schema::{
     AttributeSchema, BlockSchema, Compute, Implied, Lowering, Mode, Nesting, ProposedChange, ResourceSchema, Role,
     Undo, Validate, named,
 };
+pub use task::{INPUT, Task, TaskEnd};

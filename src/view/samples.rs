@@ -184,6 +184,7 @@ fn migration() -> Change {
         reverting: Vec::new(),
         applied: vec![1, 2],
         down_on_rollback: false,
+        how: Arc::default(),
     };
     let mut change = resource("migration.schema", ChangeKind::Run, Reason::Pending, None, None);
     change.after = Some(object([("url", string(CANARY).sensitive()), ("version", number(2))]));

@@ -35,6 +35,7 @@ mod kubernetes_deploy;
 mod kubernetes_fail;
 mod kubernetes_faults;
 mod kubernetes_kill;
+mod kubernetes_migrate;
 mod kubernetes_owners;
 mod kubernetes_release;
 mod kubernetes_versions;

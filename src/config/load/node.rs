@@ -24,7 +24,7 @@ pub(super) fn node(kind: NodeKind, block: BlockBody, shape: &Shape, errors: &mut
     let repetition = if repeats { repetition(&mut body, errors) } else { Repetition::Single };
     let depends_on = body.attributes.remove("depends_on").filter(|_| repeats);
     let depends_on = read::references(depends_on.as_ref(), errors);
-    let has_provider = matches!(kind, NodeKind::Resource | NodeKind::Data);
+    let has_provider = matches!(kind, NodeKind::Resource | NodeKind::Data | NodeKind::Migration);
     let provider = if has_provider { body.attributes.remove("provider") } else { None };
     let provider = provider.and_then(|a| read::reference(&a.term, errors));
     let lifecycle = if repeats { take_lifecycle(&mut body, kind, errors) } else { Lifecycle::default() };

@@ -111,10 +111,10 @@ fn url() -> Value {
 fn migrations(state: &State) -> Plan {
     let mut build = Build::new(state);
     let first = migration(1, "CREATE TABLE orders (id INTEGER);", Some("DROP TABLE orders;"));
-    let work = Work::Migrate { url: url(), migration: first };
+    let work = Work::Migrate { url: url(), migration: first, how: Arc::default() };
     let first = build.step("migration.schema", "migrate 1", work, &[]);
     let second = migration(2, "CREATE TABLE items (id INTEGER);", Some("DROP TABLE items;"));
-    let work = Work::Migrate { url: url(), migration: second };
+    let work = Work::Migrate { url: url(), migration: second, how: Arc::default() };
     let second = build.step("migration.schema", "migrate 2", work, &[first]);
     build.act("fake_thing.user", Action::Create, &thing("user", "1"), &[second]);
     build.plan
@@ -145,15 +145,22 @@ async fn a_migration_that_fails_names_its_statement_and_one_is_taken_back() {
     let (_directory, mut case) = in_directory();
     case.run(&migrations(&State::default())).await;
     let mut build = Build::new(&case.state());
-    let work =
-        Work::Migrate { url: url(), migration: migration(3, "SELECT 1;\nCREATE TABLE orders (id INTEGER);", None) };
+    let work = Work::Migrate {
+        url: url(),
+        migration: migration(3, "SELECT 1;\nCREATE TABLE orders (id INTEGER);", None),
+        how: Arc::default(),
+    };
     build.step("migration.schema", "migrate 3", work, &[]);
     build.plan.on_failure = OnFailure::Hold;
     let finished = case.run(&build.plan).await;
     assert!(finished.sentence.contains("0003_m3.up.sql:2: "), "{}", finished.sentence);
 
     let mut build = Build::new(&case.state());
-    let work = Work::Revert { url: url(), migration: migration(2, "CREATE TABLE items (id INTEGER);", None) };
+    let work = Work::Revert {
+        url: url(),
+        migration: migration(2, "CREATE TABLE items (id INTEGER);", None),
+        how: Arc::default(),
+    };
     build.step("migration.schema", "revert 2", work, &[]);
     let finished = case.run(&build.plan).await;
     assert_eq!(outcome(&finished), RunOutcome::Verified, "{}", finished.sentence);
@@ -204,7 +211,7 @@ impl WayBackPlanner for TakesBack {
             if there.get(applied.version).is_some() {
                 let migration = migration(applied.version, "", None);
                 let migration = PlannedMigration { checksum: applied.checksum.clone(), ..migration };
-                let work = Work::Revert { url: url(), migration };
+                let work = Work::Revert { url: url(), migration, how: Arc::default() };
                 after = vec![build.step("migration.schema", &format!("revert {}", applied.version), work, &after)];
             }
         }

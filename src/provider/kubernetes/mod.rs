@@ -28,6 +28,7 @@ mod order;
 mod apply;
 mod predecessors;
 mod versions;
+mod task;
 mod delete;
 mod observe;
 mod preview;
@@ -48,6 +49,6 @@ mod kept;
 mod survey;
 
 pub use order::implied;
-pub use schemas::{configuration, schemas};
+pub use schemas::{configuration, runner, schemas};
 pub use survey::{Standing, Survey, survey};
 pub use target::Kubernetes;

@@ -58,6 +58,32 @@ pub fn configuration() -> BlockSchema {
     }
 }
 
+/// `runner "kubernetes_job"` of a migration.
+#[must_use]
+pub fn runner() -> BlockSchema {
+    let words = |doc| A::optional(Type::list(Type::String), doc);
+    let wanted = [
+        "namespace",
+        "image",
+        "environment",
+        "config_maps",
+        "secrets",
+        "service_account_name",
+        "image_pull_secrets",
+        "resources",
+        "labels",
+        "timeout",
+    ];
+    let mut attributes: BTreeMap<_, _> =
+        job().attributes.into_iter().filter(|(name, _)| wanted.contains(&&**name)).collect();
+    attributes.extend(named([
+        ("command", words("The image's own migration tool with its arguments, in place of `source`.")),
+        ("down", words("What takes it back.")),
+    ]));
+    let doc = "Migrates in a Job of the cluster, for databases that only the cluster reaches.";
+    BlockSchema { attributes, doc, ..configuration() }
+}
+
 fn block(attributes: BTreeMap<std::sync::Arc<str>, A>, nesting: Nesting, doc: &'static str) -> BlockSchema {
     BlockSchema { nesting, required: false, replaces: false, ignored: true, attributes, blocks: BTreeMap::new(), doc }
 }

@@ -7,11 +7,11 @@ use super::connect::{Connection, connect};
 use super::kinds::{Kind, Kinds};
 use super::object::Name;
 use super::wire::{Answer, Failure, Request, send};
-use super::{apply, config, delete, evidence, import, job, observe, preview, read, settle, versions};
+use super::{apply, config, delete, evidence, import, job, observe, preview, read, settle, task, versions};
 use crate::provider::{
     Act, Action, Author, AwaitRequest, ChangedParts, Context, Evidence, Found, ImportRequest, Observation,
     ObserveRequest, Outcome, Preview, PreviewRequest, Prior, Problem, ProblemClass, Progress, Provider, ReadRequest,
-    ResourceSchema,
+    ResourceSchema, Task, TaskEnd,
 };
 use crate::value::Value;
 
@@ -214,6 +214,13 @@ impl Provider for Kubernetes {
                 let sentence = format!("A {} has no action \"{}\".", act.ty, other.word());
                 Outcome::NotSent(Problem::new(ProblemClass::Invalid, sentence))
             }
+        }
+    }
+
+    async fn run(&self, task: &Task, progress: &dyn Progress) -> TaskEnd {
+        match self.cluster().await {
+            Ok(cluster) => task::run(cluster, task, progress).await,
+            Err(problem) => TaskEnd::NotBegun(problem),
         }
     }
 

@@ -68,7 +68,10 @@ fn values(step: &Step, see: &mut dyn FnMut(&Value)) {
         }
         Work::Read { arguments, .. } => see(arguments),
         Work::Pin(pin) => see(&pin.source),
-        Work::Migrate { url, .. } | Work::Revert { url, .. } => see(url),
+        Work::Migrate { url, how, .. } | Work::Revert { url, how, .. } => {
+            see(url);
+            how.values().for_each(see);
+        }
         Work::Check(check) => see(&check.configuration),
         Work::Assert(all) => all.iter().for_each(|assertion| {
             see(&assertion.holds);

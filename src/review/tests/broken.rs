@@ -128,6 +128,7 @@ fn changes() -> Vec<Change> {
         reverting: Vec::new(),
         applied: vec![1],
         down_on_rollback: false,
+        how: Arc::default(),
     };
     let check = CheckDetail { verify: true, prove: vec![(at("local_service.shop"), Value::null(Type::Any))] };
     vec![
@@ -172,7 +173,7 @@ fn act(node: &str, action: Action, follows: Option<usize>, after: &[usize]) -> S
 }
 
 fn migrate(version: u64, after: &[usize]) -> Step {
-    let work = Work::Migrate { url: url(), migration: planned(version) };
+    let work = Work::Migrate { url: url(), migration: planned(version), how: Arc::default() };
     step("migration.schema", &format!("migrate {version}"), work, after)
 }
 
@@ -459,9 +460,10 @@ fn migrations() {
                 reverting: vec![planned(3), planned(2)],
                 applied: vec![1, 2, 3],
                 down_on_rollback: true,
+                how: Arc::default(),
             };
             let revert = |version: u64, after: &[usize]| {
-                let work = Work::Revert { url: url(), migration: planned(version) };
+                let work = Work::Revert { url: url(), migration: planned(version), how: Arc::default() };
                 step("migration.schema", &format!("revert {version}"), work, after)
             };
             let schema = Detail::Migration(Box::new(detail));

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 mod jobs;
 mod kubelet;
+mod program;
 mod rest;
 mod workloads;
 mod world;

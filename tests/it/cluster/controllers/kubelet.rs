@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::workloads::event;
 use super::world::{condition, is_going, key, list, settle, stamp, status_patch, text, uid};
-use super::{Core, Fate, Op};
+use super::{Core, Fate, Op, program};
 
 /// The name of the one node.
 pub(crate) const NODE: &str = "node-1";
@@ -268,7 +268,12 @@ fn step(core: &mut Core, pod: &Json, spec: &Json, run: &mut Run, policy: &str, n
                     if !after(if policy == "Init" { Duration::ZERO } else { wait }, core) {
                         return;
                     }
-                    run.end(0, "Completed", &started, now);
+                    let (code, reason, message) =
+                        program::run(core, pod, spec).unwrap_or((0, "Completed", String::new()));
+                    run.end(code, reason, &started, now);
+                    if let State::Ended(how) = &mut run.state {
+                        how["message"] = message.into();
+                    }
                 }
                 Fate::Ready(wait) => {
                     run.ready = run.ready || after(wait.saturating_sub(core.fates.start.min(RUNS)), core);

@@ -24,7 +24,7 @@ pub(super) fn plan(core: &mut Core, now: Instant, ops: &mut Vec<Op>) {
     claims(core, ops);
     budgets(core, ops);
     autoscalers(core, ops);
-    collect(core, ops);
+    collect(core, now, ops);
     refusals(core, now, ops);
 }
 
@@ -194,13 +194,17 @@ fn autoscalers(core: &mut Core, ops: &mut Vec<Op>) {
 }
 
 /// Garbage: what its owners have left behind; and the two finalizers of deletion.
-fn collect(core: &mut Core, ops: &mut Vec<Op>) {
+fn collect(core: &mut Core, now: Instant, ops: &mut Vec<Op>) {
+    // An owner whose watch is behind is not gone. The real one asks the server before it deletes.
+    let there: Vec<String> = core.world.every().map(|(_, object)| format!("seen {}", uid(object))).collect();
+    core.clocks.extend(there.into_iter().map(|seen| (seen, (String::new(), now))));
     let uids: BTreeSet<&str> = core.world.every().map(|(_, object)| uid(object)).collect();
     let watched: BTreeSet<&str> = super::KINDS.iter().map(|(kind, ..)| *kind).collect();
     for (key, object) in core.world.every() {
         let owners = list(object, "/metadata/ownerReferences");
+        let is_gone = |uid: &str| !uids.contains(uid) && core.clocks.contains_key(&format!("seen {uid}"));
         let orphaned = !owners.is_empty()
-            && owners.iter().all(|owner| watched.contains(text(owner, "/kind")) && !uids.contains(text(owner, "/uid")));
+            && owners.iter().all(|owner| watched.contains(text(owner, "/kind")) && is_gone(text(owner, "/uid")));
         if orphaned && !is_going(object) {
             ops.push(Op::Delete { key: key.clone(), now: false });
         }
