@@ -22,6 +22,7 @@ mod graph;
 mod history;
 mod import;
 mod init;
+mod migrate_task;
 mod output;
 mod plan;
 mod promote;

@@ -8,7 +8,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use super::shell::Shell;
 use super::{
     ack, apply, approve, arguments, completions, console, destroy, drift, error, exit_code, fmt, graph, history,
-    import, init, output, plan, promote, release, resume, rollback, show, state, stats, validate, verify, version,
+    import, init, migrate_task, output, plan, promote, release, resume, rollback, show, state, stats, validate, verify,
+    version,
 };
 use crate::ops::{Failure, Workspace, workspace};
 use crate::ports::env;
@@ -105,6 +106,9 @@ pub fn run() -> ExitCode {
     let words = env::arguments();
     if let Some(code) = crate::ops::helper_process(&words) {
         return ExitCode::from(code);
+    }
+    if words.first().is_some_and(|word| word == migrate_task::NAME) {
+        return ExitCode::from(migrate_task::run());
     }
     ExitCode::from(run_words(words))
 }

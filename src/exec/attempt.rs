@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::evidence::{self, Piece};
-use super::job::{ActJob, Answer, Failure, Job, Kept, Name, Witness};
+use super::job::{ActJob, Answer, Failure, Job, Kept, Name};
 use super::journal::Journal;
 use super::outside::Outside;
 use super::runner::{Patience, Runner};
@@ -289,12 +289,8 @@ async fn failed(job: &ActJob, kind: FailureKind, problem: Problem, unclear: bool
     let mut pieces: Vec<Piece> = problem.evidence.into_iter().map(Piece::from).collect();
     // A create has nothing to look at; everything else acts on what this finds.
     if let Some(prior) = job.act.prior.as_ref().filter(|_| job.act.action != Action::Create) {
-        let witness = Witness {
-            address: job.act.address.clone(),
-            provider: job.provider.name().to_owned(),
-            identity: job.act.staged.clone().unwrap_or_else(|| prior.identity.clone()),
-        };
-        pieces.extend(evidence::of_object(hands, &witness).await);
+        let identity = job.act.staged.as_ref().unwrap_or(&prior.identity);
+        pieces.extend(evidence::of_object_in(hands, &*job.provider, &job.act.address, identity).await);
     }
     match evidence::keep(hands, pieces).await {
         Ok(evidence) => Answer::Failed(Failure { kind, sentence: problem.sentence, evidence, unclear }),

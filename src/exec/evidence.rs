@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::attempt::Hands;
 use super::job::{Kept, Witness};
 use super::journal::JournalError;
+use crate::addr::Address;
 use crate::ledger::event::EvidenceRef;
 use crate::ports::clock::within;
-use crate::provider::Evidence;
+use crate::provider::{Evidence, Provider};
 
 /// The largest piece in bytes: the end of it is kept, where logs tell what happened.
 const MAX_PIECE: usize = 64 * 1024;
@@ -42,13 +45,25 @@ impl From<Evidence> for Piece {
 
 /// What a target can tell of an object now. That it does not answer is evidence as well.
 pub(crate) async fn of_object(hands: &Hands, witness: &Witness) -> Vec<Piece> {
-    let Some(provider) = hands.providers.get(&witness.provider) else { return Vec::new() };
-    let asked = provider.evidence(&witness.address.ty, &witness.identity);
+    match hands.providers.get(&witness.provider) {
+        Some(provider) => of_object_in(hands, &*provider, &witness.address, &witness.identity).await,
+        None => Vec::new(),
+    }
+}
+
+/// The same of a target that is at hand.
+pub(crate) async fn of_object_in(
+    hands: &Hands,
+    provider: &dyn Provider,
+    address: &Address,
+    identity: &Json,
+) -> Vec<Piece> {
+    let asked = provider.evidence(&address.ty, identity);
     let Some(pieces) = within(&*hands.clock, PATIENCE, asked).await else {
         let sentence = format!("nothing was told within {} s", PATIENCE.as_secs());
-        return vec![Piece::new(format!("{}", witness.address), sentence.into_bytes())];
+        return vec![Piece::new(address.to_string(), sentence.into_bytes())];
     };
-    let named = |e: Evidence| Piece::new(format!("{}: {}", witness.address, e.name), e.bytes);
+    let named = |e: Evidence| Piece::new(format!("{}: {}", address, e.name), e.bytes);
     pieces.into_iter().map(named).collect()
 }
 

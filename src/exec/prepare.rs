@@ -112,9 +112,7 @@ impl<'a> Scene<'a> {
                 (Job::Pin(PinJob::new(pin, text, after)), request::sha256(text.as_bytes()))
             }
             Work::Migrate { url, migration, how } | Work::Revert { url, migration, how } => {
-                let stored = state.migrations.get(&step.address).into_iter().flatten();
-                let stored = stored.rev().find(|applied| applied.version == migration.version);
-                let there = self.there(&step.address, how, stored.and_then(|applied| applied.down.clone()), results)?;
+                let there = self.there(&step.address, how, migration.version, (results, state))?;
                 let job = self.migration(url, migration, (how, there), results)?;
                 let request = request::sha256(migration.checksum.as_bytes());
                 (if matches!(step.work, Work::Migrate { .. }) { Job::Migrate(job) } else { Job::Revert(job) }, request)
@@ -264,10 +262,12 @@ impl<'a> Scene<'a> {
         &self,
         address: &crate::addr::Address,
         how: &MigrateHow,
-        stored_down: Option<String>,
-        results: &RunResults,
+        version: u64,
+        (results, state): (&RunResults, &State),
     ) -> Result<Option<There>, Failure> {
         let Some(runner) = &how.runner else { return Ok(None) };
+        let stored = state.migrations.get(address).into_iter().flatten();
+        let stored = stored.rev().find(|applied| applied.version == version);
         let settings = finish_all(&runner.settings, results).map_err(|e| not_available(&e))?;
         self.runner.scrub.learn(&settings);
         let said = settings.get_str("timeout").and_then(|text| crate::plan::duration::parse(text).ok());
@@ -279,7 +279,7 @@ impl<'a> Scene<'a> {
             key: String::new(),
             deadline: said.unwrap_or(TASK),
             settings,
-            stored_down,
+            stored_down: stored.and_then(|applied| applied.down.clone()),
         }))
     }
 

@@ -171,7 +171,7 @@ impl There {
             TaskEnd::Absent => (String::new(), "it is gone".into(), Vec::new()),
         };
         match Reply::read(&message) {
-            Some(reply) => Ok(reply.standing()?),
+            Some(reply) => Ok(reply.standing().map_err(|error| *error)?),
             None => {
                 let sentence = sentence.trim_end_matches('.');
                 let why = if sentence.is_empty() { "it ended without a word" } else { sentence };

@@ -106,10 +106,10 @@ impl Reply {
     ///
     /// # Errors
     /// What failed there.
-    pub fn standing(self) -> Result<Standing, MigrateError> {
+    pub fn standing(self) -> Result<Standing, Box<MigrateError>> {
         match self.outcome {
             Outcome::Stands(standing) => Ok(standing),
-            Outcome::Failed(error) => Err(error),
+            Outcome::Failed(error) => Err(Box::new(error)),
         }
     }
 

@@ -37,11 +37,10 @@ pub mod stats;
 pub mod state;
 pub mod validate;
 pub mod verify_ledger;
-mod remote_migration;
+pub mod remote_migration;
 
 pub use error::{Failure, FailureKind, Result};
 pub use records::Records;
-pub use remote_migration::helper_process;
 pub use store::Store;
 pub use targets::Targets;
 pub use workspace::Workspace;
@@ -56,4 +55,5 @@ pub use crate::ledger::record::Override;
 pub use crate::plan::Options;
 pub use crate::plan::approval::Agreement;
 pub use crate::plan::duration::{parse as parse_duration, parse_up_to as parse_duration_up_to};
+pub use crate::provider::local::helper as helper_process;
 pub use crate::value::without_seals;

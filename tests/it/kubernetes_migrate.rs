@@ -5,7 +5,7 @@
 
 use serde_json::Value as Json;
 
-use crate::cluster::AnyCluster;
+use crate::cluster::{AnyCluster, Fault, On};
 use crate::kubernetes::{Stage, both};
 use crate::support::holds;
 use crate::support::postgres::Postgres;
@@ -220,4 +220,119 @@ async fn what_is_wrong_with_a_runner_is_an_error_at_its_place() {
         assert_eq!(refused.code(), Some(1), "{to}: {}", refused.stdout);
         holds(&refused.stderr, &[wanted, "environments/test/main.hcl:"]);
     }
+}
+
+/// What a command may end with when something goes wrong on its way: well, refused, taken back, or not finished.
+const ENDS: [Option<i32>; 5] = [Some(0), Some(1), Some(3), Some(5), Some(7)];
+
+/// After whatever happened: the same command brings it to its end, the migration is applied once, and nothing is left in the
+/// cluster.
+async fn comes_to_its_end(stage: &Stage<'_>, url: &str, what: &str) -> Result<(), String> {
+    let again = stage.apply();
+    let said = format!("{what}:\n{}{}", again.stdout, again.stderr);
+    if again.code() != Some(0) {
+        return Err(format!("the same command ends with {:?}; {said}", again.code()));
+    }
+    let database = url.rsplit('/').next().unwrap();
+    let rows = Postgres::shared().psql(database, "SELECT count(*)::text FROM orders").await;
+    if rows != ["1"] {
+        return Err(format!("{rows:?} rows; {said}"));
+    }
+    for command in ["plan test --detailed-exitcode", "state verify test"] {
+        let ran = stage.run(command);
+        if ran.code() != Some(0) {
+            return Err(format!("{command}: {:?} {}{}; {said}", ran.code(), ran.stdout, ran.stderr));
+        }
+    }
+    match left(stage).await {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?} are left; {said}")),
+    }
+}
+
+async fn counted<'c>(cluster: &'c AnyCluster, space: &str) -> (Stage<'c>, String) {
+    let (stage, url) = stage(cluster, space, ENVIRONMENT).await;
+    let stage = stage.sandboxed(crate::support::Sandbox::with_crash_points);
+    stage.write(
+        "migrations/0001_create_orders.up.sql",
+        "CREATE TABLE orders (id BIGINT PRIMARY KEY);\nINSERT INTO orders SELECT count(*) + 1 FROM orders;\n",
+    );
+    (stage, url)
+}
+
+/// Killed before and after each request that makes something, and before the answer is recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_in_the_cluster_is_killed() {
+    let mut wrong = Vec::new();
+    let cluster = AnyCluster::in_process().await;
+    for (n, at) in ["exec.migrate#1", "kubernetes.apply#1", "kubernetes.applied#1", "exec.append#2"].iter().enumerate()
+    {
+        let (stage, url) = counted(&cluster, &format!("sql-kill-{n}")).await;
+        let ran = stage.sandbox.run_in(&[("GANTRY_CRASH_AT", at)], &["apply", "test", "--auto-approve"]);
+        if ran.signal() != Some(9) {
+            wrong.push(format!("it did not die at {at}: {ran:?}"));
+            continue;
+        }
+        wrong.extend(comes_to_its_end(&stage, &url, at).await.err());
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n----\n"));
+}
+
+/// A command is killed: its Job goes on, and is neither run twice nor taken for not run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_in_the_cluster_is_killed() {
+    let cluster = AnyCluster::in_process().await;
+    for (n, at) in ["exec.migrate#1", "kubernetes.apply#1", "kubernetes.applied#1", "exec.find#1"].iter().enumerate() {
+        let stage = Stage::new(&cluster, &format!("tool-kill-{n}")).await.namespace().await;
+        let stage = stage.sandboxed(crate::support::Sandbox::with_crash_points);
+        stage.main(&COMMAND.replace("DOWN", ""));
+        let first = if *at == "exec.find#1" { "kubernetes.applied#1" } else { at };
+        for at in [first, at] {
+            let ran = stage.sandbox.run_in(&[("GANTRY_CRASH_AT", at)], &["apply", "test", "--auto-approve"]);
+            assert_eq!(ran.signal(), Some(9), "{at}: {}{}", ran.stdout, ran.stderr);
+            if first == at {
+                break;
+            }
+        }
+        let again = stage.apply();
+        assert_eq!(again.code(), Some(0), "{at}: {}{}", again.stdout, again.stderr);
+        let pods = stage.get("api/v1", "pods").await;
+        assert_eq!(pods["items"].as_array().map(Vec::len), Some(1), "{at}: {}{}", again.stdout, again.stderr);
+        let _ = stage.run("state verify test").succeeds();
+    }
+}
+
+/// Every request of a migration, and what can go wrong with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_becomes_of_a_request_the_migration_is_applied_once() {
+    let cluster = AnyCluster::in_process().await;
+    let requests = [
+        ("get", "jobs", 1),
+        ("list", "jobs", 1),
+        ("list", "pods", 1),
+        ("apply", "jobs", 1),
+        ("apply", "secrets", 1),
+        ("apply", "jobs", 2),
+        ("get", "jobs", 2),
+        ("delete", "jobs", 1),
+    ];
+    let faults = [Fault::Status(500), Fault::CloseBefore, Fault::CloseAfter, Fault::Truncate, Fault::Status(403)];
+    let mut wrong = Vec::new();
+    for (n, (verb, resource, nth)) in requests.into_iter().enumerate() {
+        for (m, fault) in faults.iter().enumerate() {
+            let space = format!("sql-fault-{n}-{m}");
+            let (stage, url) = counted(&cluster, &space).await;
+            let control = stage.control();
+            control.fault(On::verb(verb).resource(resource).namespace(&space).nth(nth), fault.clone());
+            let ran = stage.apply();
+            control.clear_faults();
+            let what =
+                format!("{verb} {resource} {nth} with {fault:?}: {:?}\n{}{}", ran.code(), ran.stdout, ran.stderr);
+            if !ENDS.contains(&ran.code()) {
+                wrong.push(format!("it ended otherwise; {what}"));
+            }
+            wrong.extend(comes_to_its_end(&stage, &url, &what).await.err());
+        }
+    }
+    assert!(wrong.is_empty(), "{} of them:\n{}", wrong.len(), wrong.join("\n----\n"));
 }

@@ -39,6 +39,8 @@ const INPUT_MAX: usize = 1_000_000;
 /// How long the end of what was deleted is waited for. A pod has 30 s to end.
 const GOING: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(250);
+/// How often it is tried to take away what is over.
+const TRIES: usize = 3;
 /// How long a Job stays that nobody took away.
 const STAYS: (u64, u64) = (3600, 7 * 24 * 3600);
 
@@ -251,10 +253,19 @@ impl Run<'_> {
             },
         };
         if self.task.input.is_some() {
-            // What stays for want of leave to delete it goes by itself.
-            drop(self.remove(there).await);
+            self.clear_away(there).await;
         }
         end
+    }
+
+    /// Takes a Job away that is over. What stays all the same goes by itself, or before the next one.
+    async fn clear_away(&self, there: &Json) {
+        for _ in 0..TRIES {
+            if self.remove(there).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Whether a container of it runs.
