@@ -136,12 +136,16 @@ pub(super) const ARTIFACT: Shape = closed(
     &[may("image"), may("file"), may("committed")],
     &[any_number("schema", &["migration"], &closed(&[may("min"), may("max")], &[]))],
 );
-/// `migration`
-///
-/// What it must have depends on its `runner`, and what stands in that on its label: the planner looks.
+const RUNNERS: [Block; 1] = [one("runner", &["type"], &OPEN)];
+/// `migration`. What stands in its `runner` depends on that one's label: the planner looks.
 pub(super) const MIGRATION: Shape = closed(
+    &[must("database"), must("source"), may("on_rollback"), may("statement_timeout"), may("lock_timeout")],
+    &RUNNERS,
+);
+/// The same where an image's own tool migrates.
+pub(super) const MIGRATION_BY_TOOL: Shape = closed(
     &[may("database"), may("source"), may("on_rollback"), may("statement_timeout"), may("lock_timeout")],
-    &[one("runner", &["type"], &OPEN)],
+    &RUNNERS,
 );
 /// `check`
 pub(super) const CHECK: Shape = closed(&[], &[Block { required: true, ..any_number("assert", &[], &CONDITION) }]);

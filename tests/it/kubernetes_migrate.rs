@@ -206,8 +206,16 @@ async fn what_is_wrong_with_a_runner_is_an_error_at_its_place() {
         ("kubernetes_job", "kubernetes_jop", "Did you mean \"kubernetes_job\"?"),
         ("image     = var.image", "", "The argument \"image\" is required in a \"runner\" block, but it is not there."),
         ("image     = var.image", "image = var.image\n    command = [\"x\"]", "there is no \"source\" of SQL"),
-        ("  source   = \"../../migrations\"\n", "", "The argument \"source\" is required in a migration"),
-        ("  database = var.database_url\n", "", "The argument \"database\" is required in a migration"),
+        (
+            "  source   = \"../../migrations\"\n",
+            "",
+            "The argument \"source\" is required, but it is not set in this block.",
+        ),
+        (
+            "  database = var.database_url\n",
+            "",
+            "The argument \"database\" is required, but it is not set in this block.",
+        ),
         (
             "  database = var",
             "  lock_timeout = \"soon\"\n  database = var",

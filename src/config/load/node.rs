@@ -6,7 +6,7 @@ use super::names::ROOTS;
 use super::{check, lifecycle, read};
 use crate::addr::NodeKind;
 use crate::config::desired::{BlockBody, Body, Dynamic, Lifecycle, NodeBlock, Repetition};
-use crate::config::schema::{META, PROBES, Shape};
+use crate::config::schema::{META, MIGRATION_BY_TOOL, PROBES, Shape};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::eval::TermKind;
 
@@ -30,6 +30,7 @@ pub(super) fn node(kind: NodeKind, block: BlockBody, shape: &Shape, errors: &mut
     let lifecycle = if repeats { take_lifecycle(&mut body, kind, errors) } else { Lifecycle::default() };
     refuse_foreign(&mut body, kind, errors);
     expand_dynamic(&mut body, errors);
+    let shape = if runs_a_tool(&body) && kind == NodeKind::Migration { &MIGRATION_BY_TOOL } else { shape };
     check::body(&body, shape, if repeats { &META } else { &[] }, errors);
     match kind {
         NodeKind::Artifact => artifact(&body, errors),
@@ -37,6 +38,11 @@ pub(super) fn node(kind: NodeKind, block: BlockBody, shape: &Shape, errors: &mut
         _ => {}
     }
     NodeBlock { kind, ty, name, repetition, depends_on, lifecycle, provider, check: None, body, span }
+}
+
+/// Whether a migration is one of an image's own tool: then there is no SQL, and perhaps no database that has a name here.
+fn runs_a_tool(body: &Body) -> bool {
+    body.blocks.iter().any(|block| &*block.ty == "runner" && block.body.attributes.contains_key("command"))
 }
 
 /// Takes the data source out of a `check` block: a node of its own that only that block sees.
