@@ -19,6 +19,9 @@ use crate::value::to_json;
 
 /// How many dry runs are under way at once.
 const AT_ONCE: usize = 16;
+/// The same where the server waits 50 ms in each for a namespace that is not there, in case that its cache is behind (its admission
+/// plugin `NamespaceLifecycle`). What is wrong with an object's fields it says before that, so they are asked about all the same.
+const AT_ONCE_WAITING: usize = 64;
 /// How many of the server's own changes are told one by one.
 const NOTES: usize = 8;
 /// The mark of an act that is not carried out.
@@ -49,6 +52,20 @@ impl Coming {
         }
     }
 
+    /// Whether objects go into a namespace that this plan makes, and that is not there yet.
+    async fn waits(&self, cluster: Cluster<'_>, manifests: &[Option<Json>]) -> bool {
+        let namespace = |manifest: &'_ Json| manifest.pointer("/metadata/namespace")?.as_str().map(str::to_owned);
+        let named: BTreeSet<String> = manifests.iter().flatten().filter_map(namespace).collect();
+        for namespace in named.into_iter().filter(|namespace| self.has_namespace(namespace)) {
+            let name = Name { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: namespace };
+            let Ok((kind, name)) = cluster.place(name).await else { continue };
+            if matches!(cluster.get(&kind, &name).await, Ok(None)) {
+                return true;
+            }
+        }
+        false
+    }
+
     fn has_namespace(&self, name: &str) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).namespaces.contains(name)
     }
@@ -70,9 +87,10 @@ pub(super) async fn preview(cluster: Cluster<'_>, coming: &Coming, batch: &[Prev
     };
     let manifests: Vec<Option<Json>> = batch.iter().map(manifest).collect();
     coming.note(&manifests);
+    let at_once = if coming.waits(cluster, &manifests).await { AT_ONCE_WAITING } else { AT_ONCE };
     let one = |(request, manifest)| one(cluster, coming, request, manifest).boxed();
     let all: Vec<_> = batch.iter().zip(manifests).map(one).collect();
-    futures_util::stream::iter(all).buffered(AT_ONCE).collect().await
+    futures_util::stream::iter(all).buffered(at_once).collect().await
 }
 
 /// Whether a change is one of an object that stands. A new version, and another run, is a new object.
