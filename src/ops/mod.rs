@@ -8,6 +8,7 @@ pub mod targets;
 pub mod secrets;
 pub mod planning;
 mod configure;
+mod rehearse;
 pub mod restore;
 pub mod signing;
 pub mod approval_file;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::{Failure, FailureKind, Result, sentence};
+use super::rehearse::rehearse;
 use super::secrets::Secrets;
 use super::targets::Targets;
 use super::workspace::Workspace;
@@ -131,6 +132,7 @@ impl<'a> Planning<'a> {
                     if wrong.has_errors() {
                         return Err(Failure::from_diagnostics(wrong, draft.desired.sources.clone()));
                     }
+                    self.rehearsed(draft, &plan).await?;
                     return Ok(*plan);
                 }
                 Planned::Need(questions) => self.answer(draft, questions).await?,
@@ -138,6 +140,16 @@ impl<'a> Planning<'a> {
         }
         let detail = format!("Planning still had questions after {ROUNDS_MAX} rounds.");
         Err(Failure::error("Planning limit reached", detail))
+    }
+
+    /// A way back is not refused for what it would need; it is tried.
+    async fn rehearsed(&self, draft: &Draft, plan: &Plan) -> Result<()> {
+        let options = &draft.options;
+        let asks = options.refresh && options.limit.is_none() && !options.going_back && self.earlier.is_none();
+        match self.targets.filter(|targets| asks && !targets.is_unasked()) {
+            Some(targets) => rehearse(plan, draft, targets).await,
+            None => Ok(()),
+        }
     }
 
     /// Plans once more what was planned before: to the same effect, if that can be had. Sealed records may not have been open then.

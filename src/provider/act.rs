@@ -391,6 +391,15 @@ pub trait Provider: Send + Sync {
         super::TaskEnd::NotBegun(Problem::new(ProblemClass::Invalid, "This target runs no tasks."))
     }
 
+    /// Asks whether a task would be begun, as far as the target tells without beginning it. Changes nothing.
+    ///
+    /// # Errors
+    /// Why it would not be.
+    async fn would_run(&self, task: &super::Task) -> Result<(), Problem> {
+        let _ = task;
+        Ok(())
+    }
+
     /// What can be seen of an object now, for a failed run: logs, stop reasons.
     async fn evidence(&self, ty: &str, identity: &Json) -> Vec<Evidence>;
 }

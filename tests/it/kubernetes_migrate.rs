@@ -221,6 +221,8 @@ async fn what_is_wrong_with_a_runner_is_an_error_at_its_place() {
             "  lock_timeout = \"soon\"\n  database = var",
             "\"lock_timeout\" is a duration: \"soon\" is not one;",
         ),
+        ("\"SPACE\"", "\"nowhere\"", "Error: Target refuses the migration's task"),
+        ("\"SPACE\"", "\"nowhere\"", "Job nowhere/schema-"),
     ] {
         assert!(ENVIRONMENT.contains(from), "{from}");
         stage.main(&ENVIRONMENT.replace(from, to));
@@ -228,6 +230,23 @@ async fn what_is_wrong_with_a_runner_is_an_error_at_its_place() {
         assert_eq!(refused.code(), Some(1), "{to}: {}", refused.stdout);
         holds(&refused.stderr, &[wanted, "environments/test/main.hcl:"]);
     }
+}
+
+/// Who may only read sees the plan all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_only_read_plans_all_the_same() {
+    let cluster = AnyCluster::in_process().await;
+    let (stage, _) = stage(&cluster, "reads", ENVIRONMENT).await;
+    stage.control().user("reader-token", "reader", Vec::new());
+    stage.sandbox.write("kubeconfig", &cluster.kubeconfig("test", "reader-token"));
+    let plan = stage.run("plan test").succeeds();
+    holds(&plan.stdout, &["+ 0001 create_orders"]);
+    let refused = stage.apply();
+    assert_eq!(refused.code(), Some(3), "{}{}", refused.stdout, refused.stderr);
+    holds(&refused.stderr, &["User \"reader\" cannot get resource \"jobs\""]);
+    stage.write("kubeconfig", "nothing: here");
+    let refused = stage.run("plan test").exits(1);
+    assert!(!refused.stderr.is_empty());
 }
 
 /// What a command may end with when something goes wrong on its way: well, refused, taken back, or not finished.
@@ -318,9 +337,11 @@ async fn whatever_becomes_of_a_request_the_migration_is_applied_once() {
         ("get", "jobs", 1),
         ("list", "jobs", 1),
         ("list", "pods", 1),
+        // The first is the plan's dry run.
         ("apply", "jobs", 1),
-        ("apply", "secrets", 1),
         ("apply", "jobs", 2),
+        ("apply", "secrets", 1),
+        ("apply", "jobs", 3),
         ("get", "jobs", 2),
         ("delete", "jobs", 1),
     ];

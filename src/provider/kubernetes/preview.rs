@@ -66,7 +66,7 @@ impl Coming {
         false
     }
 
-    fn has_namespace(&self, name: &str) -> bool {
+    pub(super) fn has_namespace(&self, name: &str) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).namespaces.contains(name)
     }
 

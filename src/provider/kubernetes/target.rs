@@ -224,6 +224,10 @@ impl Provider for Kubernetes {
         }
     }
 
+    async fn would_run(&self, task: &Task) -> Result<(), Problem> {
+        task::would_run(self.cluster().await?, &self.coming, task).await
+    }
+
     async fn evidence(&self, _: &str, identity: &Json) -> Vec<Evidence> {
         match self.cluster().await {
             Ok(cluster) => evidence::of(cluster, identity).await,

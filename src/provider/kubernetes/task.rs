@@ -21,6 +21,7 @@ use super::kinds::Kind;
 use super::look::{label, list, quote, text};
 use super::object::{Identity, Name};
 use super::observe::encoded;
+use super::preview::Coming;
 use super::target::{Cluster, uid};
 use super::versions::digits;
 use super::wire::{APPLY, Failure, Request};
@@ -54,22 +55,31 @@ struct Run<'a> {
 }
 
 pub(super) async fn run(cluster: Cluster<'_>, task: &Task, progress: &dyn Progress) -> TaskEnd {
-    let name = Name {
-        api_version: "batch/v1".into(),
-        kind: "Job".into(),
-        namespace: task.settings.get_str("namespace").map(str::to_owned),
-        name: format!("{}-{}", slug(&task.address.name), digits(task.key.as_bytes())),
-    };
-    let (kind, name) = match cluster.place(name).await {
-        Ok(placed) => placed,
+    let run = match Run::of(cluster, task).await {
+        Ok(run) => run,
         Err(problem) => return TaskEnd::NotBegun(problem),
     };
-    let run = Run { cluster, task, kind, name, series: digits(task.series.as_bytes()) };
     let there = match run.begun().await {
         Ok(there) => there,
         Err(end) => return end,
     };
     run.end(&there, progress).await
+}
+
+/// Whether the cluster would take a task's Job: a dry run of it. Who may only look is told nothing, and that is no reason against it.
+///
+/// # Errors
+/// Why it would not.
+pub(super) async fn would_run(cluster: Cluster<'_>, coming: &Coming, task: &Task) -> Result<(), Problem> {
+    let run = Run::of(cluster, task).await?;
+    let Err(failure) = run.apply(true, true).await else { return Ok(()) };
+    match &failure {
+        Failure::Lost(_) => Ok(()),
+        Failure::Refused(refusal) if refusal.code == 403 && refusal.message.contains(" cannot ") => Ok(()),
+        Failure::Refused(refusal) if refusal.code == 404 && coming.has_namespace(run.namespace()) => Ok(()),
+        Failure::Refused(refusal) if refusal.code == 429 || refusal.code >= 500 => Ok(()),
+        _ => Err(failure.problem(&run.name.shown())),
+    }
 }
 
 /// The beginning of a Job's name: a node's name as Kubernetes takes it.
@@ -89,7 +99,18 @@ fn ended(failure: &Failure, what: &str) -> TaskEnd {
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    async fn of(cluster: Cluster<'a>, task: &'a Task) -> Result<Self, Problem> {
+        let name = Name {
+            api_version: "batch/v1".into(),
+            kind: "Job".into(),
+            namespace: task.settings.get_str("namespace").map(str::to_owned),
+            name: format!("{}-{}", slug(&task.address.name), digits(task.key.as_bytes())),
+        };
+        let (kind, name) = cluster.place(name).await?;
+        Ok(Self { cluster, task, kind, name, series: digits(task.series.as_bytes()) })
+    }
+
     fn namespace(&self) -> &str {
         self.name.namespace.as_deref().unwrap_or_default()
     }
@@ -121,11 +142,11 @@ impl Run<'_> {
         }
         self.alone().await?;
         crash::point("kubernetes.apply");
-        let made = self.apply(self.task.input.is_some()).await.map_err(fail)?;
+        let made = self.apply(self.task.input.is_some(), false).await.map_err(fail)?;
         crash::point("kubernetes.applied");
         let Some(input) = &self.task.input else { return Ok(made) };
         self.give(input, uid(&made)).await.map_err(fail)?;
-        self.apply(false).await.map_err(fail)
+        self.apply(false, false).await.map_err(fail)
     }
 
     /// Takes away what ran before, and waits until it does not run any more.
@@ -175,10 +196,10 @@ impl Run<'_> {
         delete::one(self.cluster, &identity).await
     }
 
-    /// Makes the Job, or lets the one go that is there.
-    async fn apply(&self, suspended: bool) -> Result<Json, Failure> {
+    /// Makes the Job, or lets the one go that is there; with `dry`, only as a question.
+    async fn apply(&self, suspended: bool, dry: bool) -> Result<Json, Failure> {
         let path = self.kind.object(self.name.namespace.as_deref(), &self.name.name);
-        let path = format!("{path}{}", query(self.cluster.manager, false, false));
+        let path = format!("{path}{}", query(self.cluster.manager, false, dry));
         let body = manifest(self.task, &self.name, &self.series, suspended);
         Ok(self.cluster.send(Request::with("PATCH", path, APPLY, &body)).await?.body)
     }
