@@ -1,6 +1,6 @@
 //! Carrying a plan out: lease, ledger, recovery of what an earlier process left, the run itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -275,6 +275,19 @@ impl Opened {
         Ok(Ran { plan: Box::new(plan), finished, resumed: false })
     }
 
+    /// Who plans the way back of a run.
+    fn way_back(&self, plan: &Plan, draft: &Draft) -> WayBackFrom {
+        WayBackFrom {
+            workspace: self.workspace.clone(),
+            backend: Arc::clone(&self.backend),
+            secrets: self.secrets.clone(),
+            targets: self.targets.clone(),
+            failed: draft.clone(),
+            down_anyway: down_anyway(plan),
+            migrated: migrated(plan),
+        }
+    }
+
     async fn carry_out(
         &mut self,
         how: &Changing,
@@ -296,14 +309,7 @@ impl Opened {
             env::user(),
         ));
         let key = Arc::clone(&self.secrets.key);
-        let way_back = WayBackFrom {
-            workspace: self.workspace.clone(),
-            backend: Arc::clone(&self.backend),
-            secrets: self.secrets.clone(),
-            targets: self.targets.clone(),
-            failed: draft.clone(),
-            down_anyway: down_anyway(plan),
-        };
+        let way_back = self.way_back(plan, draft);
         let runner = Runner {
             run,
             journal: Arc::clone(&journal) as Arc<dyn crate::exec::Journal>,
@@ -520,6 +526,15 @@ pub(super) async fn unless_interrupted<T>(how: &Changing, work: impl Future<Outp
         done = work => done,
         () = interrupted => Err(Failure::error("Interrupted", "The command was interrupted before it changed anything.")),
     }
+}
+
+/// What a plan migrates, by node.
+fn migrated(plan: &Plan) -> BTreeMap<crate::addr::Address, Box<crate::plan::change::MigrationDetail>> {
+    let of = |change: &crate::plan::Change| match &change.detail {
+        crate::plan::Detail::Migration(detail) => Some((change.address.clone(), detail.clone())),
+        _ => None,
+    };
+    plan.changes.iter().filter_map(of).collect()
 }
 
 /// The migrations that go down on a way back even after traffic has moved.

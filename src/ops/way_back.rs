@@ -13,6 +13,7 @@ use super::workspace::Workspace;
 use crate::addr::Address;
 use crate::exec::WayBackPlanner;
 use crate::ledger::{Backend, State};
+use crate::plan::change::MigrationDetail;
 use crate::plan::{Facts, Options, Plan, SavedInputs};
 
 /// Who plans the way back of a run.
@@ -25,6 +26,8 @@ pub(super) struct WayBackFrom {
     pub(super) failed: Draft,
     /// The migrations with `on_rollback = "down"`.
     pub(super) down_anyway: Vec<Address>,
+    /// What the run migrates, by node.
+    pub(super) migrated: BTreeMap<Address, Box<MigrationDetail>>,
 }
 
 #[async_trait::async_trait]
@@ -67,6 +70,7 @@ impl WayBackFrom {
             limit: Some(open.touched.clone()),
             pins: pins.into_iter().filter(|(a, _)| open.touched.contains(a)).collect(),
             revert: self.reverts(state),
+            migrated: self.migrated.clone(),
             older: true,
             going_back: true,
             to_nothing: base.is_none(),

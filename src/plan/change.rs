@@ -221,7 +221,7 @@ pub struct PlannedMigration {
 }
 
 /// What a migration's steps need.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MigrationDetail {
     /// The database's URL; sensitive, perhaps known after apply.
     pub url: Value,
@@ -238,7 +238,7 @@ pub struct MigrationDetail {
 }
 
 /// How a migration's steps are carried out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MigrateHow {
     /// Who does it; `None` where this process does.
     pub runner: Option<MigrationRunner>,
@@ -262,7 +262,7 @@ impl MigrateHow {
 }
 
 /// A `runner` block.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MigrationRunner {
     /// Its label.
     pub name: String,

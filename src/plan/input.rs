@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::change::PlannedMigration;
+use super::change::{MigrationDetail, PlannedMigration};
 use super::fact::Facts;
 use crate::addr::Address;
 use crate::config::Desired;
@@ -66,6 +66,10 @@ pub struct Options {
     pub artifacts: BTreeMap<Address, Override>,
     /// Migrations to take back, newest first, by node: version numbers.
     pub revert: BTreeMap<Address, Vec<u64>>,
+    /// The migrations of the run that is taken back, as it planned them: those whose node the configuration does not have are taken
+    /// back by this.
+    #[serde(skip)]
+    pub migrated: BTreeMap<Address, Box<MigrationDetail>>,
     /// Whether applied migrations that the configuration does not have are fine: it is an older one.
     pub older: bool,
     /// Whether a way back is being planned: commands are not run again for it.
@@ -104,6 +108,7 @@ impl Default for Options {
             unproven: Vec::new(),
             artifacts: BTreeMap::new(),
             revert: BTreeMap::new(),
+            migrated: BTreeMap::new(),
             older: false,
             going_back: false,
             to_nothing: false,

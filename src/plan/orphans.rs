@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::change::{Change, ChangeKind, Detail, Reason, ResourceDetail};
+use super::change::{Change, ChangeKind, Detail, MigrationDetail, Reason, ResourceDetail};
 use super::fact::{Fact, Question};
 use super::resource::known;
 use super::walk::Planner;
@@ -31,6 +31,37 @@ impl Planner<'_> {
             self.orphan(address, recorded_at, record);
         }
         self.keep_what_is_needed();
+        self.strange_migrations();
+    }
+
+    /// Takes back what a run migrated whose node this configuration does not have: it came with that run.
+    fn strange_migrations(&mut self) {
+        let options = self.world.inputs.options;
+        for (address, versions) in &options.revert {
+            let known = self.changes.iter().any(|change| change.address == *address);
+            let Some(planned) = options.migrated.get(address).filter(|m| !known && m.url.is_wholly_known()) else {
+                continue;
+            };
+            let of = |version: &u64| planned.pending.iter().find(|m| m.version == *version).cloned();
+            let reverting: Vec<_> = versions.iter().filter_map(of).collect();
+            let mut applied = planned.applied.clone();
+            applied.extend(versions.iter().rev());
+            let detail = MigrationDetail { pending: Vec::new(), reverting, applied, ..(**planned).clone() };
+            self.changes.push(Change {
+                address: address.clone(),
+                moved_from: None,
+                importing: None,
+                kind: ChangeKind::Run,
+                reason: Reason::TakenBack,
+                before: None,
+                after: None,
+                differs: Vec::new(),
+                replaces: Vec::new(),
+                drift: None,
+                detail: Detail::Migration(Box::new(detail)),
+                span: None,
+            });
+        }
     }
 
     /// What something that is kept stands in, or is one of, is kept as well: a claim does not outlive its namespace.

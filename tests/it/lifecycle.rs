@@ -336,3 +336,31 @@ output "o" {{
         &["Resource postcondition failed", "It is 2.", "Module output value precondition failed", "The output is 2."],
     );
 }
+
+/// What a run migrates goes back with it, also where the configuration that it goes back to knows nothing of the migration.
+#[test]
+fn a_migration_that_came_with_a_failed_run_is_taken_back() {
+    let file = "resource \"local_file\" \"a\" {\n  filename = \"${path.root}/a.txt\"\n  content  = \"x\"\n}\n";
+    let sandbox = applied(file);
+    sandbox.write("migrations/0001_t.up.sql", "CREATE TABLE t (id INTEGER);\n");
+    sandbox.write("migrations/0001_t.down.sql", "DROP TABLE t;\n");
+    let more = r#"
+migration "m" {
+  source   = "${path.project}/migrations"
+  database = "sqlite://${path.project}/t.db"
+}
+
+smoke_test "s" {
+  depends_on = [migration.m]
+  command { argv = ["WORD"] }
+}
+"#;
+    sandbox.write("environments/test/main.hcl", &format!("{file}{}", more.replace("WORD", "false")));
+    let failed = sandbox.run("apply test --auto-approve").exits(3);
+    holds(&failed.stderr, &["migration.m: Migration 1 taken back"]);
+    let plan = sandbox.run("plan test").succeeds();
+    holds(&plan.stdout, &["# migration.m: 1 migration to apply (nothing applied yet)"]);
+    sandbox.write("environments/test/main.hcl", &format!("{file}{}", more.replace("WORD", "true")));
+    let _ = sandbox.run("apply test --auto-approve").succeeds();
+    let _ = sandbox.run("plan test --detailed-exitcode").succeeds();
+}
